@@ -1,0 +1,211 @@
+"""The shipped DAGs: the phases of mission templates and the steps of pipelines, with gates on their edges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from typing import Any, Final, Literal
+
+from kitty_flow import resources
+from kitty_flow.errors import UsageError
+from kitty_flow.machines.problems import Problems
+
+__all__ = ["GATE_NAMES", "Dag", "DagEdge", "DagKind", "DagNode", "dag", "dag_names", "parse_dag", "step_order"]
+
+DagKind = Literal["mission", "pipeline"]
+
+GATE_NAMES: Final = frozenset(
+    {
+        "checkout_clean",
+        "landing_proved",
+        "merge_clean",
+        "mission_accepted",
+        "no_user_operation_in_progress",
+        "target_exists",
+        "target_unmoved",
+        "tests_pass",
+    }
+)
+"""The gates that an edge may name; the release package supplies a check for each."""
+
+_FOLDERS: Final[Mapping[str, str]] = {"mission": "missions", "pipeline": "pipelines"}
+_NODE_KEYS: Final = ("depends_on", "artifact", "requires_inputs", "trigger", "gates")
+
+
+@dataclass(frozen=True)
+class DagNode:
+    """A phase or a step. `artifact` is what it yields; `trigger` the machine's edge recorded when it is finished."""
+
+    name: str
+    description: str
+    depends_on: tuple[str, ...] = ()
+    artifact: str | None = None
+    requires_inputs: tuple[str, ...] = ()
+    trigger: str | None = None
+
+
+@dataclass(frozen=True)
+class DagEdge:
+    """`after` begins when `before` is finished and every gate passes."""
+
+    before: str
+    after: str
+    gates: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Dag:
+    """A validated, acyclic definition. `machine` names the machine that its triggers belong to, if any."""
+
+    name: str
+    kind: DagKind
+    description: str
+    nodes: tuple[DagNode, ...]
+    edges: tuple[DagEdge, ...]
+    machine: str | None = None
+
+    def node(self, name: str) -> DagNode:
+        """The node with that name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise KeyError(name)
+
+    def gates_before(self, name: str) -> tuple[str, ...]:
+        """The gates on all incoming edges of a node, in the order of the file."""
+        return tuple(dict.fromkeys(gate for edge in self.edges if edge.after == name for gate in edge.gates))
+
+
+def dag_names(kind: DagKind) -> tuple[str, ...]:
+    """The names of the shipped DAGs of one kind, sorted.
+
+    Raises:
+        DefinitionError: BUNDLED_DATA_MISSING.
+    """
+    return resources.names("dags", _FOLDERS[kind])
+
+
+@cache
+def dag(kind: DagKind, name: str) -> Dag:
+    """The shipped DAG of that kind and name, read and validated once.
+
+    Raises:
+        UsageError: UNKNOWN_DAG.
+        DefinitionError: INVALID_DAG, or BUNDLED_DATA_MISSING.
+    """
+    known = dag_names(kind)
+    if name not in known:
+        raise UsageError(
+            "UNKNOWN_DAG",
+            f"there is no {kind} dag {name!r:.80}; known are {', '.join(known)}",
+            hint="kitty-flow dags list",
+            details={"kind": kind, "name": name[:80], "known": list(known)},
+        )
+    text = resources.read_text("dags", _FOLDERS[kind], f"{name}.toml")
+    return parse_dag(text, where=f"dags/{_FOLDERS[kind]}/{name}.toml")
+
+
+def step_order(definition: Dag) -> tuple[str, ...]:
+    """All nodes in one deterministic topological order; among free ones the order of the file decides."""
+    position = {node.name: index for index, node in enumerate(definition.nodes)}
+    sorter = TopologicalSorter({node.name: node.depends_on for node in definition.nodes})
+    sorter.prepare()
+    order: list[str] = []
+    free: set[str] = set()
+    while sorter.is_active():
+        free.update(sorter.get_ready())
+        step = min(free, key=position.__getitem__)
+        free.remove(step)
+        sorter.done(step)
+        order.append(step)
+    return tuple(order)
+
+
+def parse_dag(text: str, *, where: str = "dag") -> Dag:
+    """Read a DAG from TOML `text`; `where` names its origin in messages.
+
+    Raises:
+        DefinitionError: INVALID_DAG, with every problem in ``details["problems"]``; a cycle is named with its path.
+    """
+    problems = Problems()
+    document = problems.toml(text, where)
+    if not problems.found:
+        _check_dag(document, problems)
+    problems.raise_if_any("INVALID_DAG", f"the dag {where!r}", "kitty-flow dags list")
+    nodes = tuple(_node(name, table) for name, table in document["nodes"].items())
+    edges = tuple(
+        DagEdge(before, node.name, tuple(document["nodes"][node.name].get("gates", {}).get(before, ())))
+        for node in nodes
+        for before in node.depends_on
+    )
+    return Dag(
+        document["name"], document["kind"], document["description"], nodes, edges, machine=document.get("machine")
+    )
+
+
+def _node(name: str, table: Mapping[str, Any]) -> DagNode:
+    return DagNode(
+        name=name,
+        description=table["description"],
+        depends_on=tuple(table.get("depends_on", ())),
+        artifact=table.get("artifact"),
+        requires_inputs=tuple(table.get("requires_inputs", ())),
+        trigger=table.get("trigger"),
+    )
+
+
+def _check_dag(document: Mapping[str, Any], problems: Problems) -> None:
+    problems.keys(document, ("name", "kind", "description", "nodes"), ("machine",), "dag")
+    problems.named(document, "name", "dag", hyphens=True)
+    problems.typed(document, "description", str, "", "dag")
+    problems.named(document, "machine", "dag")
+    kind = problems.typed(document, "kind", str, "mission", "dag")
+    if kind not in _FOLDERS:
+        problems.add("UNKNOWN_KIND", f"{kind!r:.80} is neither 'mission' nor 'pipeline'", "kind")
+    tables = problems.typed(document, "nodes", dict, {}, "dag")
+    if "nodes" in document and not tables:
+        problems.add("NO_NODES", "there is no node", "nodes")
+    depends_on: dict[str, tuple[str, ...]] = {}
+    for name in tables:
+        where = f"nodes.{name}"
+        problems.name(name, where, hyphens=True)
+        table = problems.typed(tables, name, dict, {}, where)
+        depends_on[name] = _check_node(table, tables, where, problems)
+        if "trigger" in table and "machine" not in document:
+            problems.add("TRIGGER_WITHOUT_MACHINE", "a trigger needs the dag to name its machine", f"{where}.trigger")
+    _check_cycle(depends_on, problems)
+
+
+def _check_node(table: Mapping[str, Any], known: Iterable[str], where: str, problems: Problems) -> tuple[str, ...]:
+    problems.keys(table, ("description",), _NODE_KEYS, where)
+    problems.typed(table, "description", str, "", where)
+    problems.typed(table, "artifact", str, "", where)
+    problems.named(table, "trigger", where)
+    for name in problems.texts(table, "requires_inputs", where):
+        problems.name(name, f"{where}.requires_inputs")
+    prerequisites = problems.texts(table, "depends_on", where)
+    for name in prerequisites:
+        if name not in known:
+            problems.add("UNKNOWN_NODE", f"the node {name!r:.80} is not declared", f"{where}.depends_on")
+    gates = problems.typed(table, "gates", dict, {}, where)
+    for before in gates:
+        if before not in prerequisites:
+            problems.add("GATE_WITHOUT_EDGE", f"there is no edge from {before!r:.80}", f"{where}.gates")
+        for gate in problems.texts(gates, before, f"{where}.gates"):
+            if gate not in GATE_NAMES:
+                problems.add("UNKNOWN_GATE", f"there is no gate {gate!r:.80}", f"{where}.gates.{before}")
+    return prerequisites
+
+
+def _check_cycle(depends_on: Mapping[str, tuple[str, ...]], problems: Problems) -> None:
+    try:
+        TopologicalSorter(depends_on).prepare()
+    except CycleError as error:
+        path = " -> ".join(error.args[1])
+        problems.add("CYCLE", f"the nodes wait for each other: {path}", "nodes")

@@ -1,0 +1,76 @@
+"""What a reader finds wrong or odd. Problems are gathered, so that one look at the error repairs the whole mission."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from kitty_flow.errors import DefinitionError
+from kitty_flow.model.diagnostic import Diagnostic
+
+__all__ = ["Findings", "Problem"]
+
+_SHOWN = 5
+_KEPT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that makes the mission invalid; `where` names the file and, when known, the line or the key."""
+
+    code: str
+    message: str
+    where: str
+
+
+class Findings:
+    """The problems and warnings of one mission, in the order in which they were met."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self.diagnostics: list[Diagnostic] = []
+
+    def problem(self, code: str, message: str, where: str) -> None:
+        """Note something that makes the mission invalid."""
+        self.problems.append(Problem(code, message, where))
+
+    def warn(self, code: str, message: str, where: str) -> None:
+        """Note something that was guessed, dropped or looks like a mistake."""
+        self.diagnostics.append(
+            Diagnostic(
+                severity="warning", diagnostic_code=code, message=message, phase="load", details={"where": where}
+            )
+        )
+
+    @contextmanager
+    def gathering(self, where: str) -> Iterator[None]:
+        """Turn a DefinitionError of the block into a problem and go on with the next file or field."""
+        try:
+            yield
+        except DefinitionError as error:
+            self.problem(error.code, error.message, str(error.details.get("where", where)))
+
+    def raise_if_invalid(self, path: Path) -> None:
+        """Report every problem at once.
+
+        Raises:
+            DefinitionError: INVALID_MISSION, when there is at least one problem.
+        """
+        if not self.problems:
+            return
+        count = len(self.problems)
+        shown = "; ".join(f"{p.where}: {p.message}" for p in self.problems[:_SHOWN])
+        more = f"; and {count - _SHOWN} more" if count > _SHOWN else ""
+        raise DefinitionError(
+            "INVALID_MISSION",
+            f"{path} has {count} {'problem' if count == 1 else 'problems'}: {shown}{more}",
+            hint=f"correct what is named, then: kitty-flow plan {shlex.quote(str(path))}",
+            details={
+                "path": str(path),
+                "problem_count": count,
+                "problems": [{"code": p.code, "message": p.message, "where": p.where} for p in self.problems[:_KEPT]],
+            },
+        )

@@ -1,0 +1,1 @@
+"""What executes an invocation: settings, prompt, environment, process runner, result protocol."""

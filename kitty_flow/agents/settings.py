@@ -1,0 +1,240 @@
+"""The project settings `.kitty-flow/config.toml`: agents, run, merge, workspace (`docs/reference/config.md`)."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError, field_validator
+
+from kitty_flow.agents.command import (
+    DEFAULT_STALL_S,
+    DEFAULT_TIMEOUT_S,
+    AgentSpec,
+    check_executable,
+    command_agent,
+)
+from kitty_flow.agents.settings_sample import settings_text
+from kitty_flow.errors import DefinitionError, UsageError
+from kitty_flow.model.base import Model
+
+__all__ = [
+    "SETTINGS_PATH",
+    "AgentSettings",
+    "AgentSpec",
+    "MergeSettings",
+    "RunSettings",
+    "Settings",
+    "WorkspaceSettings",
+    "check_executable",
+    "command_agent",
+    "load_settings",
+    "resolve_agent",
+    "settings_text",
+]
+
+SETTINGS_PATH: Final = Path(".kitty-flow", "config.toml")
+"""Where the settings live, relative to the repository root."""
+
+_AGENT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", re.ASCII)
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_MAX_BYTES: Final = 1024 * 1024
+
+
+def _argv(value: object) -> object:
+    """Refuse a shell line by name; a list becomes the tuple that the frozen model holds."""
+    if isinstance(value, str):
+        words = ", ".join(f'"{word}"' for word in value.split())
+        raise ValueError(f"must be a list of words, not one string; write [{words}] (no shell runs it)")
+    if not isinstance(value, list):
+        raise ValueError("must be a list of words")
+    if not value or not all(isinstance(word, str) and "\0" not in word for word in value) or not value[0]:
+        raise ValueError("must be a list of at least one word, the program first, each a string")
+    return tuple(value)
+
+
+Command = Annotated[tuple[str, ...], BeforeValidator(_argv)]
+Limit = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Text = Annotated[str, Field(strict=True)]
+
+
+class AgentSettings(Model):
+    """One `[agents.NAME]` table."""
+
+    command: Command
+    timeout_s: Limit = DEFAULT_TIMEOUT_S
+    stall_s: Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)] = DEFAULT_STALL_S
+    env: dict[str, Text] = Field(default_factory=dict)
+
+    @field_validator("env")
+    @classmethod
+    def _check_env(cls, env: dict[str, str]) -> dict[str, str]:
+        for name, value in env.items():
+            if _VARIABLE.fullmatch(name) is None or "\0" in value:
+                raise ValueError(f"{name!r} is not a usable environment variable")
+            if name.startswith("KITTY_FLOW_"):
+                raise ValueError(f"{name} is set by kitty-flow itself and cannot be overridden")
+        return env
+
+
+class RunSettings(Model):
+    """The `[run]` table: who works by default, how many at once, and when a person has to look."""
+
+    agent: Text | None = None
+    reviewer: Text | None = None
+    jobs: Annotated[int, Field(strict=True, ge=1, le=256)] = 2
+    max_attempts: Count = 3
+    lease_s: Limit = 900.0
+
+
+class MergeSettings(Model):
+    """The `[merge]` table: how the tree that will land is tested."""
+
+    test_command: Command | None = None
+    test_timeout_s: Limit = 1800.0
+    strategy: Literal["merge"] = "merge"
+
+
+class WorkspaceSettings(Model):
+    """The `[workspace]` table: where worktrees and invocation files live."""
+
+    root: Text | None = None
+
+    @field_validator("root")
+    @classmethod
+    def _check_root(cls, root: str | None) -> str | None:
+        if root is not None and ("\0" in root or Path(root) == Path()):
+            raise ValueError("must name a folder other than the repository itself")
+        return root
+
+
+class Settings(Model):
+    """Everything in the settings file, with defaults for what it leaves out."""
+
+    agents: dict[str, AgentSettings] = Field(default_factory=dict)
+    run: RunSettings = RunSettings()
+    merge: MergeSettings = MergeSettings()
+    workspace: WorkspaceSettings = WorkspaceSettings()
+
+    def workspace_root(self, root: Path) -> Path | None:
+        """The configured workspace folder as an absolute path, or None when kitty-flow chooses."""
+        return None if self.workspace.root is None else (root / self.workspace.root).absolute()
+
+
+def load_settings(root: Path) -> Settings:
+    """Read the settings of the repository at `root`; defaults when there is no file.
+
+    Raises:
+        DefinitionError: INVALID_SETTINGS, with every problem of the file in `details["problems"]`.
+    """
+    path = root / SETTINGS_PATH
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(_MAX_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return Settings()
+    except OSError as error:
+        raise _invalid(path, [_problem("UNREADABLE", f"cannot be read: {error.strerror}", "")]) from error
+    if len(data) > _MAX_BYTES:
+        raise _invalid(path, [_problem("TOO_LARGE", "is larger than 1 MiB", "")])
+    try:
+        table = tomllib.loads(data.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise _invalid(path, [_problem("NOT_TOML", str(error), "")]) from error
+    except RecursionError as error:
+        raise _invalid(path, [_problem("NOT_TOML", "is nested too deeply", "")]) from error
+    problems = _name_problems(table)
+    try:
+        settings = Settings.model_validate(table)
+    except ValidationError as error:
+        problems = [_explain(entry["type"], entry["loc"], entry["msg"]) for entry in error.errors()] + problems
+    if problems:
+        raise _invalid(path, problems)
+    return settings
+
+
+def resolve_agent(settings: Settings, name: str) -> AgentSpec:
+    """The agent called `name`.
+
+    Raises:
+        UsageError: UNKNOWN_AGENT, listing the names there are.
+    """
+    agent = settings.agents.get(name)
+    if agent is None:
+        names = sorted(settings.agents)
+        raise UsageError(
+            "UNKNOWN_AGENT",
+            f"there is no agent {name!r}{_near(name, names)}; "
+            + (f"known agents: {', '.join(names)}" if names else "the settings name no agents"),
+            hint=f"add [agents.NAME] to {SETTINGS_PATH.as_posix()}, or kitty-flow run --command 'CMD'",
+            details={"agent": name, "known": names},
+        )
+    return AgentSpec(name, agent.command, agent.timeout_s, agent.stall_s, dict(agent.env))
+
+
+def _name_problems(table: Mapping[str, Any]) -> list[dict[str, str]]:
+    """What the shape alone cannot tell: unusable agent names, and a default agent that nobody defines."""
+    agents, run = table.get("agents"), table.get("run")
+    names = list(agents) if isinstance(agents, dict) else []
+    problems = [
+        _problem("INVALID_AGENT_NAME", "use letters, digits, '.', '_' and '-', at most 63", f"agents.{name}")
+        for name in names
+        if _AGENT_NAME.fullmatch(name) is None
+    ]
+    for key in ("agent", "reviewer"):
+        wanted = run.get(key) if isinstance(run, dict) else None
+        if isinstance(wanted, str) and wanted not in names:
+            message = f"there is no table [agents.{wanted}]{_near(wanted, names)}"
+            problems.append(_problem("UNKNOWN_AGENT", message, f"run.{key}"))
+    return problems
+
+
+def _explain(kind: str, location: Sequence[int | str], message: str) -> dict[str, str]:
+    where = ".".join(str(part) for part in location)
+    if kind == "extra_forbidden":
+        known = _known_keys(location[:-1])
+        unknown = f"unknown key{_near(str(location[-1]), known)}; known here: {', '.join(known)}"
+        return _problem("UNKNOWN_KEY", unknown, where)
+    if kind == "missing":
+        return _problem("MISSING_KEY", "is required", where)
+    if kind == "literal_error":
+        return _problem("INVALID_VALUE", f"{message}; other strategies are not available", where)
+    if kind in {"model_type", "dict_type"}:
+        return _problem("INVALID_VALUE", "must be a table", where)
+    return _problem("INVALID_VALUE", message.removeprefix("Value error, "), where)
+
+
+def _known_keys(location: Sequence[int | str]) -> list[str]:
+    """The keys that may stand in the table at `location`."""
+    sections: dict[str, type[Model]] = {
+        "agents": AgentSettings,
+        "run": RunSettings,
+        "merge": MergeSettings,
+        "workspace": WorkspaceSettings,
+    }
+    model = sections[str(location[0])] if location else Settings
+    return list(model.model_fields)
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    matches = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean {matches[0]}?)" if matches else ""
+
+
+def _problem(code: str, message: str, where: str) -> dict[str, str]:
+    return {"code": code, "message": message, "where": where}
+
+
+def _invalid(path: Path, problems: list[dict[str, str]]) -> DefinitionError:
+    lines = "; ".join(f"{p['where']}: {p['message']}" if p["where"] else p["message"] for p in problems)
+    return DefinitionError(
+        "INVALID_SETTINGS",
+        f"{path}: {lines}",
+        hint=f"correct {SETTINGS_PATH.as_posix()}; every key is described in docs/reference/config.md",
+        details={"path": str(path), "problems": problems},
+    )

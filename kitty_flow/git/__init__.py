@@ -1,0 +1,1 @@
+"""The only place that runs git: discovery, objects, refs, worktrees, merges without a checkout."""

@@ -1,0 +1,35 @@
+"""Commit messages of the ledger: a diary that `git log` can read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kitty_flow.model.event import Event
+
+__all__ = ["diary_line", "diary_message"]
+
+
+def diary_line(event: Event) -> str:
+    """One event in words: ``WP03 for_review → in_review (claude-3)``."""
+    name = event.mission_slug if event.entity_type == "mission" else event.entity_id
+    if event.entity_type in ("invocation", "merge"):
+        name = f"{event.entity_type} {name[-8:]}"
+    step = f"{event.trigger}" if event.kind == "annotation" else f"{event.from_state or 'new'} → {event.to_state}"
+    forced = " FORCED" if event.force else ""
+    return _plain(f"{name} {step}{forced} ({event.actor})")
+
+
+def diary_message(events: Sequence[Event], *, mission_state: str) -> str:
+    """The whole message: a subject, one line for each event of a batch, and trailers."""
+    lines = [diary_line(event) for event in events]
+    subject = lines[0] if len(lines) == 1 else f"{lines[0]} and {len(lines) - 1} more"
+    body = "" if len(lines) == 1 else "\n".join(lines) + "\n\n"
+    trailers = [f"Kitty-Event: {event.event_id}" for event in events[-16:]]
+    trailers.append(f"Kitty-Lamport: {events[-1].lamport}")
+    trailers.append(f"Kitty-Mission: {_plain(events[-1].mission_slug)} {_plain(mission_state)}")
+    return f"{subject}\n\n{body}" + "\n".join(trailers) + "\n"
+
+
+def _plain(text: str) -> str:
+    """Text without line breaks or other control characters, which would forge trailers."""
+    return "".join(c if c.isprintable() else "?" for c in text)

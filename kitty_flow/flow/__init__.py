@@ -1,0 +1,1 @@
+"""The use cases: adopt, record, next, run, review, recover, explain."""

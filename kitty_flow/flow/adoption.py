@@ -1,0 +1,181 @@
+"""Adopting a mission source: definition and plan become facts of the ledger, work packages become planned."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Final
+
+from kitty_flow.errors import DefinitionError, KittyFlowError, LedgerError, UsageError
+from kitty_flow.flow.actor import current_user
+from kitty_flow.flow.batch import BatchBuilder
+from kitty_flow.flow.project import Project
+from kitty_flow.ledger.catalog import CatalogEntry, catalog
+from kitty_flow.ledger.fold import LedgerView
+from kitty_flow.ledger.ledger import Batch, Ledger, new_ulid
+from kitty_flow.ledger.lock import exclusive
+from kitty_flow.machines import Facts
+from kitty_flow.model.diagnostic import Diagnostic
+from kitty_flow.model.mission import LoadedMission, MissionDefinition
+from kitty_flow.model.plan import Plan
+
+__all__ = ["adopt", "load_source", "read_definition", "refresh"]
+
+_LOCK_TIMEOUT_S: Final = 30.0
+
+
+def load_source(project: Project, path: Path) -> LoadedMission:
+    """Read and validate a mission source; the path is noted relative to the repository where it is inside."""
+    from kitty_flow.missions.source import load_mission
+
+    inside = path.resolve().is_relative_to(project.root.resolve())
+    return load_mission(path, relative_to=project.root if inside else None)
+
+
+def adopt(project: Project, path: Path, *, target_branch: str | None = None) -> CatalogEntry:
+    """Create the mission at `path` in the ledger, planned; if it is there already, just its entry.
+
+    Raises:
+        DefinitionError: the source is invalid or its dependencies have a cycle.
+        UsageError: SLUG_TAKEN, another mission has this slug.
+    """
+    definition = load_source(project, path).definition
+    lock = project.repository.state_dir / "locks" / "adopt.lock"
+    with exclusive(lock, timeout_s=_LOCK_TIMEOUT_S, what="the adoption of missions"):
+        for entry in catalog(project.repository):
+            if entry.mission_id == definition.id or (definition.id is None and entry.slug == definition.slug):
+                return entry
+            if entry.slug.casefold() == definition.slug.casefold():
+                raise UsageError(
+                    "SLUG_TAKEN",
+                    f"another mission, {entry.mission_id}, is called {entry.slug}",
+                    hint="rename the mission, or kitty-flow mission list",
+                )
+        branch = target_branch or definition.target_branch or _current_branch(project)
+        mission_id = definition.id or new_ulid()
+        definition = definition.model_copy(update={"id": mission_id, "target_branch": branch})
+        with Ledger(project.repository, mission_id, definition.slug) as ledger:
+            receipt = ledger.record(lambda view: _creation(view, definition))
+        return CatalogEntry(mission_id, definition.slug, "planned", receipt.commit)
+
+
+def _creation(view: LedgerView, definition: MissionDefinition) -> Batch:
+    mission_id = definition.id or ""
+    if view.entity("mission", mission_id):
+        return Batch(())
+    builder = BatchBuilder(view, actor=current_user())
+    builder.transition(
+        "mission",
+        mission_id,
+        "create",
+        Facts(actor=current_user()),
+        evidence={"source": definition.source.model_dump(), "title": definition.title},
+    )
+    return _define(builder, definition, "plan")
+
+
+def _define(builder: BatchBuilder, definition: MissionDefinition, trigger: str) -> Batch:
+    """Collect the definition, its plan, and the planning of work packages that the ledger does not know yet."""
+    from kitty_flow.graph import compute_plan
+
+    plan = compute_plan(definition)
+    digest = definition.digest
+    evidence = {"definition_digest": digest, "target_branch": definition.target_branch}
+    facts = Facts(mission_valid=True)
+    if trigger == "plan":
+        builder.transition("mission", definition.id or "", "plan", facts, evidence=evidence)
+    else:
+        builder.annotate("mission", definition.id or "", trigger, evidence=evidence)
+    for work_package in definition.work_packages:
+        if builder.state("work_package", work_package.id) is None:
+            builder.transition("work_package", work_package.id, "plan", facts, evidence={"definition_digest": digest})
+    return builder.build(
+        {
+            f"definition/{digest}.json": definition.model_dump_json().encode(),
+            f"plan/{digest}.json": plan.model_dump_json().encode(),
+        }
+    )
+
+
+def read_definition(ledger: Ledger) -> tuple[MissionDefinition, Plan]:
+    """The definition and the plan that the ledger holds.
+
+    Raises:
+        LedgerError: DEFINITION_MISSING or DEFINITION_DAMAGED.
+    """
+    entity = ledger.view().entity("mission", ledger.mission_id)
+    digest = entity.facts.get("definition_digest") if entity else None
+    if not isinstance(digest, str):
+        raise LedgerError(
+            "DEFINITION_MISSING",
+            f"the ledger of {ledger.mission_slug} holds no definition",
+            hint="kitty-flow mission list",
+        )
+    try:
+        definition = MissionDefinition.model_validate(json.loads(ledger.attachment(f"definition/{digest}.json")))
+        plan = Plan.model_validate(json.loads(ledger.attachment(f"plan/{digest}.json")))
+    except ValueError as error:
+        raise LedgerError("DEFINITION_DAMAGED", f"the definition {digest[:12]} cannot be read: {error}") from error
+    if definition.digest != digest:
+        raise LedgerError("DEFINITION_DAMAGED", f"the definition {digest[:12]} does not have the recorded digest")
+    return definition, plan
+
+
+def refresh(project: Project, ledger: Ledger) -> tuple[Diagnostic, ...]:
+    """Take over an edited source while nothing has been started; afterwards only say that it differs.
+
+    Raises:
+        DefinitionError: the edited source is invalid.
+    """
+    recorded, _ = read_definition(ledger)
+    path = project.root / recorded.source.path
+    if not path.exists():
+        return ()
+    try:
+        loaded = load_source(project, path)
+    except DefinitionError:
+        if _untouched(ledger.view()):
+            raise
+        return (_source_differs(ledger, "its source is not valid any more"),)
+    except KittyFlowError:
+        return ()
+    keep = {"id": recorded.id, "target_branch": loaded.definition.target_branch or recorded.target_branch}
+    edited = loaded.definition.model_copy(update=keep)
+    if edited.digest == recorded.digest:
+        return loaded.diagnostics
+    if not _untouched(ledger.view()):
+        return (*loaded.diagnostics, _source_differs(ledger, "its source was edited after work had begun"))
+    ledger.record(lambda view: _redefinition(view, edited))
+    return loaded.diagnostics
+
+
+def _redefinition(view: LedgerView, edited: MissionDefinition) -> Batch:
+    if not _untouched(view):
+        return Batch(())
+    builder = BatchBuilder(view, actor=current_user())
+    kept = {w.id for w in edited.work_packages}
+    for known in view.of_type("work_package"):
+        if known not in kept and builder.state("work_package", known) != "canceled":
+            reason = "not in the edited mission source any more"
+            builder.transition("work_package", known, "cancel", Facts(reason=reason), reason=reason)
+    return _define(builder, edited, "redefine")
+
+
+def _untouched(view: LedgerView) -> bool:
+    return all(
+        w.state in ("planned", "canceled") and not w.counts.get("claim") for w in view.of_type("work_package").values()
+    )
+
+
+def _source_differs(ledger: Ledger, why: str) -> Diagnostic:
+    return Diagnostic(
+        severity="warning",
+        diagnostic_code="DEFINITION_DIFFERS",
+        message=f"{ledger.mission_slug} goes on with the recorded definition: {why}",
+        phase="plan",
+    )
+
+
+def _current_branch(project: Project) -> str | None:
+    done = project.repository.git.call("symbolic-ref", "--quiet", "--short", "HEAD", ok=(0, 1))
+    return done.stdout.decode("utf-8", "replace").strip() or None

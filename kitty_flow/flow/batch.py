@@ -1,0 +1,102 @@
+"""Collects the decisions of one use case into a batch: every transition passes the machine before it is a draft."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kitty_flow.ledger.fold import LedgerView
+from kitty_flow.ledger.ledger import Batch, Draft
+from kitty_flow.machines import Facts, decide, machine
+from kitty_flow.model.event import EntityType
+
+__all__ = ["BatchBuilder"]
+
+
+class BatchBuilder:
+    """Decides transitions against a view, in sequence, so that two steps of one entity can go into one batch.
+
+    Args:
+        view: the ledger as it is.
+        actor: who acts.
+        correlation_id: what ties events of one run together.
+    """
+
+    def __init__(self, view: LedgerView, *, actor: str, correlation_id: str | None = None) -> None:
+        self._states = {key: entity.state for key, entity in view.entities.items()}
+        self._actor = actor
+        self._correlation_id = correlation_id
+        self._drafts: list[Draft] = []
+
+    def state(self, entity_type: EntityType, entity_id: str) -> str | None:
+        """The state of an entity after the steps collected so far."""
+        return self._states.get((entity_type, entity_id))
+
+    def transition(
+        self,
+        entity_type: EntityType,
+        entity_id: str,
+        trigger: str,
+        facts: Facts,
+        *,
+        reason: str | None = None,
+        epoch: int | None = None,
+        evidence: Mapping[str, Any] | None = None,
+        payload: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Decide one transition and collect it; returns the new state.
+
+        Raises:
+            RefusedError: the machine says no; `details` name the entity and every guard.
+        """
+        definition = machine(entity_type)
+        decision = decide(definition, self.state(entity_type, entity_id), trigger, facts)
+        self._states[entity_type, entity_id] = decision.to_state
+        self._drafts.append(
+            Draft(
+                entity_type,
+                entity_id,
+                definition.name,
+                definition.digest,
+                trigger,
+                self._actor,
+                decision.from_state,
+                decision.to_state,
+                reason,
+                epoch,
+                decision.forced,
+                evidence or {},
+                payload or {},
+                self._correlation_id,
+            )
+        )
+        return decision.to_state
+
+    def annotate(
+        self,
+        entity_type: EntityType,
+        entity_id: str,
+        name: str,
+        *,
+        evidence: Mapping[str, Any],
+        reason: str | None = None,
+    ) -> None:
+        """Collect a fact that leaves the entity's state as it is."""
+        definition = machine(entity_type)
+        self._drafts.append(
+            Draft(
+                entity_type,
+                entity_id,
+                definition.name,
+                definition.digest,
+                name,
+                self._actor,
+                reason=reason,
+                evidence=evidence,
+                correlation_id=self._correlation_id,
+            )
+        )
+
+    def build(self, attachments: Mapping[str, bytes] | None = None) -> Batch:
+        """What was collected."""
+        return Batch(tuple(self._drafts), attachments or {})

@@ -1,0 +1,154 @@
+"""The board of a mission: what the ledger says about every work package, and what may be done next."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Final
+
+from kitty_flow.flow.mission import OpenMission
+from kitty_flow.flow.readiness import Reason, hindrances
+from kitty_flow.ledger.fold import EntityState, LedgerView
+from kitty_flow.model.ids import natural_key
+from kitty_flow.model.mission import WorkPackage
+
+__all__ = ["Board", "WorkPackageStatus", "make_board", "work_package_status"]
+
+_WEIGHT: Final = {
+    "claimed": 0.05,
+    "in_progress": 0.3,
+    "for_review": 0.6,
+    "in_review": 0.7,
+    "approved": 0.8,
+    "done": 1.0,
+}
+"""How far along a state is; canceled work packages do not count (ORIGIN, progress weights)."""
+
+_HELD: Final = ("claimed", "in_progress", "for_review", "in_review")
+
+
+@dataclass(frozen=True)
+class WorkPackageStatus:
+    """One card of the board."""
+
+    id: str
+    title: str
+    state: str
+    wave: int
+    execution_lane: str
+    actor: str | None
+    epoch: int
+    lease_expires_at: str | None
+    attempt: int
+    force_count: int
+    last_event_id: str
+    head: str | None
+    reason: str | None
+
+    def as_data(self) -> dict[str, Any]:
+        """The JSON shape of `status` (CLI reference)."""
+        data = dict(self.__dict__)
+        data.pop("id")
+        return data
+
+
+@dataclass(frozen=True)
+class Board:
+    """All cards in merge order, with counts, progress (0 to 1), what is ready, and remarks."""
+
+    mission: dict[str, Any]
+    work_packages: tuple[WorkPackageStatus, ...]
+    ready: tuple[str, ...]
+    waiting: tuple[Reason, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many work packages are in each state that occurs."""
+        return dict(Counter(w.state for w in self.work_packages))
+
+    @property
+    def progress(self) -> float:
+        """Weighted share of the work that is behind us."""
+        counted = [w for w in self.work_packages if w.state != "canceled"]
+        if not counted:
+            return 1.0
+        return round(sum(_WEIGHT.get(w.state, 0.0) for w in counted) / len(counted), 4)
+
+    def as_data(self) -> dict[str, Any]:
+        """The JSON shape of `status` (CLI reference)."""
+        return {
+            "mission": self.mission,
+            "work_packages": {w.id: w.as_data() for w in self.work_packages},
+            "counts": self.counts,
+            "progress": self.progress,
+            "ready": list(self.ready),
+            "warnings": list(self.warnings),
+        }
+
+
+def make_board(mission: OpenMission) -> Board:
+    """The board as the ledger has it now."""
+    view = mission.view()
+    reasons: list[Reason] = []
+    ready: list[str] = []
+    for work_package in mission.definition.work_packages:
+        if mission.work_package(work_package.id, view).state != "planned":
+            continue
+        found = hindrances(mission, work_package.id, view)
+        reasons.extend(found)
+        if not found:
+            ready.append(work_package.id)
+    cards = tuple(work_package_status(mission, w, view) for w in mission.definition.work_packages)
+    return Board(
+        {
+            "id": mission.id,
+            "slug": mission.slug,
+            "title": mission.definition.title,
+            "state": mission.state(view),
+            "target_branch": mission.target_branch,
+            "mission_branch": mission.branch.removeprefix("refs/heads/"),
+            "source": mission.definition.source.path,
+        },
+        tuple(sorted(cards, key=lambda c: (c.wave, natural_key(c.id)))),
+        tuple(sorted(ready, key=lambda i: order_of_work(mission, i))),
+        tuple(reasons),
+        tuple(_warnings(cards)),
+    )
+
+
+def order_of_work(mission: OpenMission, work_package_id: str) -> tuple[int, int, Any]:
+    """Sort key of ready work packages: earliest wave, least slack, natural id order."""
+    placement = mission.plan.placements[work_package_id]
+    return (placement.wave, placement.slack, natural_key(work_package_id))
+
+
+def work_package_status(mission: OpenMission, work_package: WorkPackage, view: LedgerView) -> WorkPackageStatus:
+    """One card."""
+    entity: EntityState = mission.work_package(work_package.id, view)
+    placement = mission.plan.placements[work_package.id]
+    facts = entity.facts
+    held = entity.state in ("claimed", "in_progress")
+    return WorkPackageStatus(
+        work_package.id,
+        work_package.title,
+        entity.state,
+        placement.wave,
+        placement.execution_lane,
+        (facts.get("reviewer") if entity.state == "in_review" else facts.get("holder"))
+        if entity.state in _HELD
+        else None,
+        entity.epoch,
+        facts.get("lease_expires_at") if held else None,
+        entity.counts.get("start", 0),
+        entity.forced,
+        entity.last_event.event_id,
+        facts.get("head_commit"),
+        entity.last_event.reason if entity.state in ("blocked", "canceled", "planned") else None,
+    )
+
+
+def _warnings(cards: tuple[WorkPackageStatus, ...]) -> list[str]:
+    forced = [f"{c.id} was forced {c.force_count} time(s)" for c in cards if c.force_count]
+    blocked = [f"{c.id} is blocked: {c.reason}" for c in cards if c.state == "blocked"]
+    return [*blocked, *forced]

@@ -1,0 +1,57 @@
+"""Claiming a work package: one transition that only one caller can win, with a lease and a fencing epoch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from kitty_flow.flow.batch import BatchBuilder
+from kitty_flow.flow.mission import OpenMission
+from kitty_flow.flow.readiness import active_conflicts, unsatisfied
+from kitty_flow.ledger.fold import LedgerView
+from kitty_flow.ledger.ledger import Batch
+from kitty_flow.machines import Facts
+
+__all__ = ["Claim", "claim"]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A won claim: who holds what, under which epoch, until when."""
+
+    work_package_id: str
+    actor: str
+    epoch: int
+    lease_expires_at: str
+
+
+def claim(
+    mission: OpenMission, work_package_id: str, *, actor: str, lease_s: float, run_id: str | None = None
+) -> Claim:
+    """Take a ready work package for `actor`.
+
+    Args:
+        lease_s: seconds for which the claim holds without renewal.
+        run_id: the run that holds it; recovery gives back claims of a run that is gone.
+
+    Raises:
+        RefusedError: DEPENDENCIES_NOT_SATISFIED, ALREADY_CLAIMED, OWNERSHIP_CONFLICT or ILLEGAL_TRANSITION.
+    """
+    expires = (datetime.now(UTC) + timedelta(seconds=lease_s)).isoformat(timespec="milliseconds")
+
+    def build(view: LedgerView) -> Batch:
+        entity = mission.work_package(work_package_id, view)
+        builder = BatchBuilder(view, actor=actor, correlation_id=run_id)
+        facts = Facts(
+            actor=actor,
+            unsatisfied_dependencies=unsatisfied(mission, work_package_id, view),
+            holder="" if entity.state == "planned" else str(entity.facts.get("holder", "?")),
+            ownership_conflicts=active_conflicts(mission, work_package_id, view),
+        )
+        evidence: dict[str, Any] = {"holder": actor, "lease_expires_at": expires, "run_id": run_id}
+        builder.transition("work_package", work_package_id, "claim", facts, epoch=entity.epoch + 1, evidence=evidence)
+        return builder.build()
+
+    receipt = mission.ledger.record(build)
+    return Claim(work_package_id, actor, receipt.events[0].epoch or 0, expires)

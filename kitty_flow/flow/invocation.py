@@ -1,0 +1,162 @@
+"""One run of one agent for a work package: its prompt, its process, and the files it leaves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from kitty_flow.agents.command import AgentSpec
+from kitty_flow.agents.environment import agent_environment
+from kitty_flow.agents.process import ProcessOutcome, ProcessSpec, run_process
+from kitty_flow.agents.prompt import (
+    PromptContext,
+    identity_mismatches,
+    implement_prompt,
+    prompt_identity,
+    review_prompt,
+)
+from kitty_flow.flow.mission import OpenMission
+from kitty_flow.flow.workspace import Workspace, invocation_folder, workspace_of
+from kitty_flow.git.identity import user_identity
+from kitty_flow.ledger.ledger import new_ulid
+
+__all__ = ["Action", "Invocation", "launch", "prepare_invocation", "rebuild_invocation"]
+
+Action = Literal["implement", "review"]
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """An invocation that is about to run: who, what, where, and where its files are."""
+
+    id: str
+    action: Action
+    agent: AgentSpec
+    work_package_id: str
+    epoch: int
+    workspace: Workspace
+    base_commit: str
+    folder: Path
+    identity_matches: bool
+
+    @property
+    def prompt_path(self) -> Path:
+        """The prompt file."""
+        return self.folder / "prompt.md"
+
+    @property
+    def result_path(self) -> Path:
+        """Where the agent writes its result."""
+        return self.folder / "result.json"
+
+    @property
+    def log_path(self) -> Path:
+        """Everything the agent printed."""
+        return self.folder / "output.log"
+
+    def evidence(self) -> dict[str, Any]:
+        """What the ledger keeps of it at its start."""
+        return {
+            "action": self.action,
+            "agent": self.agent.name,
+            "work_package_id": self.work_package_id,
+            "epoch": self.epoch,
+            "prompt_path": str(self.prompt_path),
+            "result_path": str(self.result_path),
+            "log_path": str(self.log_path),
+        }
+
+
+def prepare_invocation(
+    mission: OpenMission,
+    action: Action,
+    agent: AgentSpec,
+    work_package_id: str,
+    workspace: Workspace,
+    *,
+    epoch: int,
+    attempt: int,
+    base_commit: str,
+    head_commit: str | None = None,
+    feedback: Mapping[str, Any] | None = None,
+) -> Invocation:
+    """Write the prompt file and read it back: its identity must be the one that was meant (seed 004, RPM-001, -002)."""
+    invocation_id = new_ulid()
+    folder = invocation_folder(mission, invocation_id)
+    context = PromptContext(
+        invocation_id=invocation_id,
+        repo_root=str(mission.project.root),
+        mission_id=mission.id,
+        mission_slug=mission.slug,
+        work_package_id=work_package_id,
+        lane_worktree=str(workspace.checkout.path),
+        mission_branch=mission.branch,
+        lane_branch=workspace.branch,
+        base_ref=base_commit,
+        prompt_path=str(folder / "prompt.md"),
+        created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        work_package=mission.definition.work_package(work_package_id),
+        result_path=str(folder / "result.json"),
+        attempt=attempt,
+        head_commit=head_commit,
+        feedback=feedback,
+    )
+    text = implement_prompt(context) if action == "implement" else review_prompt(context)
+    path = folder / "prompt.md"
+    path.write_text(text, encoding="utf-8", errors="surrogateescape", newline="\n")
+    found = prompt_identity(path.read_text(encoding="utf-8", errors="surrogateescape"))
+    matches = not identity_mismatches(context.identity(), found)
+    return Invocation(invocation_id, action, agent, work_package_id, epoch, workspace, base_commit, folder, matches)
+
+
+def rebuild_invocation(
+    mission: OpenMission, work_package_id: str, invocation_id: str, action: Action
+) -> Invocation | None:
+    """A recorded invocation as the ledger describes it; None when it or its worktree is gone."""
+    known = mission.view().entity("invocation", invocation_id)
+    workspace = workspace_of(mission, work_package_id)
+    if known is None or workspace is None:
+        return None
+    return Invocation(
+        invocation_id,
+        action,
+        AgentSpec(str(known.facts.get("agent", "unknown")), ()),
+        work_package_id,
+        int(known.facts.get("epoch", 0)),
+        workspace,
+        str(mission.work_package(work_package_id).facts.get("base_commit", "")),
+        Path(str(known.facts.get("prompt_path", ""))).parent,
+        True,
+    )
+
+
+async def launch(mission: OpenMission, invocation: Invocation) -> ProcessOutcome:
+    """Run the agent process to its end."""
+    extra = dict(invocation.agent.env)
+    if user_identity(mission.project.repository.git) is None:
+        name = invocation.agent.name
+        for role in ("AUTHOR", "COMMITTER"):
+            extra.setdefault(f"GIT_{role}_NAME", name)
+            extra.setdefault(f"GIT_{role}_EMAIL", f"{name}@localhost")
+    environment = agent_environment(
+        os.environ,
+        mission=mission.slug,
+        wp=invocation.work_package_id,
+        action=invocation.action,
+        invocation=invocation.id,
+        epoch=invocation.epoch,
+        prompt=invocation.prompt_path,
+        result=invocation.result_path,
+        worktree=invocation.workspace.checkout.path,
+        base_commit=invocation.base_commit,
+        extra=extra,
+    )
+    agent = invocation.agent
+    spec = ProcessSpec(
+        agent.argv, invocation.workspace.checkout.path, environment, invocation.log_path, agent.timeout_s, agent.stall_s
+    )
+    return await run_process(spec)

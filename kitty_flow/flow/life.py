@@ -1,0 +1,138 @@
+"""The mission's own life: begun with a branch and a base, accepted when nothing is left to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kitty_flow.errors import RefusedError, UsageError
+from kitty_flow.flow.actor import current_user
+from kitty_flow.flow.batch import BatchBuilder
+from kitty_flow.flow.mission import OpenMission
+from kitty_flow.flow.readiness import FINISHED
+from kitty_flow.git.refs import ABSENT
+from kitty_flow.ledger.fold import LedgerView
+from kitty_flow.ledger.ledger import Batch
+from kitty_flow.machines import Facts
+
+__all__ = ["accept_if_finished", "begin", "retarget", "unfinished"]
+
+
+def unfinished(mission: OpenMission, view: LedgerView) -> tuple[str, ...]:
+    """Work packages that are neither approved, nor done, nor canceled."""
+    return tuple(
+        w.id for w in mission.definition.work_packages if mission.work_package(w.id, view).state not in FINISHED
+    )
+
+
+def begin(mission: OpenMission, *, run_id: str) -> None:
+    """Make sure that the mission is running and has its branch: event first, then the ref, both repeatable.
+
+    Raises:
+        UsageError: TARGET_BRANCH_MISSING.
+        RefusedError: MISSION_NOT_RUNNABLE, it is paused, merged, shipped or aborted; BRANCH_TAKEN.
+    """
+    state = mission.state()
+    if state == "planned":
+        _start(mission, run_id)
+    elif state == "accepted" and unfinished(mission, mission.view()):
+        _transition(mission, "reopen", run_id, reason="a work package is open again")
+    elif state not in ("running", "accepted"):
+        raise RefusedError(
+            "MISSION_NOT_RUNNABLE",
+            f"{mission.slug} is {state}",
+            hint=f"kitty-flow mission resume {mission.slug}"
+            if state == "paused"
+            else f"kitty-flow status {mission.slug}",
+        )
+    _ensure_branch(mission)
+
+
+def _start(mission: OpenMission, run_id: str) -> None:
+    refs = mission.project.repository.refs
+    base = refs.commit(mission.target_ref)
+    if base is None:
+        target = mission.target_ref.removeprefix("refs/heads/")
+        raise UsageError(
+            "TARGET_BRANCH_MISSING",
+            f"the target branch {target!r} of {mission.slug} does not exist here, or has no commit yet",
+            hint=f"kitty-flow run {mission.slug} --target BRANCH, or git branch {target}",
+            details={"target_branch": target},
+        )
+    taken = refs.read(mission.branch)
+    if taken is not None:
+        raise RefusedError(
+            "BRANCH_TAKEN",
+            f"{mission.branch} exists already, and this mission did not make it",
+            hint=f"rename it: git branch -m {mission.branch.removeprefix('refs/heads/')} NEW-NAME",
+        )
+    evidence = {"base_commit": base, "mission_branch": mission.branch, "target_ref": mission.target_ref}
+    _transition(mission, "start", run_id, evidence=evidence)
+
+
+def _ensure_branch(mission: OpenMission) -> None:
+    """Make the mission branch, or bring it back where the ledger last saw it."""
+    refs = mission.project.repository.refs
+    if refs.read(mission.branch) is not None:
+        return
+    view = mission.view()
+    entity = mission.view().entity("mission", mission.id)
+    integrated = [e.evidence["integrated_commit"] for e in view.events if "integrated_commit" in e.evidence]
+    commit = integrated[-1] if integrated else (entity.facts.get("base_commit") if entity else None)
+    refs.swap(mission.branch, str(commit), ABSENT)
+
+
+def retarget(mission: OpenMission, branch: str) -> None:
+    """Set another target branch before the first run.
+
+    Raises:
+        UsageError: TARGET_BRANCH_MISSING.
+        RefusedError: MISSION_STARTED, it has been started with another target.
+    """
+    if mission.target_ref == f"refs/heads/{branch}":
+        return
+    if mission.project.repository.refs.commit(f"refs/heads/{branch}") is None:
+        raise UsageError("TARGET_BRANCH_MISSING", f"there is no branch {branch!r}", hint="git branch --list")
+    if mission.state() != "planned":
+        raise RefusedError(
+            "MISSION_STARTED",
+            f"{mission.slug} was started for {mission.target_ref}; its target cannot change any more",
+            hint=f"kitty-flow status {mission.slug}",
+        )
+
+    def build(view: LedgerView) -> Batch:
+        builder = BatchBuilder(view, actor=current_user())
+        builder.annotate("mission", mission.id, "retarget", evidence={"target_branch": branch})
+        return builder.build()
+
+    mission.ledger.record(build)
+
+
+def accept_if_finished(mission: OpenMission, *, run_id: str | None) -> str:
+    """Accept a running mission when nothing is left to do; returns the mission's state."""
+    view = mission.view()
+    if mission.state(view) == "running" and not unfinished(mission, view):
+        head = mission.project.repository.refs.commit(mission.branch)
+        _transition(mission, "accept", run_id, evidence={"mission_head": head})
+    return mission.state()
+
+
+def _transition(
+    mission: OpenMission,
+    trigger: str,
+    run_id: str | None,
+    *,
+    reason: str | None = None,
+    evidence: Mapping[str, object] | None = None,
+) -> None:
+    def build(view: LedgerView) -> Batch:
+        builder = BatchBuilder(view, actor=current_user(), correlation_id=run_id)
+        facts = Facts(
+            actor=current_user(),
+            mission_valid=True,
+            reason=reason,
+            unfinished_work_packages=unfinished(mission, view),
+        )
+        builder.transition("mission", mission.id, trigger, facts, reason=reason, evidence=evidence)
+        return builder.build()
+
+    mission.ledger.record(build)

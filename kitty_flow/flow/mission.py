@@ -1,0 +1,175 @@
+"""Opening a mission by name: the ledger's definition, or the source file adopted on first use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from kitty_flow.errors import UsageError
+from kitty_flow.flow.adoption import adopt, read_definition, refresh
+from kitty_flow.flow.project import Project
+from kitty_flow.ledger.catalog import CatalogEntry, catalog
+from kitty_flow.ledger.fold import EntityState, LedgerView
+from kitty_flow.ledger.ledger import Ledger
+from kitty_flow.model.diagnostic import Diagnostic
+from kitty_flow.model.mission import MissionDefinition
+from kitty_flow.model.plan import Plan
+
+__all__ = ["OpenMission", "open_mission"]
+
+
+@dataclass(frozen=True)
+class OpenMission:
+    """A mission whose ledger is open: definition and plan as recorded."""
+
+    project: Project
+    ledger: Ledger
+    definition: MissionDefinition
+    plan: Plan
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The ULID."""
+        return self.ledger.mission_id
+
+    @property
+    def slug(self) -> str:
+        """The slug."""
+        return self.ledger.mission_slug
+
+    @property
+    def branch(self) -> str:
+        """The mission branch (full ref): approved work is integrated there."""
+        return f"refs/heads/{branch_stem(self.id, self.slug)}"
+
+    def lane_branch(self, lane_id: str) -> str:
+        """The branch (full ref) of an execution lane."""
+        return f"{self.branch}-{lane_id}"
+
+    @property
+    def target_ref(self) -> str:
+        """The branch (full ref) the mission is to land on."""
+        return f"refs/heads/{self.target_branch}"
+
+    @property
+    def target_branch(self) -> str:
+        """Name of the target branch: as recorded last, else as defined."""
+        entity = self.view().entity("mission", self.id)
+        recorded = entity.facts.get("target_branch") if entity else None
+        return str(recorded or self.definition.target_branch or "")
+
+    def view(self) -> LedgerView:
+        """The ledger as it is now."""
+        return self.ledger.view()
+
+    def state(self, view: LedgerView | None = None) -> str:
+        """The mission's state."""
+        entity = (view or self.view()).entity("mission", self.id)
+        return entity.state if entity else "draft"
+
+    def work_package(self, work_package_id: str, view: LedgerView | None = None) -> EntityState:
+        """What the ledger says about a work package.
+
+        Raises:
+            UsageError: UNKNOWN_WORK_PACKAGE.
+        """
+        entity = (view or self.view()).entity("work_package", work_package_id)
+        if entity is None or all(w.id != work_package_id for w in self.definition.work_packages):
+            known = [w.id for w in self.definition.work_packages]
+            raise UsageError(
+                "UNKNOWN_WORK_PACKAGE",
+                f"{self.slug} has no work package {work_package_id!r}",
+                hint=f"kitty-flow status {self.slug}",
+                details={"known": known},
+            )
+        return entity
+
+
+def branch_stem(mission_id: str, slug: str) -> str:
+    """Name of the mission branch, without ``refs/heads/``: the slug and the first eight characters of the id, once."""
+    mid8 = mission_id[:8]
+    return f"kitty/mission-{slug}" if slug.endswith(mid8) else f"kitty/mission-{slug}-{mid8}"
+
+
+@contextmanager
+def open_mission(project: Project, name: str | None = None, *, refresh_source: bool = False) -> Iterator[OpenMission]:
+    """The mission called `name` (slug, ULID or unambiguous prefix); without a name, the only open one.
+
+    A mission that exists only as a source in the repository is adopted: created and planned in the ledger.
+    `refresh_source` takes over an edited source as long as no work package has been started.
+
+    Raises:
+        UsageError: MISSION_NOT_FOUND, AMBIGUOUS_MISSION or MISSION_REQUIRED.
+        DefinitionError: the source is invalid.
+    """
+    entry = resolve(project, name)
+    with Ledger(project.repository, entry.mission_id, entry.slug) as ledger:
+        diagnostics = refresh(project, ledger) if refresh_source else ()
+        definition, plan = read_definition(ledger)
+        yield OpenMission(project, ledger, definition, plan, diagnostics)
+
+
+def resolve(project: Project, name: str | None) -> CatalogEntry:
+    """The catalog entry a name stands for, adopting a source where needed.
+
+    Raises:
+        UsageError: MISSION_NOT_FOUND, AMBIGUOUS_MISSION or MISSION_REQUIRED.
+    """
+    entries = catalog(project.repository)
+    if name is None:
+        return _only_open(project, entries)
+    exact = [e for e in entries if name in (e.slug, e.mission_id)]
+    found = exact or [e for e in entries if e.slug.startswith(name) or e.mission_id.startswith(name.upper())]
+    if len(found) == 1 and exact:
+        return found[0]
+    from kitty_flow.missions.source import find_mission
+
+    source = find_mission(project.root, name) if not exact else None
+    if source is not None:
+        adopted = adopt(project, source)
+        if not found or found == [adopted]:
+            return adopted
+        found.append(adopted)
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UsageError(
+            "MISSION_NOT_FOUND",
+            f"there is no mission {name!r} in {project.root}",
+            hint="kitty-flow mission list",
+        )
+    raise _ambiguous(name, [e.slug for e in found])
+
+
+def _only_open(project: Project, entries: tuple[CatalogEntry, ...]) -> CatalogEntry:
+    from kitty_flow.missions.source import discover
+
+    known = {e.slug for e in entries} | {e.mission_id for e in entries}
+    candidates = {e.slug: e for e in entries if e.is_open}
+    sources = {s.slug: s for s in discover(project.root) if s.slug not in known and s.problem is None}
+    if len(candidates) == 1 and not sources:
+        return next(iter(candidates.values()))
+    if not candidates and len(sources) == 1:
+        return adopt(project, next(iter(sources.values())).path)
+    names = sorted([*candidates, *sources])
+    if names:
+        raise UsageError(
+            "MISSION_REQUIRED",
+            f"which mission? open ones: {', '.join(names)}",
+            hint="name one of them; kitty-flow mission list shows all",
+            details={"missions": names},
+        )
+    raise UsageError(
+        "NO_OPEN_MISSION", "there is no open mission here", hint="kitty-flow mission create SLUG, or kitty-flow demo"
+    )
+
+
+def _ambiguous(name: str, slugs: list[str]) -> UsageError:
+    return UsageError(
+        "AMBIGUOUS_MISSION",
+        f"{name!r} could be {', '.join(slugs)}",
+        hint="kitty-flow mission list",
+        details={"missions": slugs},
+    )

@@ -1,0 +1,212 @@
+"""The agents' loop: report the last step, claim the next one, or learn exactly why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from kitty_flow.agents.command import AgentSpec
+from kitty_flow.agents.result import read_implement_result, read_review_result
+from kitty_flow.errors import RefusedError, UsageError
+from kitty_flow.flow.board import order_of_work
+from kitty_flow.flow.claim import claim
+from kitty_flow.flow.implement import base_for, give_back, start, submit
+from kitty_flow.flow.invocation import Invocation, rebuild_invocation
+from kitty_flow.flow.life import accept_if_finished, begin, unfinished
+from kitty_flow.flow.mission import OpenMission
+from kitty_flow.flow.readiness import Reason, hindrances
+from kitty_flow.flow.review import apply_verdict, begin_review
+from kitty_flow.flow.workspace import workspace_path
+from kitty_flow.ledger.ledger import new_ulid
+from kitty_flow.model.result import ImplementResult
+
+__all__ = ["NextStep", "Role", "next_step", "peek", "report"]
+
+Role = Literal["implement", "review", "any"]
+Kind = Literal["step", "wait", "blocked", "terminal"]
+
+_RETRY_AFTER_S = 30
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """The answer to "what next": a step with all that is needed to do it, or the reasons why there is none."""
+
+    kind: Kind
+    fields: dict[str, Any] = field(default_factory=dict)
+    reasons: tuple[Reason, ...] = ()
+
+    def as_data(self) -> dict[str, Any]:
+        """The JSON shape of `next` (CLI reference)."""
+        if self.kind == "step":
+            return {"kind": self.kind, **self.fields}
+        data: dict[str, Any] = {"kind": self.kind, "reasons": [r.as_data() for r in self.reasons]}
+        return data | ({"retry_after_s": _RETRY_AFTER_S} if self.kind == "wait" else {})
+
+
+def next_step(mission: OpenMission, agent: str, *, role: Role = "implement") -> NextStep:
+    """What `agent` is to do now: the step it holds already, else the most urgent one, claimed for it.
+
+    Raises:
+        UsageError: TARGET_BRANCH_MISSING.
+        RefusedError: MISSION_NOT_RUNNABLE.
+    """
+    held = _held(mission, agent)
+    if held is not None:
+        return _step(mission, held)
+    found = _choose(mission, agent, role)
+    if found is None:
+        return _nothing(mission)
+    action, work_package_id = found
+    spec = AgentSpec(agent, ())
+    if action == "review":
+        return _step(mission, begin_review(mission, work_package_id, spec))
+    begin(mission, run_id=new_ulid())
+    won = claim(mission, work_package_id, actor=agent, lease_s=mission.project.settings.run.lease_s)
+    return _step(mission, start(mission, work_package_id, spec, won.epoch))
+
+
+def peek(mission: OpenMission, agent: str, *, role: Role = "implement") -> NextStep:
+    """The same answer without claiming, starting or writing anything."""
+    held = _held(mission, agent)
+    if held is not None:
+        return _step(mission, held)
+    found = _choose(mission, agent, role)
+    if found is None:
+        return _nothing(mission)
+    action, work_package_id = found
+    entity = mission.work_package(work_package_id)
+    lane = mission.plan.placements[work_package_id].execution_lane
+    base = entity.facts.get("base_commit")
+    if action == "implement":
+        tip = mission.project.repository.refs.commit(mission.branch)
+        base = base_for(mission, work_package_id, mission.view())[0] if tip else None
+    fields = {
+        "action": action,
+        "mission": mission.slug,
+        "wp_id": work_package_id,
+        "invocation_id": None,
+        "epoch": entity.epoch + (action == "implement"),
+        "lease_expires_at": None,
+        "worktree": str(workspace_path(mission, lane)),
+        "branch": mission.lane_branch(lane).removeprefix("refs/heads/"),
+        "base_commit": base,
+        "prompt_path": None,
+        "result_path": None,
+    }
+    return NextStep("step", fields)
+
+
+def report(mission: OpenMission, agent: str, result: str) -> str:
+    """Report how the held step ended: a result file, or ``success``, ``failed``, ``blocked``; returns the WP's id.
+
+    Raises:
+        UsageError: NOTHING_HELD, or RESULT_FILE_NEEDED for a review.
+        RefusedError: the submission or the verdict was refused; the step is still held and can be mended.
+    """
+    invocation = _held(mission, agent)
+    if invocation is None:
+        raise UsageError(
+            "NOTHING_HELD", f"{agent} holds no work package of {mission.slug}", hint=f"kitty-flow next --agent {agent}"
+        )
+    if invocation.action == "review":
+        if result in ("success", "failed", "blocked"):
+            raise UsageError(
+                "RESULT_FILE_NEEDED",
+                "a review is reported with a verdict file",
+                hint=f"write {invocation.result_path}, then kitty-flow next --agent {agent} --result FILE",
+            )
+        apply_verdict(mission, invocation, read_review_result(Path(result)))
+    else:
+        _report_work(mission, invocation, result)
+    accept_if_finished(mission, run_id=None)
+    return invocation.work_package_id
+
+
+def _report_work(mission: OpenMission, invocation: Invocation, result: str) -> None:
+    if result in ("success", "failed", "blocked"):
+        told = ImplementResult.model_validate({"outcome": result})
+    else:
+        told = read_implement_result(Path(result))
+    if told.outcome == "success":
+        submit(mission, invocation, told)
+        return
+    reason = told.reason or told.summary or f"{invocation.agent.name} reports {told.outcome}"
+    code = "AGENT_BLOCKED" if told.outcome == "blocked" else "AGENT_REPORTED_FAILURE"
+    give_back(
+        mission,
+        invocation.work_package_id,
+        invocation.id,
+        code,
+        reason,
+        actor=invocation.agent.name,
+        blocked=told.outcome == "blocked",
+    )
+
+
+def _held(mission: OpenMission, agent: str) -> Invocation | None:
+    """The step that the agent took by `next` and has not reported; steps of a run are the run's own."""
+    for work_package in mission.definition.work_packages:
+        entity = mission.work_package(work_package.id)
+        facts = entity.facts
+        if entity.state == "in_progress" and facts.get("holder") == agent and not facts.get("run_id"):
+            return rebuild_invocation(mission, work_package.id, str(facts.get("invocation_id")), "implement")
+        if entity.state == "in_review" and facts.get("reviewer") == agent and not entity.last_event.correlation_id:
+            return rebuild_invocation(mission, work_package.id, str(facts.get("review_invocation_id")), "review")
+    return None
+
+
+def _choose(mission: OpenMission, agent: str, role: Role) -> tuple[Literal["implement", "review"], str] | None:
+    """Reviews first where both are wanted: they set dependents free."""
+    view = mission.view()
+    ids = sorted((w.id for w in mission.definition.work_packages), key=lambda i: order_of_work(mission, i))
+    if role in ("review", "any"):
+        for work_package_id in ids:
+            entity = mission.work_package(work_package_id, view)
+            if entity.state == "for_review" and entity.facts.get("implementer") != agent:
+                return "review", work_package_id
+    if role in ("implement", "any"):
+        for work_package_id in ids:
+            ready = mission.work_package(work_package_id, view).state == "planned"
+            if ready and not hindrances(mission, work_package_id, view):
+                return "implement", work_package_id
+    return None
+
+
+def _nothing(mission: OpenMission) -> NextStep:
+    view = mission.view()
+    left = unfinished(mission, view)
+    if not left:
+        reason = Reason(mission.slug, "NOTHING_LEFT", f"every work package of {mission.slug} is finished", "")
+        command = "verify" if mission.state(view) in ("merged", "shipped") else "merge"
+        return NextStep("terminal", reasons=(reason._replace(hint=f"kitty-flow {command} {mission.slug}"),))
+    reasons = tuple(r for i in left for r in hindrances(mission, i, view))
+    active = any(mission.work_package(i, view).state not in ("planned", "blocked") for i in left)
+    return NextStep("wait" if active else "blocked", reasons=reasons)
+
+
+def _step(mission: OpenMission, invocation: Invocation) -> NextStep:
+    if not invocation.identity_matches:
+        raise RefusedError(
+            "PROMPT_IDENTITY_MISMATCH",
+            "the prompt that was written belongs to something else; nothing was started",
+            hint=f"kitty-flow next --agent {invocation.agent.name}",
+        )
+    entity = mission.work_package(invocation.work_package_id)
+    return NextStep(
+        "step",
+        {
+            "action": invocation.action,
+            "mission": mission.slug,
+            "wp_id": invocation.work_package_id,
+            "invocation_id": invocation.id,
+            "epoch": invocation.epoch,
+            "lease_expires_at": entity.facts.get("lease_expires_at"),
+            "worktree": str(invocation.workspace.checkout.path),
+            "branch": invocation.workspace.branch.removeprefix("refs/heads/"),
+            "base_commit": invocation.base_commit,
+            "prompt_path": str(invocation.prompt_path),
+            "result_path": str(invocation.result_path),
+        },
+    )

@@ -1,0 +1,89 @@
+"""The project a command works in: its repository, its settings, and where kitty-flow's own working files go."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from kitty_flow.agents.settings import Settings, load_settings
+from kitty_flow.git.history import History
+from kitty_flow.git.process import Git
+from kitty_flow.git.repository import Repository
+from kitty_flow.git.worktrees import Worktrees
+
+__all__ = ["Project"]
+
+
+@dataclass(frozen=True)
+class Project:
+    """A repository with its settings. Everything is found from the main checkout, never from where the user stands."""
+
+    repository: Repository
+
+    @classmethod
+    def discover(cls, start: Path | None = None) -> Project:
+        """The project around `start` (default: the current directory).
+
+        Raises:
+            UsageError: NO_REPOSITORY.
+            ExternalToolError: git is missing or too old.
+        """
+        return cls(Repository.discover(start))
+
+    @property
+    def root(self) -> Path:
+        """The main checkout."""
+        return self.repository.root
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The project's settings; defaults without a settings file.
+
+        Raises:
+            DefinitionError: INVALID_SETTINGS.
+        """
+        return load_settings(self.root)
+
+    @property
+    def history(self) -> History:
+        """The commit graph."""
+        return History(self.repository.git)
+
+    @property
+    def worktrees(self) -> Worktrees:
+        """The working trees."""
+        return Worktrees(self.repository.git)
+
+    @cached_property
+    def workspace_root(self) -> Path:
+        """Where worktrees, prompts and agent logs live: the setting, else ``<repository>.kitty`` beside the repository.
+
+        Agents refuse to write below ``.git``, and a folder inside the checkout would show up in the user's status.
+        Where the parent cannot be written, or belongs to another repository, a folder in the git directory has to do.
+        """
+        chosen = self.settings.workspace_root(self.root)
+        if chosen is not None:
+            return chosen
+        parent = self.root.parent
+        fallback = self.repository.state_dir / "workspace"
+        if self.repository.is_bare or not os.access(parent, os.W_OK) or _inside_repository(parent):
+            return fallback
+        beside = parent / f"{self.root.name}.kitty"
+        return beside if _may_use(beside, self.repository.common_dir) else fallback
+
+
+def _inside_repository(folder: Path) -> bool:
+    return Git(folder).call("rev-parse", "--git-dir", ok=(0, 128)).returncode == 0
+
+
+def _may_use(folder: Path, common_dir: Path) -> bool:
+    """Whether the folder is new or marked as ours; a folder of the same name that is somebody else's is left alone."""
+    mark = folder / "owner"
+    owner = hashlib.sha256(os.fsencode(common_dir)).hexdigest()
+    if not folder.exists():
+        folder.mkdir(mode=0o700)
+        mark.write_text(owner + "\n", encoding="ascii")
+    return mark.is_file() and mark.read_text(encoding="ascii", errors="replace").strip() == owner

@@ -1,0 +1,86 @@
+"""Picking up after a run that died: kill what it left running, keep what is worth keeping, give the rest back.
+
+Called only while the run lock is held: claims of a run of this clone can then belong to nobody alive.
+"""
+
+from __future__ import annotations
+
+from kitty_flow.agents.result import read_implement_result, read_review_result
+from kitty_flow.errors import KittyFlowError
+from kitty_flow.flow.implement import conclude, give_back
+from kitty_flow.flow.invocation import Invocation, rebuild_invocation
+from kitty_flow.flow.mission import OpenMission
+from kitty_flow.flow.review import close_failed, conclude_review
+from kitty_flow.ledger.fold import EntityState
+
+__all__ = ["recover"]
+
+
+def recover(mission: OpenMission, *, run_id: str) -> tuple[str, ...]:
+    """Bring every work package that a dead run held into a state to go on from; returns their ids."""
+    recovered = []
+    for work_package in mission.definition.work_packages:
+        entity = mission.work_package(work_package.id)
+        if entity.state in ("claimed", "in_progress") and _held_by_run_of_this_clone(mission, entity):
+            _recover_attempt(mission, entity, run_id)
+            recovered.append(work_package.id)
+        elif entity.state == "in_review" and _recover_review(mission, entity, run_id):
+            recovered.append(work_package.id)
+    return tuple(recovered)
+
+
+def _held_by_run_of_this_clone(mission: OpenMission, entity: EntityState) -> bool:
+    return bool(entity.facts.get("run_id")) and entity.last_event.writer == mission.ledger.store.writer
+
+
+def _recover_attempt(mission: OpenMission, entity: EntityState, run_id: str) -> None:
+    """An agent that had written a valid result before the run died has done its part: its work is judged as usual."""
+    from kitty_flow.agents.group import kill_invocation
+
+    actor = str(entity.facts.get("holder", "unknown"))
+    invocation_id = entity.facts.get("invocation_id") if entity.state == "in_progress" else None
+    if invocation_id:
+        kill_invocation(str(invocation_id))
+        invocation = rebuild_invocation(mission, entity.entity_id, str(invocation_id), "implement")
+        if invocation is not None and _finished(invocation):
+            conclude(mission, invocation, None, run_id=run_id)
+            return
+    reason = "the run that held it ended without giving it back"
+    give_back(
+        mission,
+        entity.entity_id,
+        str(invocation_id) if invocation_id else None,
+        "RUN_LOST",
+        reason,
+        actor=actor,
+        run_id=run_id,
+    )
+
+
+def _recover_review(mission: OpenMission, entity: EntityState, run_id: str) -> bool:
+    from kitty_flow.agents.group import kill_invocation
+
+    invocation_id = str(entity.facts.get("review_invocation_id", ""))
+    known = mission.view().entity("invocation", invocation_id)
+    if known is None or known.state != "started" or known.last_event.writer != mission.ledger.store.writer:
+        return False
+    kill_invocation(invocation_id)
+    invocation = rebuild_invocation(mission, entity.entity_id, invocation_id, "review")
+    if invocation is None:
+        return False
+    if _finished(invocation):
+        conclude_review(mission, invocation, None, run_id=run_id)
+    else:
+        close_failed(mission, invocation, "INTERRUPTED", "the run that watched it ended", run_id)
+    return True
+
+
+def _finished(invocation: Invocation) -> bool:
+    try:
+        if invocation.action == "implement":
+            read_implement_result(invocation.result_path)
+        else:
+            read_review_result(invocation.result_path)
+    except KittyFlowError:
+        return False
+    return True

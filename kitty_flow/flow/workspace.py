@@ -1,0 +1,112 @@
+"""The worktree of an execution lane: prepared at a commit, with anything unsaved kept under a salvage ref first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from kitty_flow.errors import ExternalToolError
+from kitty_flow.flow.mission import OpenMission
+from kitty_flow.git.identity import OWN_IDENTITY, stamp
+from kitty_flow.git.objects import CommitText
+from kitty_flow.git.refs import ABSENT
+from kitty_flow.git.worktrees import Checkout
+
+__all__ = ["Workspace", "invocation_folder", "prepare", "salvage", "workspace_of", "workspace_path"]
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A worktree that is ready for an attempt: its checkout, the lane's branch (full ref), the commit it starts at."""
+
+    checkout: Checkout
+    branch: str
+    start: str
+
+
+def workspace_path(mission: OpenMission, lane_id: str) -> Path:
+    """Where the worktree of an execution lane is."""
+    stem = mission.branch.removeprefix("refs/heads/kitty/mission-")
+    return mission.project.workspace_root / "worktrees" / stem / lane_id
+
+
+def invocation_folder(mission: OpenMission, invocation_id: str) -> Path:
+    """Where prompt, result and log of an invocation are kept; made when it is not there."""
+    folder = mission.project.workspace_root / "invocations" / invocation_id
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def prepare(mission: OpenMission, lane_id: str, start: str, *, work_package_id: str, epoch: int) -> Workspace:
+    """Put the lane's worktree on its branch at `start`, making it first where needed.
+
+    What an earlier attempt left there unsaved goes under a salvage ref before the worktree moves.
+
+    Raises:
+        ExternalToolError: WORKSPACE_TAKEN, something else is at its path; GIT_FAILED.
+    """
+    path = workspace_path(mission, lane_id)
+    worktrees = mission.project.worktrees
+    checkout = worktrees.at(path)
+    if checkout is None:
+        if path.exists() and any(path.iterdir()):
+            raise ExternalToolError(
+                "WORKSPACE_TAKEN",
+                f"{path} is not a worktree of this repository, and it is not empty",
+                hint="move it away, then run the command again",
+            )
+        checkout = worktrees.add(path, start)
+    else:
+        checkout.clear_stale_locks()
+        salvage(mission, checkout, work_package_id=work_package_id, label=f"before-{epoch}")
+    branch = mission.lane_branch(lane_id)
+    checkout.switch(branch.removeprefix("refs/heads/"), start)
+    return Workspace(Checkout(path, start, branch), branch, start)
+
+
+def workspace_of(mission: OpenMission, work_package_id: str) -> Workspace | None:
+    """The worktree that a work package was started in, as it is now; None when it is gone."""
+    entity = mission.work_package(work_package_id)
+    lane = mission.plan.placements[work_package_id].execution_lane
+    checkout = mission.project.worktrees.at(workspace_path(mission, lane))
+    if checkout is None:
+        return None
+    return Workspace(checkout, mission.lane_branch(lane), str(entity.facts.get("start_commit", "")))
+
+
+def salvage(mission: OpenMission, checkout: Checkout, *, work_package_id: str, label: str) -> str | None:
+    """Keep unsaved work of a worktree: uncommitted changes, and commits that no branch or record would hold.
+
+    Returns the salvage ref, or None when there was nothing to keep.
+    """
+    git = checkout.git
+    head = git.text("rev-parse", "--verify", "HEAD")
+    changes = checkout.changes()
+    tip = head
+    if changes:
+        now = stamp(OWN_IDENTITY, datetime.now(UTC))
+        tree = checkout.snapshot()
+        message = f"Unsaved work of {work_package_id}, kept by kitty-flow\n"
+        with mission.project.repository.objects() as objects:
+            tip = objects.write_commit(CommitText(tree, (head,), now, now, message))
+    elif _is_kept(mission, head):
+        return None
+    refs = mission.project.repository.refs
+    base = f"refs/kitty/salvage/{mission.id}/{work_package_id}/{label}"
+    for number in range(1, 1000):
+        ref = f"{base}-{number}"
+        known = refs.read(ref)
+        if known == tip:
+            return ref
+        if known is None:
+            refs.swap(ref, tip, ABSENT)
+            return ref
+    raise ExternalToolError("SALVAGE_FULL", f"too many salvage refs below {base}", hint="git for-each-ref refs/kitty")
+
+
+def _is_kept(mission: OpenMission, head: str) -> bool:
+    """Whether the commit is on the mission branch, on the target, or already salvaged."""
+    pattern = ("refs/heads/" + mission.branch.removeprefix("refs/heads/"), mission.target_ref, "refs/kitty/salvage/")
+    found = mission.project.repository.git.text("for-each-ref", "--count=1", f"--contains={head}", "--", *pattern)
+    return bool(found)

@@ -1,0 +1,108 @@
+"""Building the commit that would land, without a checkout, and testing exactly its tree in a disposable worktree."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from kitty_flow.agents.command import AgentSpec, check_executable
+from kitty_flow.agents.process import ProcessSpec, run_process
+from kitty_flow.errors import RefusedError
+from kitty_flow.flow.workspace import workspace_path
+from kitty_flow.git.identity import OWN_IDENTITY, stamp, user_identity
+from kitty_flow.git.merging import open_merger
+from kitty_flow.git.objects import CommitText
+from kitty_flow.release.landing import Landing, TestRun
+
+__all__ = ["build_candidate", "check_test_command", "run_tests"]
+
+
+def build_candidate(landing: Landing) -> None:
+    """Merge the mission into the target as objects only; fills in the candidate, or the conflicts."""
+    project = landing.mission.project
+    target, head = str(landing.target_commit), str(landing.mission_head)
+    if project.history.is_ancestor(head, target):
+        landing.candidate_commit, landing.candidate_tree = target, project.history.tree(target)
+        return
+    with open_merger(project.repository) as merger:
+        merged = merger.merge_trees(target, head)
+    landing.conflicts = merged.conflicts
+    if not merged.is_clean:
+        return
+    now = stamp(user_identity(project.repository.git) or OWN_IDENTITY, datetime.now(UTC).astimezone())
+    with project.repository.objects() as objects:
+        commit = CommitText(merged.tree, (target, head), now, now, _message(landing))
+        landing.candidate_commit = objects.write_commit(commit)
+    landing.candidate_tree = merged.tree
+
+
+def _message(landing: Landing) -> str:
+    mission = landing.mission
+    view = mission.view()
+    approved = [w for w in mission.plan.merge_order if mission.work_package(w, view).state in ("approved", "done")]
+    lines = [f"- {i}: {_line(mission.definition.work_package(i).title)}" for i in approved]
+    return f"Land {_line(mission.definition.title)}\n\n" + "\n".join(lines) + f"\n\nMission: {mission.slug}\n"
+
+
+def _line(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text).strip()
+
+
+def check_test_command(landing: Landing) -> AgentSpec:
+    """The test command, found on this machine.
+
+    Raises:
+        RefusedError: TESTS_NOT_CONFIGURED; a gate that has nothing to check does not pass.
+        ExternalToolError: the command cannot be found.
+    """
+    command = landing.options.test_command
+    if not command:
+        raise RefusedError(
+            "TESTS_NOT_CONFIGURED",
+            "no test command is configured, so nothing can be said about the tree that would land",
+            hint=f"kitty-flow merge {landing.mission.slug} --test-command 'CMD', "
+            'or set test_command = ["CMD"] under [merge] in .kitty-flow/config.toml',
+        )
+    spec = AgentSpec("tests", command, landing.options.test_timeout_s, 0.0)
+    return check_executable(spec, landing.mission.project.root)
+
+
+def run_tests(landing: Landing) -> TestRun:
+    """Run the test command on the candidate's tree; the worktree is removed afterwards, whatever happened."""
+    spec = check_test_command(landing)
+    worktrees = landing.mission.project.worktrees
+    path = workspace_path(landing.mission, "gate")
+    left_over = worktrees.at(path)
+    if left_over is not None:
+        worktrees.remove(left_over, disposable=True)
+    log = landing.mission.project.workspace_root / "merges" / f"{landing.id}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    checkout = worktrees.add(path, landing.candidate_commit)
+    try:
+        process = ProcessSpec(spec.argv, path, _environment(path), log, spec.timeout_s)
+        outcome = asyncio.run(run_process(process))
+        changed = checkout.changes(untracked=False)
+        if checkout.git.text("rev-parse", "HEAD") != landing.candidate_commit:
+            changed = (*changed, "HEAD")
+    finally:
+        worktrees.remove(checkout, disposable=True)
+    return TestRun(
+        landing.options.test_command or (),
+        outcome.exit_code,
+        outcome.reason,
+        outcome.duration_s,
+        outcome.tail,
+        str(log),
+        changed,
+    )
+
+
+def _environment(worktree: Path) -> dict[str, str]:
+    """The caller's environment without anything that could point the tests' git at another repository."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "KITTY_FLOW_"))}
+    for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM"):
+        if name in os.environ:
+            kept[name] = os.environ[name]
+    return {**kept, "PWD": str(worktree), "GIT_CEILING_DIRECTORIES": str(worktree.parent)}

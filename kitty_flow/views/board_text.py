@@ -1,0 +1,62 @@
+"""The board for people: one row for each work package, what is ready, and what needs a look."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from kitty_flow.flow.board import Board, WorkPackageStatus
+from kitty_flow.views.dag_picture import clean
+
+__all__ = ["board_text"]
+
+_STYLE: Final = {
+    "planned": "dim",
+    "claimed": "cyan",
+    "in_progress": "cyan",
+    "for_review": "yellow",
+    "in_review": "yellow",
+    "approved": "green",
+    "done": "bold green",
+    "blocked": "bold red",
+    "canceled": "dim strike",
+}
+"""Colours support the word, they never replace it."""
+
+
+def board_text(board: Board) -> RenderableType:
+    """The board as a rich renderable; plain text without a terminal."""
+    head = Text()
+    head.append(clean(str(board.mission["title"])), style="bold")
+    head.append(f"  {board.mission['slug']}  {board.mission['state']}  {board.progress:.0%}\n")
+    grid = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    for column in ("WAVE", "WP", "TITLE", "STATE", "LANE", "TRY", "WHO"):
+        grid.add_column(column, overflow="fold")
+    wave = 0
+    for card in board.work_packages:
+        grid.add_row(*_row(card, shown_wave="" if card.wave == wave else str(card.wave)))
+        wave = card.wave
+    return Group(head, grid, Text("\n" + "\n".join(_foot(board))))
+
+
+def _row(card: WorkPackageStatus, *, shown_wave: str) -> tuple[Text, ...]:
+    state = Text(card.state, style=_STYLE.get(card.state, ""))
+    if card.force_count:
+        state.append(f" (forced {card.force_count}x)", style="red")
+    cells = (shown_wave, card.id, card.title)
+    rest = (card.execution_lane, str(card.attempt or ""), card.actor or "")
+    return (*(Text(clean(c)) for c in cells), state, *(Text(clean(c)) for c in rest))
+
+
+def _foot(board: Board) -> list[str]:
+    lines = [", ".join(f"{number} {state}" for state, number in board.counts.items())]
+    if board.ready:
+        lines.append(f"ready: {', '.join(board.ready)}")
+    lines += [clean(warning) for warning in board.warnings]
+    command = {"accepted": "merge", "merged": "verify", "planned": "run", "running": "run"}.get(board.mission["state"])
+    if command:
+        lines.append(f"next: kitty-flow {command} {board.mission['slug']}")
+    return lines

@@ -118,9 +118,15 @@ def test_a_second_run_appends_to_the_log(tmp_path: Path) -> None:
 
 def test_started_is_reported_with_the_identity(tmp_path: Path) -> None:
     seen: list[tuple[int, float | None]] = []
-    outcome = run(
-        spec(tmp_path, "import os; print(os.getpid(), os.getpgrp(), os.getsid(0))"), lambda *a: seen.append(a)
-    )
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+
+    def started(pid: int, created: float | None) -> None:
+        seen.append((pid, created))
+        gate.open("w").close()  # lets the agent end only now, so that its identity can be read
+
+    code = f"import os; open({str(gate)!r}).read(); print(os.getpid(), os.getpgrp(), os.getsid(0))"
+    outcome = run(spec(tmp_path, code), started)
     [(pid, created)] = seen
     assert outcome.tail.split() == [str(pid)] * 3
     assert created is not None

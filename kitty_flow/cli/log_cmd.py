@@ -1,0 +1,63 @@
+"""`kitty-flow log`: the events of a mission."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from kitty_flow.cli.context_options import MissionArgument
+from kitty_flow.cli.output import Result, command
+from kitty_flow.cli.terminal import table
+
+__all__ = ["log"]
+
+
+@command(examples=["kitty-flow log", "kitty-flow log checkout --wp WP03 --limit 10"])
+def log(
+    mission: MissionArgument = None,
+    wp: Annotated[
+        str | None, typer.Option("--wp", metavar="WP", help="Only events of this work package.", show_default=False)
+    ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option("--type", metavar="T", help="Only this trigger, such as approve.", show_default=False),
+    ] = None,
+    since_clock: Annotated[
+        int, typer.Option("--since-clock", min=0, metavar="N", help="Only events with a clock above N.")
+    ] = 0,
+    actor: Annotated[
+        str | None, typer.Option("--actor", metavar="A", help="Only events of this actor.", show_default=False)
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, metavar="N", help="Only the last N.", show_default=False)
+    ] = None,
+) -> Result:
+    """List what was recorded, in the ledger's order, oldest first."""
+    from kitty_flow.flow.mission import open_mission
+    from kitty_flow.flow.project import Project
+    from kitty_flow.flow.timeline import EventFilter, select
+
+    with open_mission(Project.discover(), mission) as opened:
+        if wp is not None:
+            opened.work_package(wp)
+        events = select(opened, EventFilter(wp, kind, since_clock, actor, limit))
+        data = {
+            "mission": {"id": opened.id, "slug": opened.slug},
+            "ledger": opened.ledger.ref,
+            "events": [event.model_dump(by_alias=True) for event in events],
+        }
+        rows = [
+            (
+                e.lamport,
+                e.at[11:19],
+                e.entity_id if e.entity_type == "work_package" else e.entity_type,
+                e.trigger if e.kind == "annotation" else f"{e.from_state or '-'} -> {e.to_state}",
+                e.actor,
+                ("FORCED " if e.force else "") + (e.reason or "")[:200],
+            )
+            for e in events
+        ]
+        if not rows:
+            return Result(data, "no events match")
+        return Result(data, lambda: table(("CLOCK", "TIME", "WHAT", "CHANGE", "ACTOR", "REASON"), rows))

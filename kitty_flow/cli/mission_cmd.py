@@ -1,0 +1,136 @@
+"""`kitty-flow mission`: create, import, list and show missions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kitty_flow.cli.context_options import DryRunOption, MissionArgument
+from kitty_flow.cli.groups import command_group
+from kitty_flow.cli.output import Result, command
+from kitty_flow.cli.terminal import fields, table
+
+if TYPE_CHECKING:
+    from kitty_flow.flow.mission import OpenMission
+
+__all__ = ["app"]
+
+app = command_group("Create, import, list and show missions.")
+
+TargetOption = Annotated[
+    str | None, typer.Option("--target", metavar="BRANCH", help="The branch to land on.", show_default=False)
+]
+
+
+@app.command("create")
+@command(examples=["kitty-flow mission create checkout --title 'A new checkout'"])
+def create(
+    slug: Annotated[str, typer.Argument(metavar="SLUG", help="Letters, digits and hyphens.", show_default=False)],
+    title: Annotated[str | None, typer.Option("--title", metavar="TEXT", help="A title.", show_default="SLUG")] = None,
+) -> Result:
+    """Write a commented mission file with three example work packages, ready to be edited and planned."""
+    from kitty_flow.flow.creation import create_mission
+    from kitty_flow.flow.project import Project
+
+    path = create_mission(Project.discover(), slug, title or slug)
+    return Result({"slug": slug, "path": path}, f"wrote {path}\nnext: edit it, then kitty-flow plan {slug}")
+
+
+@app.command("import")
+@command(
+    examples=["kitty-flow mission import ../old/kitty-specs/checkout", "kitty-flow mission import a.toml --dry-run"]
+)
+def import_mission(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A mission folder or file.", show_default=False)],
+    target: TargetOption = None,
+    dry_run: DryRunOption = False,
+) -> Result:
+    """Take a mission into the ledger from anywhere; the source file is not needed afterwards."""
+    from kitty_flow.flow.adoption import adopt, load_source
+    from kitty_flow.flow.project import Project
+    from kitty_flow.graph import compute_plan
+    from kitty_flow.views.plan_text import plan_data
+
+    project = Project.discover()
+    loaded = load_source(project, path)
+    data = plan_data(loaded.definition, compute_plan(loaded.definition), loaded.diagnostics)
+    count = len(loaded.definition.work_packages)
+    if dry_run:
+        words = f"{loaded.definition.slug}: {count} work packages would be imported; nothing was written"
+        return Result(data | {"imported": False}, words, loaded.diagnostics)
+    entry = adopt(project, path, target_branch=target)
+    data["mission"]["id"] = entry.mission_id
+    words = f"imported {entry.slug} ({entry.mission_id}): {count} work packages\nnext: kitty-flow plan {entry.slug}"
+    return Result(data | {"imported": True}, words, loaded.diagnostics)
+
+
+@app.command("list")
+@command(examples=["kitty-flow mission list"])
+def list_missions() -> Result:
+    """List the missions in the ledger and the sources that were not used yet."""
+    from kitty_flow.flow.project import Project
+    from kitty_flow.ledger.catalog import catalog
+    from kitty_flow.missions.source import discover
+
+    project = Project.discover()
+    entries = catalog(project.repository)
+    known = {e.slug for e in entries} | {e.mission_id for e in entries}
+    rows: list[dict[str, Any]] = [
+        {"slug": e.slug, "id": e.mission_id, "state": e.state, "source": None, "problem": None} for e in entries
+    ]
+    for source in discover(project.root):
+        if source.slug not in known and source.id not in known:
+            place = source.path.relative_to(project.root) if source.path.is_relative_to(project.root) else source.path
+            state = "invalid" if source.problem else "not started"
+            rows.append(
+                {"slug": source.slug, "id": source.id, "state": state, "source": place, "problem": source.problem}
+            )
+    if not rows:
+        return Result({"missions": []}, "no missions yet\nnext: kitty-flow mission create SLUG")
+    shown = [(r["slug"], r["state"], r["id"] or "-", r["problem"] or r["source"] or "ledger") for r in rows]
+    return Result({"missions": rows}, lambda: table(("MISSION", "STATE", "ID", "SOURCE"), shown))
+
+
+@app.command("show")
+@command(examples=["kitty-flow mission show checkout"])
+def show(mission: MissionArgument = None) -> Result:
+    """Show a mission: state, branches, base, definition and progress."""
+    from kitty_flow.flow.board import make_board
+    from kitty_flow.flow.mission import open_mission
+    from kitty_flow.flow.project import Project
+
+    with open_mission(Project.discover(), mission) as opened:
+        board = make_board(opened)
+        data = _mission_data(opened) | {"progress": board.progress, "counts": board.counts}
+        return Result(data, lambda: _mission_text(data), opened.diagnostics)
+
+
+def _mission_data(opened: OpenMission) -> dict[str, Any]:
+    view = opened.view()
+    entity = view.entity("mission", opened.id)
+    facts = entity.facts if entity else {}
+    return {
+        "id": opened.id,
+        "slug": opened.slug,
+        "title": opened.definition.title,
+        "state": opened.state(view),
+        "template": opened.definition.template,
+        "source": opened.definition.source.path,
+        "definition_digest": facts.get("definition_digest"),
+        "target_branch": opened.target_branch,
+        "mission_branch": opened.branch.removeprefix("refs/heads/"),
+        "base_commit": facts.get("base_commit"),
+        "mission_head": facts.get("mission_head"),
+        "landed_commit": facts.get("target_commit"),
+        "ledger": opened.ledger.ref,
+        "ledger_commit": view.tip,
+        "events": len(view.events),
+    }
+
+
+def _mission_text(data: dict[str, Any]) -> str:
+    counts = ", ".join(f"{number} {state}" for state, number in data["counts"].items())
+    rows = [(k.replace("_", " "), v) for k, v in data.items() if v is not None and k not in ("counts", "progress")]
+    return fields([*rows, ("work packages", counts), ("progress", f"{data['progress']:.0%}")])

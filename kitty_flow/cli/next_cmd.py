@@ -1,0 +1,71 @@
+"""`kitty-flow next`: report the last step and get the next one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from kitty_flow.cli.context_options import MissionOption
+from kitty_flow.cli.output import Result, command
+from kitty_flow.cli.terminal import fields, safe
+
+if TYPE_CHECKING:
+    from kitty_flow.flow.next_step import NextStep
+
+__all__ = ["next_step"]
+
+
+@command(
+    examples=[
+        "kitty-flow next --agent claude-1",
+        "kitty-flow next --agent claude-1 --peek",
+        "kitty-flow next --agent claude-1 --result success",
+    ]
+)
+def next_step(
+    agent: Annotated[str, typer.Option("--agent", metavar="NAME", help="Who asks.", show_default=False)],
+    mission: MissionOption = None,
+    role: Annotated[
+        Literal["implement", "review", "any"], typer.Option("--role", help="What the agent can do.")
+    ] = "implement",
+    peek: Annotated[bool, typer.Option("--peek", help="Only look: claim nothing, write nothing.")] = False,
+    result: Annotated[
+        str | None,
+        typer.Option(
+            "--result",
+            metavar="RESULT",
+            help="How the held step ended: a result file, or success, failed, blocked.",
+            show_default=False,
+        ),
+    ] = None,
+) -> Result:
+    """Claim the most urgent ready work package for an agent; with --result, report the one it holds first.
+
+    An agent that holds a step gets the same step again. When there is none, the reasons are exact.
+    """
+    from kitty_flow.errors import UsageError
+    from kitty_flow.flow import next_step as flow
+    from kitty_flow.flow.actor import plain_actor
+    from kitty_flow.flow.mission import open_mission
+    from kitty_flow.flow.project import Project
+
+    if peek and result is not None:
+        raise UsageError("PEEK_REPORTS_NOTHING", "--peek changes nothing, so it cannot report", hint="leave out --peek")
+    name = plain_actor(agent)
+    with open_mission(Project.discover(), mission) as opened:
+        reported = flow.report(opened, name, result) if result is not None else None
+        answer = flow.peek(opened, name, role=role) if peek else flow.next_step(opened, name, role=role)
+        data = answer.as_data() | ({"reported": reported} if reported else {})
+        return Result(data, lambda: _text(answer, reported), opened.diagnostics)
+
+
+def _text(answer: NextStep, reported: str | None) -> str:
+    lines = [f"reported {reported}"] if reported else []
+    if answer.kind == "step":
+        lines.append(f"{answer.fields['action']} {answer.fields['wp_id']} of {answer.fields['mission']}")
+        lines.append(fields([(k.replace("_", " "), v) for k, v in answer.fields.items() if v is not None]))
+    else:
+        lines.append(f"nothing to do now ({answer.kind})")
+        lines += [safe(f"- {r.message}; {r.hint}") for r in answer.reasons]
+    return "\n".join(lines)

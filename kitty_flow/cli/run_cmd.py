@@ -1,0 +1,179 @@
+"""`kitty-flow run`: drive a mission, wave by wave."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from kitty_flow.cli.context_options import DryRunOption, MissionArgument
+from kitty_flow.cli.output import Result, command, is_json
+from kitty_flow.errors import ExternalToolError, KittyFlowError, RefusedError, UsageError
+
+if TYPE_CHECKING:
+    from kitty_flow.agents.command import AgentSpec
+    from kitty_flow.flow.mission import OpenMission
+    from kitty_flow.flow.project import Project
+    from kitty_flow.flow.run import RunOptions, RunReport
+
+__all__ = ["run"]
+
+
+def _option(name: str, metavar: str, text: str) -> Any:
+    return typer.Option(name, metavar=metavar, help=text, show_default=False)
+
+
+@command(
+    examples=[
+        "kitty-flow run checkout --agent claude --reviewer codex -j 3",
+        "kitty-flow run --command './implement.sh' --review-command './review.sh'",
+    ]
+)
+def run(
+    mission: MissionArgument = None,
+    agent: Annotated[str | None, _option("--agent", "NAME", "The implementer, an agent of the settings.")] = None,
+    implement_command: Annotated[
+        str | None, _option("--command", "CMD", "The implementer as a command line (no shell).")
+    ] = None,
+    reviewer: Annotated[str | None, _option("--reviewer", "NAME", "The reviewer, an agent of the settings.")] = None,
+    review_command: Annotated[
+        str | None, _option("--review-command", "CMD", "The reviewer as a command line (no shell).")
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "-j", "--jobs", min=1, metavar="N", help="Work packages at once.", show_default="settings, else 2"
+        ),
+    ] = None,
+    schedule: Annotated[
+        Literal["waves", "eager"], typer.Option("--schedule", help="Waves as barriers, or as soon as ready.")
+    ] = "waves",
+    until: Annotated[
+        int | None, typer.Option("--until", min=1, metavar="WAVE", help="The last wave to drive.", show_default=False)
+    ] = None,
+    target: Annotated[str | None, _option("--target", "BRANCH", "Land on this branch; before the first run.")] = None,
+    dry_run: DryRunOption = False,
+) -> Result:
+    """Drive every work package through implementation and review with real processes in git worktrees.
+
+    Started again after a crash or Ctrl-C it resumes. Exit status: 0 all approved, 4 some blocked or refused, 7 agents
+    failed.
+    """
+    from kitty_flow.flow.mission import open_mission
+    from kitty_flow.flow.project import Project
+    from kitty_flow.flow.run import RunOptions, run_mission
+    from kitty_flow.views.progress import progress
+
+    project = Project.discover()
+    with open_mission(project, mission, refresh_source=True) as opened:
+        settings = project.settings.run
+        implementer, review = _agents(project, agent, implement_command, reviewer, review_command)
+        options = RunOptions(implementer, review, jobs or settings.jobs, schedule, until, settings.max_attempts)
+        if dry_run:
+            return _preview(opened, options)
+        if target is not None:
+            from kitty_flow.flow.life import retarget
+
+            retarget(opened, target)
+        with progress(opened, enabled=not is_json()):
+            report = run_mission(opened, options)
+        return Result(_data(opened, report), lambda: _text(opened, report), opened.diagnostics, _error(opened, report))
+
+
+def _agents(
+    project: Project,
+    agent: str | None,
+    implement_command: str | None,
+    reviewer: str | None,
+    review_command: str | None,
+) -> tuple[AgentSpec, AgentSpec | None]:
+    """The two agents, found on this machine before anything is changed."""
+    from kitty_flow.agents.settings import check_executable, command_agent, resolve_agent
+
+    settings = project.settings
+    for name, text in ((agent, implement_command), (reviewer, review_command)):
+        if name is not None and text is not None:
+            raise UsageError("AGENT_GIVEN_TWICE", f"both the agent {name!r} and a command are given", hint="give one")
+    name = agent or (settings.run.agent if implement_command is None else None)
+    if implement_command is not None:
+        implementer = command_agent("implementer", implement_command)
+    elif name is not None:
+        implementer = resolve_agent(settings, name)
+    else:
+        raise UsageError(
+            "AGENT_MISSING",
+            "nobody is named to do the work",
+            hint="kitty-flow run --command 'CMD' --review-command 'CMD', or name agents in .kitty-flow/config.toml "
+            "(kitty-flow init)",
+        )
+    review: AgentSpec | None = None
+    reviewer = reviewer or (settings.run.reviewer if review_command is None else None)
+    if review_command is not None:
+        review = command_agent("reviewer", review_command)
+    elif reviewer is not None:
+        review = resolve_agent(settings, reviewer)
+    if review is not None and review.name == implementer.name:
+        raise RefusedError(
+            "SELF_REVIEW",
+            f"{review.name} would review its own work",
+            hint="name another --reviewer",
+        )
+    return check_executable(implementer, project.root), check_executable(review, project.root) if review else None
+
+
+def _preview(opened: OpenMission, options: RunOptions) -> Result:
+    from kitty_flow.flow.board import make_board
+
+    board = make_board(opened)
+    states = {w.id: w.state for w in board.work_packages}
+    waves = [list(wave) for wave in opened.plan.waves[: options.until]]
+    data = {
+        "mission": opened.slug,
+        "implementer": options.implementer.name,
+        "reviewer": options.reviewer.name if options.reviewer else None,
+        "jobs": options.jobs,
+        "waves": waves,
+        "states": states,
+        "ready": list(board.ready),
+    }
+    lines = [f"wave {n}: " + ", ".join(f"{i} ({states[i]})" for i in wave) for n, wave in enumerate(waves, 1)]
+    lines.append(f"would start with: {', '.join(board.ready[: options.jobs]) or 'nothing'}; nothing was changed")
+    return Result(data, "\n".join(lines))
+
+
+def _data(opened: OpenMission, report: RunReport) -> dict[str, Any]:
+    return {
+        "mission": opened.slug,
+        "mission_branch": opened.branch.removeprefix("refs/heads/"),
+        "ledger": opened.ledger.ref,
+        **report.as_data(),
+    }
+
+
+def _error(opened: OpenMission, report: RunReport) -> KittyFlowError | None:
+    if report.exit_status == 0:
+        return None
+    left = {i: o for i, o in report.outcomes.items() if o.code is not None}
+    words = "; ".join(f"{i} is {o.state} ({o.code}: {o.message})" for i, o in left.items())
+    first = next(iter(left), "WP")
+    kind = ExternalToolError if report.exit_status == 7 else RefusedError
+    hint = f"kitty-flow why {first}"
+    if any(o.code == "REVIEWER_MISSING" for o in left.values()):
+        hint = f"kitty-flow run {opened.slug} --review-command 'CMD'"
+    return kind("RUN_INCOMPLETE", words, hint=hint, details={"work_packages": sorted(left)})
+
+
+def _text(opened: OpenMission, report: RunReport) -> str:
+    finished = sum(o.state in ("approved", "done") for o in report.outcomes.values())
+    rework = sum(o.rejections for o in report.outcomes.values())
+    lines = [f"{finished} of {len(report.outcomes)} work packages driven in this run are approved"]
+    if report.recovered:
+        lines.append(f"picked up after an interrupted run: {', '.join(report.recovered)}")
+    if rework:
+        lines.append(f"sent back by review: {rework} time(s)")
+    if report.mission_state == "accepted":
+        lines.append(f"everything is approved on {opened.branch.removeprefix('refs/heads/')}")
+        lines.append(f"next: kitty-flow merge {opened.slug}")
+    elif report.exit_status == 0:
+        lines.append(f"next: kitty-flow status {opened.slug}")
+    return "\n".join(lines)

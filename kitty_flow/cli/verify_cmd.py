@@ -1,0 +1,38 @@
+"""`kitty-flow verify`: prove again that what is called done has landed."""
+
+from __future__ import annotations
+
+from kitty_flow.cli.context_options import MissionArgument
+from kitty_flow.cli.output import Result, command
+from kitty_flow.cli.terminal import table
+from kitty_flow.errors import RefusedError
+
+__all__ = ["verify"]
+
+
+@command(examples=["kitty-flow verify checkout"])
+def verify(mission: MissionArgument = None) -> Result:
+    """Ask git, not the ledger, whether the head of every finished work package is on the target branch."""
+    from kitty_flow.flow.mission import open_mission
+    from kitty_flow.flow.project import Project
+    from kitty_flow.release.verify import verify_mission
+
+    with open_mission(Project.discover(), mission) as opened:
+        proofs = verify_mission(opened)
+        broken = [p.work_package_id for p in proofs if not p.holds]
+        data = {
+            "mission": {"id": opened.id, "slug": opened.slug, "state": opened.state()},
+            "target_ref": opened.target_ref,
+            "work_packages": {p.work_package_id: p.as_data() for p in proofs},
+            "holds": not broken,
+        }
+        error = None
+        if broken:
+            error = RefusedError(
+                "LANDING_NOT_PROVED",
+                f"called done, but not on {opened.target_ref}: {', '.join(broken)}",
+                hint=f"kitty-flow wp show {broken[0]}",
+                details={"work_packages": broken},
+            )
+        rows = [(p.work_package_id, p.state, "yes" if p.on_target else "no", (p.head or "-")[:12]) for p in proofs]
+        return Result(data, lambda: table(("WP", "STATE", "ON TARGET", "HEAD"), rows), (), error)

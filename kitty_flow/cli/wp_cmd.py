@@ -1,0 +1,161 @@
+"""`kitty-flow wp`: one work package, shown or moved by a person."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kitty_flow.cli.context_options import (
+    ActorOption,
+    MissionOption,
+    RequiredReasonOption,
+    WorkPackageArgument,
+)
+from kitty_flow.cli.groups import command_group
+from kitty_flow.cli.output import Result, command
+from kitty_flow.cli.terminal import fields, safe
+
+if TYPE_CHECKING:
+    from kitty_flow.flow.mission import OpenMission
+    from kitty_flow.flow.person import PersonTrigger
+
+__all__ = ["app"]
+
+app = command_group("Show one work package, or move it by hand.")
+
+
+@app.command("show")
+@command(examples=["kitty-flow wp show WP03"])
+def show(work_package: WorkPackageArgument, mission: MissionOption = None) -> Result:
+    """Show a work package: definition, placement, state, what every attempt came to, and where its files are."""
+    from kitty_flow.flow.mission import open_mission
+    from kitty_flow.flow.project import Project
+
+    with open_mission(Project.discover(), mission) as opened:
+        data = _data(opened, work_package)
+        return Result(data, lambda: _text(data))
+
+
+def _data(opened: OpenMission, work_package_id: str) -> dict[str, Any]:
+    from kitty_flow.flow.board import work_package_status
+    from kitty_flow.flow.timeline import attempts
+
+    opened.work_package(work_package_id)
+    definition = opened.definition.work_package(work_package_id)
+    entity = opened.work_package(work_package_id)
+    names = ("branch", "worktree", "base_commit", "head_commit", "implementer", "reviewer", "feedback", "salvage_ref")
+    return {
+        "id": work_package_id,
+        **work_package_status(opened, definition, opened.view()).as_data(),
+        "dependencies": list(definition.dependencies),
+        "prerequisites": list(opened.plan.prerequisites(work_package_id)),
+        "owned_files": list(definition.owned_files),
+        "execution_mode": definition.execution_mode,
+        "subtasks": [s.model_dump() for s in definition.subtasks],
+        "requirement_refs": list(definition.requirement_refs),
+        **{name: entity.facts.get(name) for name in names},
+        "invocations": attempts(opened, work_package_id),
+    }
+
+
+def _text(data: dict[str, Any]) -> str:
+    rows: list[tuple[str, object]] = []
+    for name, value in data.items():
+        if value in (None, [], "") or name in ("id", "title", "invocations", "feedback"):
+            continue
+        if name == "subtasks":
+            value = ", ".join(f"{s['id']} {s['title']}".strip() for s in value)
+        rows.append((name.replace("_", " "), ", ".join(map(str, value)) if isinstance(value, list) else value))
+    lines = [safe(f"{data['id']} {data['title']}"), "", fields(rows)]
+    if data["feedback"]:
+        lines += ["", safe(f"feedback: {data['feedback'].get('summary', '')}")]
+    if data["invocations"]:
+        lines += ["", "invocations"]
+        lines += [
+            safe(
+                f"  {i['action']:<9} {i['state']:<9} {i['agent']}  {i['reason'] or i['summary'] or ''}  {i['log_path']}"
+            )
+            for i in data["invocations"]
+        ]
+    return "\n".join(lines)
+
+
+def _move(work_package: str, mission: str | None, trigger: PersonTrigger, reason: str, actor: str | None) -> Result:
+    from kitty_flow.flow.actor import current_user, plain_actor
+    from kitty_flow.flow.mission import open_mission
+    from kitty_flow.flow.person import move
+    from kitty_flow.flow.project import Project
+
+    with open_mission(Project.discover(), mission) as opened:
+        who = plain_actor(actor) if actor else current_user()
+        receipt = move(opened, work_package, trigger, reason=reason, actor=who)
+        event = next(e for e in receipt.events if e.entity_id == work_package)
+        data = {
+            "event_id": event.event_id,
+            "work_package_id": work_package,
+            "from_state": event.from_state,
+            "to_state": event.to_state,
+            "ledger": receipt.ref,
+            "ledger_commit": receipt.commit,
+            "path": list(receipt.paths),
+        }
+        return Result(data, f"{work_package} {event.from_state} -> {event.to_state}")
+
+
+@app.command("block")
+@command(examples=["kitty-flow wp block WP03 --reason 'waits for the API key'"])
+def block(
+    work_package: WorkPackageArgument,
+    reason: RequiredReasonOption,
+    mission: MissionOption = None,
+    actor: ActorOption = None,
+) -> Result:
+    """Stop a work package for a stated reason; it remembers the state it comes back to."""
+    return _move(work_package, mission, "block", reason, actor)
+
+
+@app.command("unblock")
+@command(examples=["kitty-flow wp unblock WP03 --reason 'the API key is there'"])
+def unblock(
+    work_package: WorkPackageArgument,
+    reason: RequiredReasonOption,
+    mission: MissionOption = None,
+    actor: ActorOption = None,
+) -> Result:
+    """Return a blocked work package to the state it came from; its attempts are counted anew."""
+    return _move(work_package, mission, "unblock", reason, actor)
+
+
+@app.command("release")
+@command(examples=["kitty-flow wp release WP03 --reason 'the agent is gone'"])
+def release(
+    work_package: WorkPackageArgument,
+    reason: RequiredReasonOption,
+    mission: MissionOption = None,
+    actor: ActorOption = None,
+) -> Result:
+    """Give up a claim; unsaved work in its worktree is kept under a salvage ref."""
+    return _move(work_package, mission, "release", reason, actor)
+
+
+@app.command("cancel")
+@command(examples=["kitty-flow wp cancel WP03 --reason 'not needed any more'"])
+def cancel(
+    work_package: WorkPackageArgument,
+    reason: RequiredReasonOption,
+    mission: MissionOption = None,
+    actor: ActorOption = None,
+) -> Result:
+    """Give a work package up for good."""
+    return _move(work_package, mission, "cancel", reason, actor)
+
+
+@app.command("reopen")
+@command(examples=["kitty-flow wp reopen WP03 --reason 'breaks the import'"])
+def reopen(
+    work_package: WorkPackageArgument,
+    reason: RequiredReasonOption,
+    mission: MissionOption = None,
+    actor: ActorOption = None,
+) -> Result:
+    """Withdraw an approval and plan the work package again."""
+    return _move(work_package, mission, "reopen", reason, actor)

@@ -154,7 +154,7 @@ def _error(opened: OpenMission, report: RunReport) -> KittyFlowError | None:
     if report.exit_status == 0:
         return None
     left = {i: o for i, o in report.outcomes.items() if o.code is not None}
-    words = "; ".join(f"{i} is {o.state} ({o.code}: {o.message})" for i, o in left.items())
+    words = "; ".join(_why_open(i, o.state, str(o.message)) for i, o in left.items())
     first = next(iter(left), "WP")
     kind = ExternalToolError if report.exit_status == 7 else RefusedError
     hint = f"kitty-flow why {first}"
@@ -163,10 +163,14 @@ def _error(opened: OpenMission, report: RunReport) -> KittyFlowError | None:
     return kind("RUN_INCOMPLETE", words, hint=hint, details={"work_packages": sorted(left)})
 
 
+def _why_open(work_package_id: str, state: str, message: str) -> str:
+    return message if message.startswith(work_package_id) else f"{work_package_id} is {state}: {message}"
+
+
 def _text(opened: OpenMission, report: RunReport) -> str:
     finished = sum(o.state in ("approved", "done") for o in report.outcomes.values())
     rework = sum(o.rejections for o in report.outcomes.values())
-    lines = [f"{finished} of {len(report.outcomes)} work packages driven in this run are approved"]
+    lines = [f"{finished} of {len(report.outcomes)} work packages of this run are approved"]
     if report.recovered:
         lines.append(f"picked up after an interrupted run: {', '.join(report.recovered)}")
     if rework:

@@ -92,9 +92,26 @@ def run_mission(mission: OpenMission, options: RunOptions, *, on_stop: Callable[
         report.recovered = recover(mission, run_id=report.run_id)
         runner = _Runner(mission, options, report)
         asyncio.run(runner.run(on_stop))
+        report.outcomes.update(_left_over(mission, options, report))
         report.mission_state = accept_if_finished(mission, run_id=report.run_id)
         report.mission_head = mission.project.repository.refs.commit(mission.branch)
         return report
+
+
+def _left_over(mission: OpenMission, options: RunOptions, report: RunReport) -> dict[str, Outcome]:
+    """What this run was to drive and could not even start: blocked, held by others, or waiting for such a one."""
+    view = mission.view()
+    found = {}
+    for work_package in mission.definition.work_packages:
+        entity = mission.work_package(work_package.id, view)
+        beyond = options.until is not None and mission.plan.placements[work_package.id].wave > options.until
+        if work_package.id in report.outcomes or entity.state in FINISHED or beyond:
+            continue
+        reasons = hindrances(mission, work_package.id, view)
+        code, message = reasons[0][1:3] if reasons else ("NOT_DRIVEN", f"{work_package.id} became ready too late")
+        attempts, rejections = entity.counts.get("start", 0), entity.counts.get("request_changes", 0)
+        found[work_package.id] = Outcome(entity.state, attempts, rejections, code, message)
+    return found
 
 
 class _Runner:

@@ -6,7 +6,18 @@ import os
 from contextlib import suppress
 from typing import TextIO
 
-__all__ = ["flush_aside", "point", "silence"]
+__all__ = ["duplicate", "flush_aside", "point", "silence"]
+
+
+def duplicate(number: int) -> int:
+    """A private copy of a descriptor, not inherited, and never in the place of a closed stdin, stdout or stderr."""
+    copy = os.dup(number)
+    if copy > 2:
+        return copy
+    try:
+        return duplicate(number)
+    finally:
+        os.close(copy)
 
 
 def point(number: int, target: int | None) -> None:

@@ -6,7 +6,6 @@ in a library or a child process, lands on stderr. The document is complete befor
 
 from __future__ import annotations
 
-import fcntl
 import functools
 import inspect
 import os
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TextIO, TypeAlias,
 
 import typer
 
-from kitty_flow.cli.descriptors import flush_aside, point, silence
+from kitty_flow.cli.descriptors import duplicate, flush_aside, point, silence
 from kitty_flow.cli.terminal import console, safe, safe_block
 from kitty_flow.errors import ExternalToolError, InterruptedRunError, KittyFlowError, UsageError
 
@@ -143,7 +142,7 @@ def opened(*, as_json: bool) -> Iterator[Output]:
     try:
         stdout.flush()
         number = stdout.fileno()
-        kept = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 3)  # never the place of a closed stdin or stderr
+        kept = duplicate(number)
     except (AttributeError, OSError, ValueError):
         # Not a real file: stdout is closed, or a test looks at it. There is no descriptor to protect.
         with redirect_stdout(sys.stderr):

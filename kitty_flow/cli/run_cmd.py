@@ -171,6 +171,8 @@ def _text(opened: OpenMission, report: RunReport) -> str:
     finished = sum(o.state in ("approved", "done") for o in report.outcomes.values())
     rework = sum(o.rejections for o in report.outcomes.values())
     lines = [f"{finished} of {len(report.outcomes)} work packages of this run are approved"]
+    if not report.outcomes:
+        lines = ["nothing was left to drive"]
     if report.recovered:
         lines.append(f"picked up after an interrupted run: {', '.join(report.recovered)}")
     if rework:

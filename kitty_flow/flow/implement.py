@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from kitty_flow.agents.command import AgentSpec
 from kitty_flow.agents.process import ProcessOutcome
@@ -15,7 +16,7 @@ from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.workspace import prepare, salvage, workspace_path
 from kitty_flow.git.worktrees import Checkout
 from kitty_flow.graph.ownership import owns
-from kitty_flow.ledger.fold import LedgerView
+from kitty_flow.ledger.fold import EntityState, LedgerView
 from kitty_flow.ledger.ledger import Batch, Receipt
 from kitty_flow.machines import Facts
 from kitty_flow.model.mission import WorkPackage
@@ -36,6 +37,7 @@ __all__ = [
 ]
 
 _LEASE_GRACE_S = 60.0
+_NOT_THE_AGENTS_FAULT = ("INTERRUPTED", "RUN_LOST", "RELEASED")
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,6 @@ def start(
     lane = mission.plan.placements[work_package_id].execution_lane
     workspace = prepare(mission, lane, commit, work_package_id=work_package_id, epoch=epoch)
     attempt = entity.counts.get("start", 0) + 1
-    feedback = entity.facts.get("feedback") if attempt > 1 else None
     invocation = prepare_invocation(
         mission,
         "implement",
@@ -121,7 +122,7 @@ def start(
         epoch=epoch,
         attempt=attempt,
         base_commit=base,
-        feedback=feedback,
+        feedback=_feedback(entity),
     )
 
     def build(view: LedgerView) -> Batch:
@@ -143,6 +144,17 @@ def start(
 
     mission.ledger.record(build)
     return invocation
+
+
+def _feedback(entity: EntityState) -> dict[str, Any] | None:
+    """What the next attempt should know: the last review's findings, and why the last attempt came to nothing."""
+    review, failure = entity.facts.get("feedback"), entity.facts.get("last_failure")
+    if failure is None:
+        return review
+    note = f"The attempt before this one came to nothing: {failure}"
+    if review is None:
+        return {"summary": note, "findings": []}
+    return {**review, "summary": f"{review.get('summary', '')}\n\n{note}"}
 
 
 def conclude(
@@ -244,6 +256,7 @@ def submit(mission: OpenMission, invocation: Invocation, result: ImplementResult
             "summary": result.summary[:4000],
             "implementer": invocation.agent.name,
             "subtasks_reported": bool(result.subtasks),
+            "last_failure": None,
         }
         builder.transition("work_package", work_package.id, "submit", facts, epoch=invocation.epoch, evidence=evidence)
         builder.transition(
@@ -305,7 +318,8 @@ def give_back(
             facts = Facts(reason=reason)
             builder.transition("invocation", invocation_id, trigger, facts, reason=reason, evidence={"code": code})
         if builder.state("work_package", work_package_id) in ("claimed", "in_progress"):
-            evidence = {"salvage_ref": ref, "failure_code": code}
+            told = None if code in _NOT_THE_AGENTS_FAULT else reason
+            evidence = {"salvage_ref": ref, "failure_code": code, "last_failure": told}
             facts = Facts(reason=reason)
             builder.transition("work_package", work_package_id, "release", facts, reason=reason, evidence=evidence)
         if blocked:

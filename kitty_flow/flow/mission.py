@@ -144,25 +144,28 @@ def resolve(project: Project, name: str | None) -> CatalogEntry:
 
 
 def _only_open(project: Project, entries: tuple[CatalogEntry, ...]) -> CatalogEntry:
+    """The mission that is meant when none is named: the only open one, the only source, or the only one at all."""
     from kitty_flow.missions.source import discover
 
+    is_open = [e for e in entries if e.is_open]
+    if len(is_open) == 1:
+        return is_open[0]
     known = {e.slug for e in entries} | {e.mission_id for e in entries}
-    candidates = {e.slug: e for e in entries if e.is_open}
-    sources = {s.slug: s for s in discover(project.root) if s.slug not in known and s.problem is None}
-    if len(candidates) == 1 and not sources:
-        return next(iter(candidates.values()))
-    if not candidates and len(sources) == 1:
-        return adopt(project, next(iter(sources.values())).path)
-    names = sorted([*candidates, *sources])
+    sources = [s for s in discover(project.root) if not {s.slug, s.id} & known and s.problem is None]
+    if not is_open and len(sources) == 1:
+        return adopt(project, sources[0].path)
+    if not is_open and not sources and len(entries) == 1:
+        return entries[0]
+    names = sorted([*(e.slug for e in is_open or (() if sources else entries)), *(s.slug for s in sources)])
     if names:
         raise UsageError(
             "MISSION_REQUIRED",
-            f"which mission? open ones: {', '.join(names)}",
+            f"which mission? {', '.join(names[:10])}{' …' if len(names) > 10 else ''}",
             hint="name one of them; kitty-flow mission list shows all",
             details={"missions": names},
         )
     raise UsageError(
-        "NO_OPEN_MISSION", "there is no open mission here", hint="kitty-flow mission create SLUG, or kitty-flow demo"
+        "NO_OPEN_MISSION", "there is no mission here", hint="kitty-flow mission create SLUG, or kitty-flow demo"
     )
 
 

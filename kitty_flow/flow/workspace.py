@@ -80,33 +80,32 @@ def salvage(mission: OpenMission, checkout: Checkout, *, work_package_id: str, l
 
     Returns the salvage ref, or None when there was nothing to keep.
     """
-    git = checkout.git
-    head = git.text("rev-parse", "--verify", "HEAD")
-    changes = checkout.changes()
-    tip = head
-    if changes:
-        now = stamp(OWN_IDENTITY, datetime.now(UTC))
+    repository = mission.project.repository
+    head = checkout.git.text("rev-parse", "--verify", "HEAD")
+    prefix = f"refs/kitty/salvage/{mission.id}/{work_package_id}/"
+    if not checkout.changes():
+        if _is_kept(mission, head):
+            return None
+        tip = head
+    else:
         tree = checkout.snapshot()
+        form = "--format=%(tree) %(parent) %(refname)"
+        for line in repository.git.text("for-each-ref", form, "--", prefix).splitlines():
+            known_tree, parent, ref = line.split(" ", 2)
+            if (known_tree, parent) == (tree, head):
+                return ref
+        now = stamp(OWN_IDENTITY, datetime.now(UTC))
         message = f"Unsaved work of {work_package_id}, kept by kitty-flow\n"
-        with mission.project.repository.objects() as objects:
+        with repository.objects() as objects:
             tip = objects.write_commit(CommitText(tree, (head,), now, now, message))
-    elif _is_kept(mission, head):
-        return None
-    refs = mission.project.repository.refs
-    base = f"refs/kitty/salvage/{mission.id}/{work_package_id}/{label}"
-    for number in range(1, 1000):
-        ref = f"{base}-{number}"
-        known = refs.read(ref)
-        if known == tip:
-            return ref
-        if known is None:
-            refs.swap(ref, tip, ABSENT)
-            return ref
-    raise ExternalToolError("SALVAGE_FULL", f"too many salvage refs below {base}", hint="git for-each-ref refs/kitty")
+    ref = f"{prefix}{label}-{tip[:12]}"
+    if repository.refs.read(ref) is None:
+        repository.refs.swap(ref, tip, ABSENT)
+    return ref
 
 
 def _is_kept(mission: OpenMission, head: str) -> bool:
     """Whether the commit is on the mission branch, on the target, or already salvaged."""
-    pattern = ("refs/heads/" + mission.branch.removeprefix("refs/heads/"), mission.target_ref, "refs/kitty/salvage/")
+    pattern = (mission.branch, mission.target_ref, "refs/kitty/salvage/")
     found = mission.project.repository.git.text("for-each-ref", "--count=1", f"--contains={head}", "--", *pattern)
     return bool(found)

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kitty_flow.cli.context_options import DryRunOption, MissionArgument
+from kitty_flow.cli.context_options import DryRunOption, MissionArgument, ReasonOption, RequiredReasonOption
 from kitty_flow.cli.groups import command_group
 from kitty_flow.cli.output import Result, command
 from kitty_flow.cli.terminal import fields, table
 
 if TYPE_CHECKING:
+    from kitty_flow.flow.life import LifeTrigger
     from kitty_flow.flow.mission import OpenMission
 
 __all__ = ["app"]
@@ -134,3 +135,44 @@ def _mission_text(data: dict[str, Any]) -> str:
     counts = ", ".join(f"{number} {state}" for state, number in data["counts"].items())
     rows = [(k.replace("_", " "), v) for k, v in data.items() if v is not None and k not in ("counts", "progress")]
     return fields([*rows, ("work packages", counts), ("progress", f"{data['progress']:.0%}")])
+
+
+@app.command("pause")
+@command(examples=["kitty-flow mission pause checkout --reason 'waits for a decision'"])
+def pause(reason: RequiredReasonOption, mission: MissionArgument = None) -> Result:
+    """Start nothing new until the mission is resumed; what runs is finished."""
+    return _change(mission, "pause", reason)
+
+
+@app.command("resume")
+@command(examples=["kitty-flow mission resume checkout"])
+def resume(mission: MissionArgument = None, reason: ReasonOption = None) -> Result:
+    """Return a paused mission to the state it was paused in."""
+    return _change(mission, "resume", reason)
+
+
+@app.command("abort")
+@command(examples=["kitty-flow mission abort checkout --reason 'overtaken by events'"])
+def abort(reason: RequiredReasonOption, mission: MissionArgument = None) -> Result:
+    """Give a mission up before anything of it has landed; branches and ledger stay."""
+    return _change(mission, "abort", reason)
+
+
+@app.command("accept")
+@command(examples=["kitty-flow mission accept checkout"])
+def accept(mission: MissionArgument = None, reason: ReasonOption = None) -> Result:
+    """Accept a mission whose work packages are all approved, done or canceled; a finished run does it by itself."""
+    return _change(mission, "accept", reason)
+
+
+def _change(mission: str | None, trigger: LifeTrigger, reason: str | None) -> Result:
+    from kitty_flow.flow.life import change_life
+    from kitty_flow.flow.mission import open_mission
+    from kitty_flow.flow.project import Project
+
+    with open_mission(Project.discover(), mission) as opened:
+        before = opened.state()
+        state = change_life(opened, trigger, reason=reason)
+        event = opened.view().events[-1]
+        data = {"mission": opened.slug, "from_state": before, "to_state": state, "event_id": event.event_id}
+        return Result(data | {"ledger": opened.ledger.ref}, f"{opened.slug} {before} -> {state}")

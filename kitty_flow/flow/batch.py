@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from kitty_flow.errors import RefusedError
 from kitty_flow.ledger.fold import LedgerView
 from kitty_flow.ledger.ledger import Batch, Draft
 from kitty_flow.machines import Facts, decide, machine
@@ -23,6 +25,7 @@ class BatchBuilder:
     """
 
     def __init__(self, view: LedgerView, *, actor: str, correlation_id: str | None = None) -> None:
+        self._mission_slug = view.events[-1].mission_slug if view.events else "MISSION"
         self._states = {key: entity.state for key, entity in view.entities.items()}
         self._actor = actor
         self._correlation_id = correlation_id
@@ -50,7 +53,10 @@ class BatchBuilder:
             RefusedError: the machine says no; `details` name the entity and every guard.
         """
         definition = machine(entity_type)
-        decision = decide(definition, self.state(entity_type, entity_id), trigger, facts)
+        try:
+            decision = decide(definition, self.state(entity_type, entity_id), trigger, facts)
+        except RefusedError as error:
+            raise _about(error, entity_type, entity_id, self._mission_slug) from error
         self._states[entity_type, entity_id] = decision.to_state
         self._drafts.append(
             Draft(
@@ -100,3 +106,15 @@ class BatchBuilder:
     def build(self, attachments: Mapping[str, bytes] | None = None) -> Batch:
         """What was collected."""
         return Batch(tuple(self._drafts), attachments or {})
+
+
+def _about(error: RefusedError, entity_type: EntityType, entity_id: str, mission_slug: str) -> RefusedError:
+    """The machine's refusal, which knows no names, told about one entity."""
+    subject = mission_slug if entity_type == "mission" else entity_id
+    hint = error.hint
+    if hint is not None:
+        hint = re.sub(r"\bMISSION\b", mission_slug, hint)
+        if entity_type == "work_package":
+            hint = re.sub(r"\bWP\b", entity_id, hint)
+    details = {**error.details, "entity_type": entity_type, "entity_id": entity_id}
+    return RefusedError(error.code, f"{subject}: {error.message}", hint=hint, details=details)

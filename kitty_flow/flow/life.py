@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from kitty_flow.errors import RefusedError, UsageError
 from kitty_flow.flow.actor import current_user
@@ -14,7 +15,9 @@ from kitty_flow.ledger.fold import LedgerView
 from kitty_flow.ledger.ledger import Batch
 from kitty_flow.machines import Facts
 
-__all__ = ["accept_if_finished", "begin", "retarget", "unfinished"]
+__all__ = ["LifeTrigger", "accept_if_finished", "begin", "change_life", "retarget", "unfinished"]
+
+LifeTrigger = Literal["pause", "resume", "abort", "accept"]
 
 
 def unfinished(mission: OpenMission, view: LedgerView) -> tuple[str, ...]:
@@ -116,6 +119,25 @@ def accept_if_finished(mission: OpenMission, *, run_id: str | None) -> str:
     return mission.state()
 
 
+def change_life(mission: OpenMission, trigger: LifeTrigger, *, reason: str | None = None) -> str:
+    """Pause, resume, abort or accept a mission on a person's word; returns its new state.
+
+    A paused or aborted mission starts nothing new; what runs is finished and recorded.
+
+    Raises:
+        RefusedError: ILLEGAL_TRANSITION, REASON_MISSING or WORK_PACKAGES_OPEN.
+    """
+    entity = mission.view().entity("mission", mission.id)
+    evidence: dict[str, object] = {}
+    if trigger == "pause":
+        evidence = {"state_before_pause": mission.state()}
+    elif trigger == "accept":
+        evidence = {"mission_head": mission.project.repository.refs.commit(mission.branch)}
+    before = entity.facts.get("state_before_pause") if entity else None
+    _transition(mission, trigger, None, reason=reason, evidence=evidence, state_before_pause=before)
+    return mission.state()
+
+
 def _transition(
     mission: OpenMission,
     trigger: str,
@@ -123,6 +145,7 @@ def _transition(
     *,
     reason: str | None = None,
     evidence: Mapping[str, object] | None = None,
+    state_before_pause: str | None = None,
 ) -> None:
     def build(view: LedgerView) -> Batch:
         builder = BatchBuilder(view, actor=current_user(), correlation_id=run_id)
@@ -130,6 +153,7 @@ def _transition(
             actor=current_user(),
             mission_valid=True,
             reason=reason,
+            state_before_pause=state_before_pause,
             unfinished_work_packages=unfinished(mission, view),
         )
         builder.transition("mission", mission.id, trigger, facts, reason=reason, evidence=evidence)

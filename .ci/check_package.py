@@ -22,6 +22,7 @@ IN_WHEEL = (
     "kitty_flow/_bundled/machines/work_package.toml",
     "kitty_flow/_bundled/dags/missions/software-dev.toml",
     "kitty_flow/_bundled/dags/pipelines/merge.toml",
+    "kitty_flow/demo/sample/project/.kitty-flow/missions/pantry.toml",
 )
 
 

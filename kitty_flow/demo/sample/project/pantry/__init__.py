@@ -1,0 +1,1 @@
+"""Recipes as plain text: read, scaled, and turned into a shopping list."""

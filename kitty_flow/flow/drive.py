@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -37,7 +36,7 @@ class Outcome:
 
 
 class Driver:
-    """Drives work packages of one run. One execution lane has one worktree, so a lane does one thing at a time."""
+    """Drives work packages of one run."""
 
     def __init__(
         self,
@@ -52,30 +51,28 @@ class Driver:
         self._reviewer = reviewer
         self._max_attempts = max_attempts
         self._run_id = run_id
-        self._lanes = {lane.id: asyncio.Lock() for lane in mission.plan.execution_lanes}
 
     async def drive(self, work_package_id: str) -> Outcome:
         """Take the work package as far as it goes."""
-        async with self._lanes[self._mission.plan.placements[work_package_id].execution_lane]:
-            failure: AttemptFailure | None = None
-            review_failures = 0
-            while True:
-                entity = self._mission.work_package(work_package_id)
-                if entity.state == "planned" and attempts_left(entity, self._max_attempts):
-                    failure = await implement(self._mission, work_package_id, self._implementer, run_id=self._run_id)
-                elif entity.state == "planned":
-                    failure = failure or AttemptFailure("ATTEMPTS_EXHAUSTED", _exhausted(entity), False)
+        failure: AttemptFailure | None = None
+        review_failures = 0
+        while True:
+            entity = self._mission.work_package(work_package_id)
+            if entity.state == "planned" and attempts_left(entity, self._max_attempts):
+                failure = await implement(self._mission, work_package_id, self._implementer, run_id=self._run_id)
+            elif entity.state == "planned":
+                failure = failure or AttemptFailure("ATTEMPTS_EXHAUSTED", _exhausted(entity), False)
+                self._block(work_package_id, failure)
+            elif entity.state in ("for_review", "in_review") and self._reviewer is not None:
+                if review_failures >= self._max_attempts and failure is not None:
                     self._block(work_package_id, failure)
-                elif entity.state in ("for_review", "in_review") and self._reviewer is not None:
-                    if review_failures >= self._max_attempts and failure is not None:
-                        self._block(work_package_id, failure)
-                        continue
-                    failure = await review(self._mission, work_package_id, self._reviewer, run_id=self._run_id)
-                    review_failures += failure is not None
-                elif entity.state == "approved" and not is_integrated(self._mission, entity):
-                    self._integrate(work_package_id)
-                else:
-                    return self._outcome(work_package_id, failure)
+                    continue
+                failure = await review(self._mission, work_package_id, self._reviewer, run_id=self._run_id)
+                review_failures += failure is not None
+            elif entity.state == "approved" and not is_integrated(self._mission, entity):
+                self._integrate(work_package_id)
+            else:
+                return self._outcome(work_package_id, failure)
 
     def _integrate(self, work_package_id: str) -> None:
         """Integrate approved work; what does not merge any more goes back to be done again on top of what is there."""

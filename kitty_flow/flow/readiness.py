@@ -45,14 +45,26 @@ def unsatisfied(mission: OpenMission, work_package_id: str, view: LedgerView) ->
 
 
 def active_conflicts(mission: OpenMission, work_package_id: str, view: LedgerView) -> tuple[str, ...]:
-    """Work packages that somebody works on and whose owned files can overlap with those of this one."""
+    """Work packages that somebody works on and that may not be worked on at the same time as this one.
+
+    Either their owned files can overlap, or they are in the same execution lane, which has only one worktree.
+    """
     own = mission.definition.work_package(work_package_id).owned_files
-    active = [
-        w
+    return tuple(
+        w.id
         for w in mission.definition.work_packages
-        if w.id != work_package_id and mission.work_package(w.id, view).state in _ACTIVE
-    ]
-    return tuple(w.id for w in active if any(patterns_overlap(a, b) for a in own for b in w.owned_files))
+        if w.id != work_package_id
+        and mission.work_package(w.id, view).state in _ACTIVE
+        and (
+            _same_lane(mission, w.id, work_package_id)
+            or any(patterns_overlap(a, b) for a in own for b in w.owned_files)
+        )
+    )
+
+
+def _same_lane(mission: OpenMission, one: str, other: str) -> bool:
+    placements = mission.plan.placements
+    return placements[one].execution_lane == placements[other].execution_lane
 
 
 def hindrances(mission: OpenMission, work_package_id: str, view: LedgerView) -> tuple[Reason, ...]:
@@ -65,16 +77,17 @@ def hindrances(mission: OpenMission, work_package_id: str, view: LedgerView) -> 
         hint = f"kitty-flow mission show {mission.slug}"
         return (Reason(work_package_id, "MISSION_NOT_RUNNING", f"the mission is {state}", hint),)
     found = [_waits(mission, work_package_id, p, view) for p in unsatisfied(mission, work_package_id, view)]
-    found += [
-        Reason(
-            work_package_id,
-            "OWNERSHIP_CONFLICT",
-            f"{other} is being worked on and owns some of the same files",
-            f"kitty-flow wp show {other}",
-        )
-        for other in active_conflicts(mission, work_package_id, view)
-    ]
+    found += [_disturbs(mission, work_package_id, other) for other in active_conflicts(mission, work_package_id, view)]
     return tuple(found)
+
+
+def _disturbs(mission: OpenMission, work_package_id: str, other: str) -> Reason:
+    if _same_lane(mission, work_package_id, other):
+        lane = mission.plan.placements[other].execution_lane
+        code, message = "LANE_BUSY", f"{other} is being worked on in {lane}, the execution lane of {work_package_id}"
+    else:
+        code, message = "OWNERSHIP_CONFLICT", f"{other} is being worked on and owns some of the same files"
+    return Reason(work_package_id, code, message, f"kitty-flow wp show {other}")
 
 
 def _not_planned(work_package_id: str, entity: EntityState) -> Reason:

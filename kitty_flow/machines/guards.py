@@ -97,7 +97,7 @@ _ALL: Final = (
         name="no_active_ownership_conflict",
         predicate=lambda facts: _none_left(facts.ownership_conflicts),
         code="OWNERSHIP_CONFLICT",
-        message="work packages in progress own overlapping files",
+        message="work packages in progress own overlapping files or use the same execution lane",
         hint="kitty-flow why WP",
         shows="ownership_conflicts",
     ),

@@ -34,7 +34,7 @@ COMMANDS: Final = (
     Row("plan", "kitty_flow.cli.plan_cmd:plan", "Validate a mission and compute its waves.", "Plan"),
     Row("graph", "kitty_flow.cli.graph_cmd:graph", "Draw a mission's work packages as a picture.", "Plan"),
     Row("run", "kitty_flow.cli.run_cmd:run", "Drive a mission, wave by wave.", "Run"),
-    Row("next", "kitty_flow.cli.next_cmd:next_step", "Tell which work package is next.", "Run"),
+    Row("next", "kitty_flow.cli.next_cmd:next_step", "Report the last step and claim the next one.", "Run"),
     Row("wp", "kitty_flow.cli.wp_cmd:app", "Show or move one work package.", "Run"),
     Row("demo", "kitty_flow.cli.demo_cmd:demo", "Run a whole sample mission in a fresh repository.", "Run"),
     Row("status", "kitty_flow.cli.status_cmd:status", "Show the board of a mission.", "See"),
@@ -44,7 +44,7 @@ COMMANDS: Final = (
     Row("dags", "kitty_flow.cli.dags_cmd:app", "Show the templates and pipelines that ship.", "See"),
     Row("merge", "kitty_flow.cli.merge_cmd:merge", "Land a mission on its target branch, gated.", "Land"),
     Row("verify", "kitty_flow.cli.verify_cmd:verify", "Prove that what is called done has landed.", "Land"),
-    Row("doctor", "kitty_flow.cli.doctor_cmd:app", "Find, explain and mend what is broken.", "Mend"),
+    Row("doctor", "kitty_flow.cli.doctor_cmd:app", "Find and explain what is broken.", "Mend"),
 )
 
 _PRINTING_OPTIONS: Final = frozenset({"--help", "-h", "--show-completion", "--install-completion"})

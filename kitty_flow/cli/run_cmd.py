@@ -65,9 +65,9 @@ def run(
     from kitty_flow.views.progress import progress
 
     project = Project.discover()
+    settings = project.settings.run
+    implementer, review = _agents(project, agent, implement_command, reviewer, review_command)
     with open_mission(project, mission, refresh_source=True) as opened:
-        settings = project.settings.run
-        implementer, review = _agents(project, agent, implement_command, reviewer, review_command)
         options = RunOptions(implementer, review, jobs or settings.jobs, schedule, until, settings.max_attempts)
         if dry_run:
             return _preview(opened, options)

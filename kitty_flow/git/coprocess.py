@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from typing import IO
 
-from kitty_flow.git.process import Git, GitFailedError, failed, not_started
+from kitty_flow.git.process import OWN_GROUP, Git, GitFailedError, failed, not_started
 
 __all__ = ["CoProcess"]
 
@@ -93,6 +93,7 @@ class CoProcess:
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
+                    **OWN_GROUP,
                 )
             except (FileNotFoundError, NotADirectoryError) as error:
                 raise not_started(self._git.cwd) from error

@@ -8,11 +8,11 @@ import subprocess
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from kitty_flow.errors import ExternalToolError
 
-__all__ = ["MINIMUM_VERSION", "Git", "GitFailedError", "check_version", "failed", "not_started"]
+__all__ = ["MINIMUM_VERSION", "OWN_GROUP", "Git", "GitFailedError", "check_version", "failed", "not_started"]
 
 MINIMUM_VERSION: Final = (2, 38)
 """`git merge-tree --write-tree` appeared in 2.38."""
@@ -22,6 +22,7 @@ _GUARD_RAILS: Final = (
     "core.fsmonitor=false",
     "core.fsync=all",
     "core.quotePath=false",
+    "core.safecrlf=false",
     "gc.auto=0",
     "maintenance.auto=false",
     "advice.detachedHead=false",
@@ -29,6 +30,9 @@ _GUARD_RAILS: Final = (
     "protocol.ext.allow=never",
 )
 """No hook and no fsmonitor of a repository runs inside us; git's default does not fsync a loose object or ref."""
+
+OWN_GROUP: Final[Mapping[str, Any]] = {"process_group": 0} if os.name == "posix" else {}
+"""Ctrl-C in a terminal reaches the whole foreground group: git must not die of it in the middle of a record."""
 
 _KEPT_GIT_VARIABLES: Final = frozenset(
     {
@@ -94,6 +98,7 @@ class Git:
                 capture_output=True,
                 timeout=timeout,
                 check=False,
+                **OWN_GROUP,
             )
         except (FileNotFoundError, NotADirectoryError) as error:
             raise not_started(self.cwd) from error

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from kitty_flow.errors import ConflictError
 from kitty_flow.git.process import Git, GitFailedError
+from kitty_flow.git.stale_lock import clear_stale_lock
+from kitty_flow.git.worktrees import Worktrees
 
 __all__ = ["ABSENT", "RefMovedError", "Refs"]
+
+_OWN_REFS: Final = ("refs/kitty/", "refs/heads/kitty/")
 
 ABSENT: Final = ""
 """The old value of a ref that must not exist yet."""
@@ -38,8 +43,11 @@ class Refs:
         lines = self.git.text("for-each-ref", "--format=%(objectname) %(refname)", "--", prefix).splitlines()
         return {name: oid for oid, _, name in (line.partition(" ") for line in lines)}
 
-    def swap(self, ref: str, new: str, old: str) -> None:
+    def swap(self, ref: str, new: str, old: str, *, is_ours: bool = False) -> None:
         """Move `ref` from `old` to `new`, or create it when `old` is `ABSENT`; all or nothing.
+
+        A lock file that a killed git process left on a ref of kitty-flow is removed when it is provably dead; with
+        `is_ours` also on another ref, for which the ledger has an open intent.
 
         Raises:
             RefMovedError: REF_MOVED, the ref does not have the value `old` any more, or is locked.
@@ -47,7 +55,7 @@ class Refs:
         """
         expected = old or "0" * len(new)
         script = f"start\0update {ref}\0{new}\0{expected}\0prepare\0commit\0"
-        self._transact(ref, script, old)
+        self._transact(ref, script, old, is_ours=is_ours)
 
     def delete(self, ref: str, old: str) -> None:
         """Delete `ref` if it still points to `old`.
@@ -58,7 +66,7 @@ class Refs:
         """
         self._transact(ref, f"start\0delete {ref}\0{old}\0prepare\0commit\0", old)
 
-    def _transact(self, ref: str, script: str, old: str) -> None:
+    def _transact(self, ref: str, script: str, old: str, *, is_ours: bool = False, retry: bool = True) -> None:
         try:
             self.git.call("update-ref", "--no-deref", "--stdin", "-z", stdin=script.encode())
         except GitFailedError as error:
@@ -67,9 +75,21 @@ class Refs:
             locked = ".lock': File exists" in reason or "cannot lock references" in reason
             if actual == old and not locked:
                 raise
+            if retry and actual == old and self._unlock(ref, is_ours=is_ours):
+                return self._transact(ref, script, old, is_ours=is_ours, retry=False)
             raise RefMovedError(
                 "REF_MOVED",
                 f"{ref} is locked by another git process" if actual == old else f"{ref} changed in the meantime",
                 hint="kitty-flow doctor locks" if locked else "run the command again",
                 details={"ref": ref, "expected": old, "actual": actual, "stderr": reason},
             ) from error
+
+    def _unlock(self, ref: str, *, is_ours: bool) -> bool:
+        """Clear a dead lock of a ref. On our own refs nobody else has business; elsewhere we wait longer."""
+        ours = ref.startswith(_OWN_REFS)
+        if not (ours or is_ours):
+            return False
+        lock = Path(self.git.text("rev-parse", "--path-format=absolute", "--git-path", ref) + ".lock")
+        common = Path(self.git.text("rev-parse", "--path-format=absolute", "--git-common-dir"))
+        places = (common, *(checkout.path for checkout in Worktrees(self.git).all()))
+        return clear_stale_lock(lock, older_than_s=2.0 if ours else 10.0, places=places)

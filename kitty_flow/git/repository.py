@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from kitty_flow.errors import UsageError
+from kitty_flow.errors import ExternalToolError, UsageError
 from kitty_flow.git.objects import ObjectStore
-from kitty_flow.git.process import Git, GitFailedError, check_version, not_started
+from kitty_flow.git.process import Git, GitFailedError, check_version
 from kitty_flow.git.refs import Refs
 
 __all__ = ["Repository"]
@@ -37,8 +37,8 @@ class Repository:
         """
         try:
             here = (start or Path.cwd()).resolve()
-        except FileNotFoundError as error:  # the current directory was deleted
-            raise not_started(Path(os.curdir)) from error
+        except FileNotFoundError as error:
+            raise ExternalToolError("DIRECTORY_MISSING", "the current directory was deleted") from error
         git = Git(here)
         check_version(git)
         try:

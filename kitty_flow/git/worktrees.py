@@ -8,8 +8,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from kitty_flow.errors import ExternalToolError
 from kitty_flow.git.process import Git
 
 __all__ = ["Checkout", "Worktrees"]
@@ -33,7 +34,7 @@ class Checkout:
         """Paths with uncommitted changes, staged or not; ignored files never count."""
         mode = "all" if untracked else "no"
         out = self.git.output("status", "--porcelain=v1", "-z", "--no-renames", f"--untracked-files={mode}")
-        return tuple(entry[3:] for entry in out.decode("utf-8", "surrogateescape").split("\0") if entry)
+        return tuple(entry[3:] for entry in _paths(out))
 
     def operation_in_progress(self) -> str | None:
         """The user's unfinished merge, rebase, cherry-pick, revert or bisect in this checkout, if any."""
@@ -48,16 +49,46 @@ class Checkout:
         }
         return next((name for mark, name in marks.items() if (git_dir / mark).exists()), None)
 
+    def rebased_branch(self) -> str | None:
+        """The branch (full ref) that an unfinished rebase here is going to move; meanwhile the checkout is detached."""
+        git_dir = Path(self.git.text("rev-parse", "--absolute-git-dir"))
+        for folder in ("rebase-merge", "rebase-apply"):
+            with suppress(OSError):
+                return (git_dir / folder / "head-name").read_text(encoding="utf-8", errors="surrogateescape").strip()
+        return None
+
     def can_move(self, old: str, new: str) -> bool:
-        """Whether the checkout can follow from `old` to `new` without overwriting an edit (changes nothing)."""
+        """Whether the checkout can follow from `old` to `new` and overwrite no file of the user; changes nothing."""
         with self._scratch_index() as git:
             git.call("update-index", "-q", "--refresh", ok=(0, 1))
-            return git.status("read-tree", "-m", "-u", "-n", old, new, ok=(0, 128)) == 0
+            done = git.status("read-tree", "-m", "-u", "-n", old, new, ok=(0, 128))
+        return done == 0 and not self._in_the_way(old, new)
 
     def move(self, old: str, new: str) -> None:
-        """Bring index and files from `old` to `new`, keeping the user's edits elsewhere. Repeating it is harmless."""
+        """Bring index and files from `old` to `new`, keeping the user's edits elsewhere. Repeating it is harmless.
+
+        Raises:
+            GitFailedError: an edit is in the way.
+            ExternalToolError: FILE_IN_THE_WAY, an ignored file is.
+        """
+        in_the_way = self._in_the_way(old, new)
+        if in_the_way:
+            raise ExternalToolError(
+                "FILE_IN_THE_WAY",
+                f"{self.path / in_the_way[0]} is not under version control, and a new file would take its place",
+                hint="move it away, then run the command again",
+                details={"paths": list(in_the_way)},
+            )
         self.git.call("update-index", "-q", "--refresh", ok=(0, 1))
         self.git.call("read-tree", "-m", "-u", old, new)
+
+    def _in_the_way(self, old: str, new: str) -> tuple[str, ...]:
+        """Files outside the index where `new` puts one: `read-tree` overwrites those of them that are ignored."""
+        added = _paths(
+            self.git.output("diff-tree", "-r", "-z", "--name-only", "--no-renames", "--diff-filter=A", old, new)
+        )
+        places = {place for path in added for place in _places(self.path, path)}
+        return tuple(sorted(places.difference(_paths(self.git.output("ls-files", "-z"))))) if places else ()
 
     def snapshot(self) -> str:
         """Write the whole working tree as a tree object: untracked files too, ignored ones only when added by force.
@@ -68,7 +99,7 @@ class Checkout:
             GitFailedError: something cannot be stored, such as a repository without commits inside this one.
         """
         with self._scratch_index() as git:
-            git.call("-c", "core.safecrlf=false", "add", "--all", "--", ".")
+            git.call("add", "--all", "--", ".")
             return git.text("write-tree")
 
     @contextmanager
@@ -145,6 +176,20 @@ class Worktrees:
             return False
         force = ("--force",) if disposable else ()
         return self.git.status("worktree", "remove", *force, "--", os.fspath(checkout.path), ok=(0, 128)) == 0
+
+
+def _paths(out: bytes) -> list[str]:
+    return [path for path in out.decode("utf-8", "surrogateescape").split("\0") if path]
+
+
+def _places(root: Path, path: str) -> Iterator[str]:
+    """The path itself where something is there, and a file where one of its folders would have to be."""
+    if os.path.lexists(root / path):
+        yield path
+    for folder in PurePosixPath(path).parents:
+        place = root / folder
+        if place.is_symlink() or place.is_file():
+            yield str(folder)
 
 
 def _field(line: str) -> tuple[str, str]:

@@ -31,6 +31,4 @@ def catalog(repository: Repository) -> tuple[CatalogEntry, ...]:
     form = "--format=%(refname) %(objectname) %(trailers:key=Kitty-Mission,valueonly)"
     lines = repository.git.text("for-each-ref", form, "--", _PREFIX).splitlines()
     rows = [line.split() for line in lines if line.startswith(_PREFIX)]
-    return tuple(
-        CatalogEntry(row[0].removeprefix(_PREFIX), row[2], row[3], row[1]) for row in rows if len(row) == 4
-    )
+    return tuple(CatalogEntry(row[0].removeprefix(_PREFIX), row[2], row[3], row[1]) for row in rows if len(row) == 4)

@@ -1,0 +1,70 @@
+"""Questions about commits, and who signs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from kitty_flow.git.history import History
+from kitty_flow.git.identity import stamp, user_identity
+from kitty_flow.git.process import Git, GitFailedError
+
+RunGit = Callable[..., str]
+
+
+@pytest.fixture
+def chain(repo: Path, git: RunGit) -> list[str]:
+    """Three commits: the start, a new file, a rename of that file."""
+    found = [git(repo, "rev-parse", "HEAD")]
+    (repo / "ö\nld.txt").write_text("content\n" * 9)
+    git(repo, "add", "-A")
+    git(repo, "commit", "-q", "-m", "add")
+    found.append(git(repo, "rev-parse", "HEAD"))
+    git(repo, "mv", "ö\nld.txt", "new.txt")
+    git(repo, "commit", "-q", "-m", "rename")
+    return [*found, git(repo, "rev-parse", "HEAD")]
+
+
+def test_ancestry(repo: Path, git: RunGit, chain: list[str]) -> None:
+    history = History(Git(repo))
+    assert history.is_ancestor(chain[0], chain[2])
+    assert history.is_ancestor(chain[2], chain[2])
+    assert not history.is_ancestor(chain[2], chain[0])
+    assert history.merge_base(chain[1], chain[2]) == chain[1]
+    assert history.commits(chain[0], chain[2]) == (chain[1], chain[2])
+    assert history.commits(chain[2], chain[0]) == ()
+    alone = git(repo, "commit-tree", "-m", "alone", "HEAD^{tree}")
+    assert history.merge_base(chain[0], alone) is None
+    with pytest.raises(GitFailedError):
+        history.is_ancestor("12" * 20, chain[0])
+
+
+def test_changed_paths_name_both_sides_of_a_rename(repo: Path, git: RunGit, chain: list[str]) -> None:
+    history = History(Git(repo))
+    git(repo, "config", "diff.renames", "copies")
+    assert history.changed_paths(chain[1], chain[2]) == ("new.txt", "ö\nld.txt")
+    assert history.changed_paths(chain[0], chain[2]) == ("new.txt",)
+    assert history.changed_paths(history.tree(chain[0]), history.tree(chain[0])) == ()
+
+
+def test_the_user_signs_where_git_knows_one(repo: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert user_identity(Git(repo)) == "Ann Writer <ann@example.invalid>"
+    monkeypatch.setenv("GIT_COMMITTER_NAME", "Bö Driver")
+    assert user_identity(Git(repo)) == "Bö Driver <ann@example.invalid>"
+    monkeypatch.delenv("GIT_COMMITTER_NAME")
+    (home / "gitconfig").write_text("")
+    assert user_identity(Git(repo)) is None
+
+
+@pytest.mark.parametrize(
+    ("at", "text"),
+    [
+        (datetime(2026, 1, 2, 3, 4, 5, 678_000, UTC), "1767323045 +0000"),
+        (datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone(timedelta(hours=-3, minutes=-30))), "1767335645 -0330"),
+    ],
+)
+def test_a_stamp_keeps_moment_and_zone(at: datetime, text: str) -> None:
+    assert stamp("A <a@b>", at) == f"A <a@b> {text}"

@@ -1,0 +1,150 @@
+"""Objects go in and come out byte for byte, in repositories of either hash."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kitty_flow.errors import LedgerError
+from kitty_flow.git.objects import CommitText, ObjectStore, TreeEntry
+from kitty_flow.git.process import GitFailedError
+from kitty_flow.git.repository import Repository
+
+RunGit = Callable[..., str]
+MakeRepo = Callable[..., Path]
+IDENT = "Ann Writer <ann@example.invalid> 1700000000 +0100"
+# What git refuses or treats specially in a tree is not ours to promise: slashes, NUL, dots, and .git in disguise.
+NAMES = st.text(st.characters(blacklist_characters="/\0", blacklist_categories=["Cs"]), min_size=1, max_size=20).filter(
+    lambda name: name not in (".", "..") and "git" not in name.lower()
+)
+
+
+@pytest.fixture(params=["sha1", "sha256"])
+def root(request: pytest.FixtureRequest, make_repo: MakeRepo) -> Path:
+    return make_repo("hashed", f"--object-format={request.param}")
+
+
+@pytest.fixture
+def store(root: Path) -> Iterator[ObjectStore]:
+    with Repository.discover(root).objects() as objects:
+        yield objects
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"a\r\nb\r\n", bytes(range(256)), b"x" * 3_000_000])
+def test_a_blob_comes_back_as_it_went_in(store: ObjectStore, root: Path, git: RunGit, content: bytes) -> None:
+    git(root, "config", "core.autocrlf", "true")
+    (root / ".git/info").mkdir(exist_ok=True)
+    (root / ".git/info/attributes").write_text("* text eol=crlf\n")
+    oid = store.write_blob(content)
+    assert store.read_blob(oid) == content
+    assert store.read(oid) == ("blob", content)
+    assert git(root, "hash-object", "--no-filters", "--stdin", stdin=content) == oid
+
+
+def test_names_in_trees_may_be_anything(store: ObjectStore, root: Path, git: RunGit) -> None:
+    blob = store.write_blob(b"content")
+    entries = {name: TreeEntry.blob(blob) for name in ("a\nb", "tab\there", "Ünïcödé 🐈", '"quoted"', "-x", "sp ace")}
+    entries["odd\udcff"] = TreeEntry("100755", "blob", blob)
+    entries["folder"] = TreeEntry.tree(store.write_tree({"link": TreeEntry("120000", "blob", blob)}))
+    oid = store.write_tree(entries)
+    assert store.read_tree(oid) == entries
+    assert set(git(root, "ls-tree", "-z", "--name-only", oid).split("\0")) - {""} == set(entries)
+    assert store.read(f"{oid}:folder/link") == ("blob", b"content")
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.dictionaries(NAMES, st.binary(max_size=64), max_size=6))
+def test_any_tree_round_trips(store: ObjectStore, files: dict[str, bytes]) -> None:
+    written = {name: TreeEntry.blob(store.write_blob(content)) for name, content in files.items()}
+    read = store.read_tree(store.write_tree(written))
+    assert {name: store.read_blob(entry.oid) for name, entry in read.items()} == files
+
+
+def test_a_commit_says_what_was_meant(store: ObjectStore, root: Path, git: RunGit) -> None:
+    parent = git(root, "rev-parse", "HEAD")
+    tree = store.write_tree({})
+    oid = store.write_commit(CommitText(tree, (parent,), IDENT, IDENT, "Subject ⟶ done\n\nBody\n"))
+    assert git(root, "show", "-s", "--format=%T %P %an %ae %at %B", oid) == (
+        f"{tree} {parent} Ann Writer ann@example.invalid 1700000000 Subject ⟶ done\n\nBody"
+    )
+    assert store.read_tree(oid) == {}
+    assert git(root, "fsck", "--strict", "--no-dangling") == ""
+
+
+def test_what_is_not_there(store: ObjectStore, root: Path) -> None:
+    missing = "12" * (len(store.write_blob(b"")) // 2)
+    assert store.read(missing) is None
+    assert store.read("HEAD:no/such/path") is None
+    assert store.read("") is None
+    assert store.read("two words") is None
+    for ask in (store.read_blob, store.read_tree):
+        with pytest.raises(LedgerError) as refused:
+            ask(missing)
+        assert refused.value.code == "OBJECT_MISSING"
+        assert refused.value.details == {"object": missing}
+
+
+def test_a_tree_is_no_blob(store: ObjectStore) -> None:
+    tree = store.write_tree({})
+    with pytest.raises(LedgerError) as refused:
+        store.read_blob(tree)
+    assert refused.value.code == "OBJECT_MISSING"
+
+
+def test_a_name_over_two_lines_cannot_ask_two_questions(store: ObjectStore) -> None:
+    with pytest.raises(LedgerError) as refused:
+        store.read("HEAD\nHEAD")
+    assert refused.value.code == "OBJECT_NAME_INVALID"
+    assert store.read("HEAD") is not None
+
+
+def test_a_tree_with_a_missing_entry_is_refused_and_the_store_lives_on(store: ObjectStore) -> None:
+    with pytest.raises(GitFailedError):
+        store.write_tree({"x": TreeEntry.blob("12" * (len(store.write_blob(b"")) // 2))})
+    assert store.read_tree(store.write_tree({"y": TreeEntry.blob(store.write_blob(b"y"))})).keys() == {"y"}
+
+
+def test_a_damaged_object_is_reported_as_such(repo: Path) -> None:
+    content = os.urandom(60_000)
+    with Repository.discover(repo).objects() as store:
+        oid = store.write_blob(content)
+    path = repo / ".git/objects" / oid[:2] / oid[2:]
+    damaged = bytearray(path.read_bytes())
+    damaged[len(damaged) // 2] ^= 0xFF
+    path.chmod(0o644)
+    path.write_bytes(damaged)
+    with Repository.discover(repo).objects() as store:
+        with pytest.raises(LedgerError) as refused:
+            store.read_blob(oid)
+        assert refused.value.code == "OBJECT_DAMAGED"
+        assert refused.value.details == {"object": oid}
+        assert store.read("HEAD") is not None, "other objects can still be read"
+
+
+def test_objects_of_other_processes_are_seen(repo: Path, git: RunGit) -> None:
+    with Repository.discover(repo).objects() as store:
+        assert store.read("HEAD") is not None
+        loose = git(repo, "hash-object", "-w", "--stdin", stdin=b"later")
+        assert store.read_blob(loose) == b"later"
+        git(repo, "update-ref", "refs/keep", loose)
+        git(repo, "repack", "-adq")
+        git(repo, "prune-packed")
+        assert store.read_blob(loose) == b"later"
+
+
+def test_reading_leaves_no_trace_and_closing_removes_the_scratch(repo: Path) -> None:
+    repository = Repository.discover(repo)
+    with repository.objects() as store:
+        store.read("HEAD")
+        assert not repository.state_dir.exists()
+        store.write_blob(b"x")
+        assert len(list((repository.state_dir / "scratch").iterdir())) == 1
+    assert list((repository.state_dir / "scratch").iterdir()) == []
+    store.close()
+    assert store.read("HEAD") is not None, "a closed store starts anew"
+    store.close()

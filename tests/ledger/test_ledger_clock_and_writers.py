@@ -1,0 +1,111 @@
+"""The order of the log comes from its own clock, in one clone and between two."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kitty_flow.git.objects import CommitText, ObjectStore, TreeEntry
+from kitty_flow.ledger.fold import fold
+from kitty_flow.ledger.ledger import Ledger, Receipt
+
+RunGit = Callable[..., str]
+Record = Callable[..., Receipt]
+IDENT = "Ann Writer <ann@example.invalid> 1700000000 +0000"
+
+
+def test_the_wall_clock_may_jump_as_it_likes(repo: Path, ledger: Ledger, record: Record, clock: Any) -> None:
+    state = None
+    for step, jump in enumerate((0, -3600, 86_400 * 400, -86_400 * 900, 1)):
+        clock.move(seconds=jump)
+        record(ledger, "WP01", state, str(step))
+        state = str(step)
+    events = ledger.view().events
+    assert [event.lamport for event in events] == [1, 2, 3, 4, 5]
+    assert [event.to_state for event in events] == ["0", "1", "2", "3", "4"]
+    assert [event.at for event in events] != sorted(event.at for event in events)
+    assert ledger.view().entities["work_package", "WP01"].state == "4"
+
+
+@pytest.fixture
+def clones(repo: Path, tmp_path: Path, git: RunGit, open_ledger: Any, record: Record) -> tuple[Ledger, Ledger]:
+    """Two clones that share the first event and then each record on their own."""
+    here = open_ledger(repo)
+    record(here, "WP01", None, "planned")
+    git(tmp_path, "clone", "-q", repo, "there")
+    there = open_ledger(tmp_path / "there")
+    git(tmp_path / "there", "fetch", "-q", "origin", f"{there.ref}:{there.ref}")
+    record(here, "WP01", "planned", "claimed")
+    record(here, "WP02", None, "planned")
+    record(there, "WP01", "planned", "blocked")
+    record(there, "WP03", None, "planned")
+    record(there, "WP03", "planned", "claimed")
+    return here, there
+
+
+def fetch(into: Ledger, source: Ledger, git: RunGit) -> str:
+    """Fetch the other clone's log by hand; returns its commit."""
+    git(into.repository.root, "fetch", "-q", source.repository.root, f"{source.ref}:refs/kitty/theirs")
+    return git(into.repository.root, "rev-parse", "refs/kitty/theirs")
+
+
+def test_two_clones_are_two_writers_in_separate_segments(clones: tuple[Ledger, Ledger], git: RunGit) -> None:
+    here, there = clones
+    assert here.store.writer != there.store.writer
+    assert git(there.repository.root, "ls-tree", "--name-only", f"{there.ref}:log").split() == sorted(
+        [here.store.writer, there.store.writer]
+    )
+
+
+def test_both_fold_to_the_same_state(clones: tuple[Ledger, Ledger], git: RunGit) -> None:
+    here, there = clones
+    views = []
+    for one, other in ((here, there), (there, here)):
+        theirs = one.store.read(fetch(one, other, git))
+        views.append(fold(one.ref, None, (*one.store.read(str(one.view().tip)), *theirs)))
+    assert views[0] == views[1]
+    keys = [(event.lamport, event.writer, event.event_id) for event in views[0].events]
+    assert keys == sorted(keys)
+    assert [lamport for lamport, _, _ in keys] == [1, 2, 2, 3, 3, 4]
+    later = max((here, there), key=lambda ledger: ledger.store.writer)
+    expected = "claimed" if later is here else "blocked"
+    assert views[0].entities["work_package", "WP01"].state == expected, "same clock: the larger writer comes later"
+
+
+def test_a_union_commit_is_read_alike_and_the_clock_goes_on(
+    clones: tuple[Ledger, Ledger], git: RunGit, record: Record
+) -> None:
+    here, there = clones
+    theirs = fetch(here, there, git)
+    with here.repository.objects() as objects:
+        union = unite(objects, str(here.view().tip), theirs)
+    here.repository.refs.swap(here.ref, union, str(here.view().tip))
+    git(there.repository.root, "fetch", "-q", here.repository.root, f"{here.ref}:{there.ref}")
+
+    assert here.view() == there.view()
+    assert len(here.view().events) == 6
+    for ledger, expected in ((here, 5), (there, 5)):
+        assert record(ledger, "WP09").events[0].lamport == expected
+    assert len(there.view().events) == 7
+
+
+def unite(objects: ObjectStore, ours: str, theirs: str) -> str:
+    """A commit with the segments of both; where both have a writer, the owner's newer side has more of them."""
+    logs = [objects.read_tree(objects.read_tree(commit)["log"].oid) for commit in (theirs, ours)]
+    writers = {writer for log in logs for writer in log}
+    segments = {
+        writer: max(
+            (objects.read_tree(log[writer].oid) for log in logs if writer in log), key=lambda t: size(objects, t)
+        )
+        for writer in writers
+    }
+    log = {writer: TreeEntry.tree(objects.write_tree(names)) for writer, names in segments.items()}
+    root = objects.write_tree({"log": TreeEntry.tree(objects.write_tree(log))})
+    return objects.write_commit(CommitText(root, (ours, theirs), IDENT, IDENT, "union\n"))
+
+
+def size(objects: ObjectStore, segments: dict[str, TreeEntry]) -> int:
+    return sum(len(objects.read_blob(entry.oid)) for entry in segments.values())

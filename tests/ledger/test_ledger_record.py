@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from kitty_flow import EVENT_SCHEMA
 from kitty_flow.errors import ConflictError, LedgerError
+from kitty_flow.git import stale_lock
 from kitty_flow.git.refs import Refs
 from kitty_flow.ledger.fold import LedgerView
 from kitty_flow.ledger.ledger import Batch, Draft, Ledger, Receipt
@@ -179,12 +181,18 @@ def test_build_decides_again_when_the_ref_moved_in_between(
     assert git(repo, "rev-parse", f"{receipt.commit}^") == newer
 
 
-def test_a_ref_that_never_stands_still_is_given_up(repo: Path, ledger: Ledger, record: Record, git: RunGit) -> None:
+def test_a_ref_that_another_git_process_keeps_locked_is_given_up(
+    repo: Path, ledger: Ledger, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stale_lock, "_WAIT_S", 0.05)
     tip = record(ledger, "WP01", None, "planned").commit
     lock = repo / ".git" / f"{ledger.ref}.lock"
     lock.touch()
-    with pytest.raises(ConflictError) as refused:
-        record(ledger, "WP01", "planned", "claimed")
+    with subprocess.Popen(["git", "fast-import", "--quiet"], cwd=repo, stdin=subprocess.PIPE) as alive:
+        with pytest.raises(ConflictError) as refused:
+            record(ledger, "WP01", "planned", "claimed")
+        assert alive.stdin is not None
+        alive.stdin.close()
     assert (refused.value.code, refused.value.exit_status) == ("LEDGER_BUSY", 5)
     assert "locked" in refused.value.details["reason"]
     lock.unlink()

@@ -338,10 +338,12 @@ def block(builder: BatchBuilder, work_package_id: str, reason: str) -> None:
 
 def _salvaged(mission: OpenMission, work_package_id: str, lane: str, label: str) -> str | None:
     checkout: Checkout | None = mission.project.worktrees.at(workspace_path(mission, lane))
-    if checkout is None:
-        return None
+    entity = mission.work_package(work_package_id)
+    if checkout is None or entity.state != "in_progress":
+        return None  # a claim that was not started has nothing in the worktree
+    start_commit = str(entity.facts.get("start_commit", ""))
     try:
-        return salvage(mission, checkout, work_package_id=work_package_id, label=label)
+        return salvage(mission, checkout, work_package_id=work_package_id, label=label, held_by=start_commit)
     except ExternalToolError:
         # The worktree itself is broken; it stays as it is and is looked at again before it is used again.
         return None

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from kitty_flow.agents.command import AgentSpec
 from kitty_flow.agents.environment import agent_environment
-from kitty_flow.agents.process import ProcessOutcome, ProcessSpec, run_process
+from kitty_flow.agents.process import ProcessOutcome, ProcessSpec, kill_invocation, run_process
 from kitty_flow.agents.prompt import (
     PromptContext,
     identity_mismatches,
@@ -159,4 +159,12 @@ async def launch(mission: OpenMission, invocation: Invocation) -> ProcessOutcome
     spec = ProcessSpec(
         agent.argv, invocation.workspace.checkout.path, environment, invocation.log_path, agent.timeout_s, agent.stall_s
     )
-    return await run_process(spec)
+    try:
+        outcome = await run_process(spec)
+    except BaseException:
+        kill_invocation(invocation.id)
+        raise
+    if outcome.reason != "exited":
+        # Stopped work is given to somebody else: what escaped from the group must not go on in that worktree.
+        kill_invocation(invocation.id)
+    return outcome

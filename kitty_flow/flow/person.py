@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.implement import block, give_back
 from kitty_flow.flow.mission import OpenMission
+from kitty_flow.flow.review import is_under_review
 from kitty_flow.ledger.fold import LedgerView
 from kitty_flow.ledger.ledger import Batch, Receipt
 from kitty_flow.machines import Facts
@@ -14,8 +15,6 @@ from kitty_flow.machines import Facts
 __all__ = ["PersonTrigger", "move"]
 
 PersonTrigger = Literal["block", "unblock", "release", "cancel", "reopen"]
-
-_RESET: Final = {"feedback": None, "continue_at": None}
 
 
 def move(mission: OpenMission, work_package_id: str, trigger: PersonTrigger, *, reason: str, actor: str) -> Receipt:
@@ -51,6 +50,10 @@ def _decided(
     """The batch; with `dry` only the decision is made, so that a refusal comes before anything else happens."""
     builder = BatchBuilder(view, actor=actor)
     entity = mission.work_package(work_package_id, view)
+    if trigger in ("block", "cancel") and is_under_review(entity, view):
+        # Otherwise nobody could review it again once the reviewer is gone.
+        review_id = str(entity.facts["review_invocation_id"])
+        builder.transition("invocation", review_id, "abandon", Facts(reason=reason), reason=reason)
     if trigger == "block":
         block(builder, work_package_id, reason)
         return builder.build()
@@ -58,7 +61,9 @@ def _decided(
     if trigger == "unblock":
         evidence = {"attempts_before": entity.counts.get("start", 0)}
     elif trigger == "reopen":
-        evidence = _RESET | {"attempts_before": entity.counts.get("start", 0)}
+        # The work is done again on top of what is there; why it was not good enough is what the next attempt must know.
+        feedback = {"summary": reason, "findings": []}
+        evidence = {"feedback": feedback, "continue_at": None, "attempts_before": entity.counts.get("start", 0)}
     facts = Facts(actor=actor, reason=reason, state_before_block=entity.facts.get("state_before_block"))
     builder.transition("work_package", work_package_id, trigger, facts, reason=reason, evidence=evidence)
     if trigger == "reopen" and mission.state(view) == "accepted":

@@ -64,6 +64,8 @@ def _recover_review(mission: OpenMission, entity: EntityState, run_id: str) -> b
     known = mission.view().entity("invocation", invocation_id)
     if known is None or known.state != "started" or known.last_event.writer != mission.ledger.store.writer:
         return False
+    if not known.last_event.correlation_id:
+        return False  # an agent took it through `next`; no run ever held it
     kill_invocation(invocation_id)
     invocation = rebuild_invocation(mission, entity.entity_id, invocation_id, "review")
     if invocation is None:

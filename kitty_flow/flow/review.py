@@ -17,7 +17,13 @@ from kitty_flow.ledger.ledger import Batch
 from kitty_flow.machines import Facts
 from kitty_flow.model.result import ReviewResult
 
-__all__ = ["apply_verdict", "begin_review", "close_failed", "conclude_review", "review"]
+__all__ = ["apply_verdict", "begin_review", "close_failed", "conclude_review", "is_under_review", "review"]
+
+
+def is_under_review(entity: EntityState, view: LedgerView) -> bool:
+    """Whether a reviewer holds the work package: its review has begun and nobody has closed it."""
+    known = view.entity("invocation", str(entity.facts.get("review_invocation_id")))
+    return entity.state == "in_review" and known is not None and known.state == "started"
 
 
 async def review(mission: OpenMission, work_package_id: str, agent: AgentSpec, *, run_id: str) -> AttemptFailure | None:

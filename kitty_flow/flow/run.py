@@ -17,6 +17,7 @@ from kitty_flow.flow.life import accept_if_finished, begin
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.readiness import FINISHED, hindrances
 from kitty_flow.flow.recovery import recover
+from kitty_flow.flow.review import is_under_review
 from kitty_flow.ledger.ledger import new_ulid
 from kitty_flow.ledger.lock import exclusive
 
@@ -156,7 +157,13 @@ class _Runner:
         candidates = self._candidates()
         if self._options.schedule == "waves":
             candidates = self._first_wave(candidates)
-        for work_package_id in candidates[: self._options.jobs - len(self._running)]:
+        placements = self._mission.plan.placements
+        busy = {placements[i].execution_lane for i in self._running.values()}
+        for work_package_id in candidates:
+            lane = placements[work_package_id].execution_lane
+            if len(self._running) >= self._options.jobs or lane in busy:
+                continue  # a lane has one worktree: what waits for it is a candidate again when the lane is free
+            busy.add(lane)
             self._driven.add(work_package_id)
             task = asyncio.create_task(self._driver.drive(work_package_id), name=work_package_id)
             self._running[task] = work_package_id
@@ -171,9 +178,11 @@ class _Runner:
             wave = self._mission.plan.placements[work_package.id].wave
             if work_package.id in self._driven or (self._options.until and wave > self._options.until):
                 continue
-            state = self._mission.work_package(work_package.id, view).state
-            if state in ("for_review", "in_review", "approved") or (
-                state == "planned" and not hindrances(self._mission, work_package.id, view)
+            entity = self._mission.work_package(work_package.id, view)
+            if is_under_review(entity, view):
+                continue  # by an agent that took it through `next`: recovery closed whatever a run had begun
+            if entity.state in ("for_review", "in_review", "approved") or (
+                entity.state == "planned" and not hindrances(self._mission, work_package.id, view)
             ):
                 found.append(work_package.id)
         return sorted(found, key=lambda i: order_of_work(self._mission, i))
@@ -186,6 +195,8 @@ class _Runner:
 
     def _finish(self, task: asyncio.Task[Outcome]) -> None:
         work_package_id = self._running.pop(task)
+        if task.cancelled():
+            return  # by `_stop`; the work package was given back before the task ended
         try:
             self._report.outcomes[work_package_id] = task.result()
         except LedgerError:

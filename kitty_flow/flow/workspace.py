@@ -59,7 +59,7 @@ def prepare(mission: OpenMission, lane_id: str, start: str, *, work_package_id: 
         checkout = worktrees.add(path, start)
     else:
         checkout.clear_stale_locks()
-        salvage(mission, checkout, work_package_id=work_package_id, label=f"before-{epoch}")
+        salvage(mission, checkout, work_package_id=work_package_id, label=f"before-{epoch}", held_by=start)
     branch = mission.lane_branch(lane_id)
     checkout.switch(branch.removeprefix("refs/heads/"), start)
     return Workspace(Checkout(path, start, branch), branch, start)
@@ -75,16 +75,19 @@ def workspace_of(mission: OpenMission, work_package_id: str) -> Workspace | None
     return Workspace(checkout, mission.lane_branch(lane), str(entity.facts.get("start_commit", "")))
 
 
-def salvage(mission: OpenMission, checkout: Checkout, *, work_package_id: str, label: str) -> str | None:
-    """Keep unsaved work of a worktree: uncommitted changes, and commits that no branch or record would hold.
+def salvage(
+    mission: OpenMission, checkout: Checkout, *, work_package_id: str, label: str, held_by: str
+) -> str | None:
+    """Keep unsaved work of a worktree: uncommitted changes, and commits that nothing else would hold.
 
-    Returns the salvage ref, or None when there was nothing to keep.
+    `held_by` is a commit that stays referenced: what it contains needs no other keeper. Returns the salvage ref, or
+    None when there was nothing to keep.
     """
     repository = mission.project.repository
     head = checkout.git.text("rev-parse", "--verify", "HEAD")
     prefix = f"refs/kitty/salvage/{mission.id}/{work_package_id}/"
     if not checkout.changes():
-        if _is_kept(mission, head):
+        if _is_kept(mission, head, held_by):
             return None
         tip = head
     else:
@@ -104,8 +107,10 @@ def salvage(mission: OpenMission, checkout: Checkout, *, work_package_id: str, l
     return ref
 
 
-def _is_kept(mission: OpenMission, head: str) -> bool:
-    """Whether the commit is on the mission branch, on the target, or already salvaged."""
+def _is_kept(mission: OpenMission, head: str, held_by: str) -> bool:
+    """Whether `held_by`, the mission branch, the target or a salvage ref contains the commit."""
+    if held_by and mission.project.history.is_ancestor(head, held_by):
+        return True
     pattern = (mission.branch, mission.target_ref, "refs/kitty/salvage/")
     found = mission.project.repository.git.text("for-each-ref", "--count=1", f"--contains={head}", "--", *pattern)
     return bool(found)

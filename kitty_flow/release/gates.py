@@ -7,6 +7,7 @@ from typing import Final
 
 from kitty_flow.errors import KittyFlowError, RefusedError
 from kitty_flow.flow.life import unfinished
+from kitty_flow.git.worktrees import Checkout
 from kitty_flow.model.gate import GateResult
 from kitty_flow.release.landing import Landing
 
@@ -115,8 +116,8 @@ def _checkout_clean(landing: Landing) -> GateResult:
 
 
 def _no_user_operation(landing: Landing) -> GateResult:
-    for checkout in landing.checkouts():
-        operation = checkout.operation_in_progress()
+    for checkout in landing.mission.project.worktrees.all():
+        operation = _operation_on(checkout, landing.mission.target_ref)
         if operation:
             return _closed(
                 "no_user_operation_in_progress",
@@ -127,6 +128,14 @@ def _no_user_operation(landing: Landing) -> GateResult:
                 remediation=f"finish or abort the {operation}, then kitty-flow merge {landing.mission.slug}",
             )
     return _open("no_user_operation_in_progress", "no merge or rebase of the user is in progress")
+
+
+def _operation_on(checkout: Checkout, ref: str) -> str | None:
+    """The user's unfinished operation in a checkout, if it is going to move `ref`."""
+    if checkout.branch == ref:
+        return checkout.operation_in_progress()
+    is_rebase = checkout.branch is None and checkout.path.is_dir() and checkout.rebased_branch() == ref
+    return "rebase" if is_rebase else None
 
 
 def _merge_clean(landing: Landing) -> GateResult:

@@ -84,6 +84,7 @@ def open_landing(mission: OpenMission, options: MergeOptions) -> Landing | None:
     if found is None:
         return None
     facts = found.facts
+    candidate_tree = str(facts.get("candidate_tree", ""))
     return Landing(
         mission,
         options,
@@ -92,7 +93,21 @@ def open_landing(mission: OpenMission, options: MergeOptions) -> Landing | None:
         facts.get("target_commit_before"),
         facts.get("mission_head"),
         str(facts.get("candidate_commit", "")),
-        str(facts.get("candidate_tree", "")),
+        candidate_tree,
+        test_run=_recorded_test(facts) if facts.get("tested_tree") == candidate_tree else None,
+    )
+
+
+def _recorded_test(facts: Mapping[str, Any]) -> TestRun:
+    """The tests that the ledger says have passed on the candidate's tree; nothing else is recorded as tested."""
+    return TestRun(
+        tuple(facts["test_command"]),
+        facts["test_exit_status"],
+        "exited",
+        facts["test_duration_ms"] / 1000,
+        "",
+        facts["test_log"],
+        (),
     )
 
 

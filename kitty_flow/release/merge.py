@@ -100,9 +100,13 @@ def _take_up(mission: OpenMission, options: MergeOptions) -> Landing:
     if landing is not None:
         if landing.state == "landed" or landing.is_landed():
             return landing
-        if (landing.target_commit, landing.mission_head) == (target, head):
+        tested = landing.test_run
+        if tested is not None and options.test_command not in (None, tested.command):
+            reason = "another test command was given"
+        elif (landing.target_commit, landing.mission_head) == (target, head):
             return landing
-        reason = "the target or the mission moved since this landing was prepared"
+        else:
+            reason = "the target or the mission moved since this landing was prepared"
         record_step(
             landing, "refuse", evidence={"reason": reason}, facts=Facts(reason=reason, landed=False), reason=reason
         )
@@ -158,7 +162,7 @@ def _land(landing: Landing) -> None:
     if not landing.is_landed():
         _check_checkouts(landing)
         try:
-            mission.project.repository.refs.swap(mission.target_ref, new, before)
+            mission.project.repository.refs.swap(mission.target_ref, new, before, is_ours=True)
         except RefMovedError as error:
             raise ConflictError(
                 "TARGET_MOVED",

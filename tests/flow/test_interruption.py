@@ -1,0 +1,166 @@
+"""A run that is stopped, gently or by SIGKILL at any moment, is started again and ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import itertools
+import signal
+from typing import Any
+
+import pytest
+from workbench import GitSpy, Workbench
+
+PAIR: dict[str, dict[str, Any]] = {
+    "WP01": {"owned_files": ["one.txt"]},
+    "WP02": {"owned_files": ["two.txt"], "dependencies": ["WP01"]},
+}
+REJECT = "reject=WP02"
+TREE_OF_PAIR = {
+    "README.md": "# Sample",
+    "one.txt": "WP01 was here",
+    "two.txt": "WP02 was here\nWP02 heard: say it louder",
+}
+
+
+def content(bench: Workbench, ref: str) -> dict[str, str]:
+    names = bench.git("ls-tree", "-r", "--name-only", ref).splitlines()
+    return {name: bench.git("show", f"{ref}:{name}") for name in names}
+
+
+def expect_finished(bench: Workbench, recorded: list[str]) -> None:
+    """The same end as an undisturbed run: same tree, everything recorded still there, nothing recorded twice."""
+    assert set(bench.states().values()) == {"approved"}
+    assert content(bench, bench.mission_branch) == TREE_OF_PAIR
+    assert [e["event_id"] for e in bench.events()][: len(recorded)] == recorded
+    bench.expect_sound_ledger()
+    assert bench.agents_alive() == []
+
+
+def recorded(bench: Workbench) -> list[str]:
+    return [e["event_id"] for e in bench.events()] if bench.ledger_tip else []
+
+
+@pytest.mark.parametrize("mode", ["kill-before=WP01", "kill-unsaved=WP02", "kill-committed=WP02", "kill-reported=WP01"])
+def test_killed_while_an_implementer_works(bench: Workbench, mode: str) -> None:
+    bench.mission(PAIR)
+    bench.run(mode, REJECT, exit=-signal.SIGKILL)
+    assert bench.agents_alive(), "the agent of the dead run is still there"
+    before = recorded(bench)
+    outcome = bench.run(mode, REJECT)["data"]
+    assert outcome["recovered"] == [mode.partition("=")[2]]
+    expect_finished(bench, before)
+    if mode.startswith("kill-reported"):
+        assert outcome["work_packages"]["WP01"]["attempts"] == 1, "a result that was reported is not made again"
+    bench.kitty("merge", "sample", "--test-command", "test -f two.txt")
+    assert content(bench, "trunk") == TREE_OF_PAIR
+    assert set(bench.states().values()) == {"done"}
+
+
+@pytest.mark.parametrize("mode", ["kill-before=WP02", "kill-reported=WP01"])
+def test_killed_while_a_reviewer_works(bench: Workbench, mode: str) -> None:
+    bench.mission(PAIR)
+    bench.run(review=mode, exit=-signal.SIGKILL)
+    assert bench.agents_alive()
+    before = recorded(bench)
+    bench.run(review=REJECT if mode.endswith("WP01") else mode)
+    if mode.endswith("WP01"):
+        assert [t for n, t in bench.steps() if n == "WP01"].count("begin_review") == 1
+        expect_finished(bench, before)
+    else:
+        assert content(bench, bench.mission_branch)["two.txt"] == "WP02 was here"
+        assert [e["event_id"] for e in bench.events()][: len(before)] == before
+        bench.expect_sound_ledger()
+    assert bench.agents_alive() == []
+
+
+def test_unsaved_work_of_a_killed_attempt_is_kept(bench: Workbench) -> None:
+    bench.mission(PAIR)
+    bench.run("kill-unsaved=WP01", exit=-signal.SIGKILL)
+    bench.run()
+    kept = [ref for ref in bench.tips if ref.startswith("refs/kitty/salvage/")]
+    texts = [bench.git("show", f"{ref}:one.txt", ok=(0, 128)) for ref in kept]
+    assert "WP01 was here" in texts
+    released = [e for e in bench.events() if e["trigger"] == "release"]
+    assert [e["evidence"]["salvage_ref"] in kept for e in released] == [True]
+
+
+@pytest.mark.parametrize("name", ["sigint", "sigterm"])
+def test_stopped_by_a_signal(bench: Workbench, name: str) -> None:
+    bench.mission(PAIR)
+    envelope = bench.run(f"{name}=WP02", REJECT, exit=130)
+    assert envelope["error"]["code"] == "INTERRUPTED"
+    assert envelope["error"]["hint"] == "kitty-flow run sample"
+    assert bench.agents_alive() == []
+    assert bench.states() == {"WP01": "approved", "WP02": "planned"}
+    released = next(e for e in bench.events() if e["trigger"] == "release")
+    assert bench.git("show", f"{released['evidence']['salvage_ref']}:two.txt") == "WP02 was here"
+    before = recorded(bench)
+    assert bench.run(review=REJECT)["data"]["recovered"] == []
+    expect_finished(bench, before)
+
+
+def test_ctrl_c_reaches_every_worker(bench: Workbench) -> None:
+    """Two agents at once, one of which interrupts the run; both work packages are given back."""
+    bench.mission({"WP01": {"owned_files": ["a"]}, "WP02": {"owned_files": ["b"]}})
+    bench.run("sigint", exit=130, jobs=2)
+    assert bench.states() == {"WP01": "planned", "WP02": "planned"}
+    assert bench.agents_alive() == []
+    bench.expect_sound_ledger()
+
+
+def test_killed_with_two_agents_at_work(bench: Workbench) -> None:
+    """Side by side and without a barrier; both agents of the dead run are ended before their work is done again."""
+    bench.mission({"WP01": {"owned_files": ["a"]}, "WP02": {"owned_files": ["b"]}})
+    words = bench.run_words("kill-before", jobs=2)
+    bench.kitty(*words, "--schedule", "eager", exit=-signal.SIGKILL)
+    bench.kitty(*words, "--schedule", "eager")
+    assert content(bench, bench.mission_branch) == {"README.md": "# Sample", "a": "WP01 was here", "b": "WP02 was here"}
+    bench.expect_sound_ledger()
+    assert bench.agents_alive() == []
+
+
+_MUTATING = ("update-ref", "worktree add", "checkout", "clean", "hash-object", "mktree", "merge-tree", "cat-file")
+
+
+def calls_of_a_run(bench: Workbench, spy: GitSpy) -> list[str]:
+    """The git processes of an undisturbed run, made in a clone of the bench's repository."""
+    copy = Workbench(bench.root.parent / "undisturbed", bench.command)
+    bench.git("clone", "-q", bench.root, copy.root)
+    copy.mission(PAIR, target_branch="trunk")
+    spy.install(copy)
+    copy.run(review=REJECT, jobs=1)
+    assert content(copy, copy.mission_branch) == TREE_OF_PAIR
+    return spy.calls
+
+
+def kill_and_resume(bench: Workbench, spy: GitSpy, at: int, how: str) -> None:
+    spy.install(bench, at, how)
+    bench.run(review=REJECT, jobs=1, exit=-signal.SIGKILL)
+    spy.remove(bench)
+    before = recorded(bench)
+    bench.run(review=REJECT)
+    expect_finished(bench, before)
+
+
+@pytest.mark.parametrize(("share", "how"), [(0.1, "after"), (0.4, "group"), (0.65, "before"), (0.9, "after")])
+def test_killed_at_a_commit_point(bench: Workbench, spy: GitSpy, share: float, how: str) -> None:
+    """The short form of the test below: four of the moments at which a ref moves."""
+    calls = calls_of_a_run(bench, spy)
+    swaps = [number for number, call in enumerate(calls, 1) if " update-ref " in call]
+    bench.mission(PAIR, target_branch="trunk")
+    kill_and_resume(bench, spy, swaps[int(share * len(swaps))], how)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(6))
+def test_killed_around_every_step(bench: Workbench, spy: GitSpy, part: int) -> None:
+    """Killed before, after or together with each git process that writes anything, in turn."""
+    calls = calls_of_a_run(bench, spy)
+    writing = [n for n, call in enumerate(calls, 1) if any(f" {word} " in call for word in _MUTATING)]
+    points = list(zip(writing, itertools.cycle(("before", "after", "group"))))
+    assert len(points) > 40
+    for number, (at, how) in enumerate(points[part::6]):
+        root = bench.root.parent / f"killed-{number}"
+        bench.git("clone", "-q", bench.root, root)
+        victim = Workbench(root, bench.command)
+        victim.mission(PAIR, target_branch="trunk")
+        kill_and_resume(victim, spy, at, how)

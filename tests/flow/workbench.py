@@ -1,0 +1,253 @@
+"""A scratch repository with a mission in it, the scripted agents, and kitty-flow itself as real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import stat
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+__all__ = ["DIAMOND", "DemandedExit", "GitSpy", "Workbench", "agent", "files_of"]
+
+_AGENTS = Path(__file__).parents[2] / "fixtures" / "agents"
+
+DIAMOND: dict[str, dict[str, Any]] = {
+    "WP01": {"owned_files": ["core.txt"]},
+    "WP02": {"owned_files": ["left.txt"], "dependencies": ["WP01"]},
+    "WP03": {"owned_files": ["right.txt"], "dependencies": ["WP01"]},
+    "WP04": {"owned_files": ["docs/**"], "dependencies": ["WP02", "WP03"], "execution_mode": "planning_artifact"},
+}
+"""Three waves, two lanes side by side, and a planning artifact at the end."""
+
+
+def agent(role: str, mode: str = "") -> str:
+    """The command line of a scripted agent: ``agent("implementer", "dirty=WP02")``."""
+    words = [sys.executable, "-I", "-S", str(_AGENTS / f"{role}.py"), *([mode] if mode else [])]
+    return shlex.join(words)
+
+
+class DemandedExit(AssertionError):
+    """kitty-flow ended with another status than the test demands."""
+
+
+@dataclass
+class Workbench:
+    """One repository, one mission; `env` is added to the environment of every kitty-flow process."""
+
+    root: Path
+    command: tuple[str, ...]
+    slug: str = "sample"
+    env: dict[str, str] = field(default_factory=dict)
+
+    def git(self, *words: str | Path, cwd: Path | None = None, ok: Iterable[int] = (0,)) -> str:
+        """Run git as the user would."""
+        done = subprocess.run(
+            ["git", *map(str, words)], cwd=cwd or self.root, capture_output=True, encoding="utf-8", timeout=60
+        )
+        assert done.returncode in ok, done.stderr
+        return done.stdout.rstrip("\n")
+
+    def commit(self, message: str = "more", **files: str) -> str:
+        """Write files (double underscores stand for dots), commit them all, and return the commit."""
+        for name, text in files.items():
+            (self.root / name.replace("__", ".")).write_text(text, encoding="utf-8")
+            self.git("add", "--", name.replace("__", "."))
+        self.git("commit", "-q", "--allow-empty", "-m", message)
+        return self.git("rev-parse", "HEAD")
+
+    def mission(self, work_packages: Mapping[str, Mapping[str, Any]] = DIAMOND, **keys: Any) -> Path:
+        """Write the native mission file; strings, numbers and lists of them look alike in JSON and TOML."""
+        tables = [("[mission]", {"title": "A sample", "id": "01JZ5N3C8RWE5P1YF0K6SHTAVD", **keys})]
+        tables += [("[[work_package]]", {"id": name, **values}) for name, values in work_packages.items()]
+        text = "\n".join(
+            "\n".join([head, *(f"{key} = {json.dumps(value)}" for key, value in values.items()), ""])
+            for head, values in tables
+        )
+        path = self.root / ".kitty-flow" / "missions" / f"{self.slug}.toml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def settings(self, text: str) -> None:
+        """Write the settings file."""
+        path = self.root / ".kitty-flow" / "config.toml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    def start(self, *words: str | Path, cwd: Path | None = None) -> subprocess.Popen[str]:
+        """Start kitty-flow in a session of its own, as a terminal would."""
+        return subprocess.Popen(
+            [*self.command, *map(str, words)],
+            cwd=cwd or self.root,
+            env={**os.environ, **self.env},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            start_new_session=True,
+        )
+
+    def kitty(self, *words: str | Path, exit: int = 0, cwd: Path | None = None) -> dict[str, Any]:
+        """The envelope of a command under ``--json`` that must end with `exit`."""
+        process = self.start(*words, "--json", cwd=cwd)
+        stdout, stderr = process.communicate(timeout=120)
+        if process.returncode != exit:
+            raise DemandedExit(f"{words} ended with {process.returncode}, not {exit}:\n{stdout}\n{stderr}")
+        if exit == -signal.SIGKILL:
+            return {}
+        envelope: dict[str, Any] = json.loads(stdout)
+        assert envelope["ok"] is (exit == 0), envelope
+        assert set(envelope) == {"schema", "ok", "data", "error", "diagnostics"}
+        assert (envelope["error"] is None) is envelope["ok"]
+        return envelope
+
+    def refusal(self, *words: str | Path, exit: int, cwd: Path | None = None) -> dict[str, Any]:
+        """The error of a command that must end with `exit`; every error says what helps."""
+        error: dict[str, Any] = self.kitty(*words, exit=exit, cwd=cwd)["error"]
+        assert error["message"] and error["hint"], error
+        return error
+
+    def run_words(self, implement: str = "", review: str = "", jobs: int = 2) -> tuple[str, ...]:
+        """The words of a run with scripted agents in the given modes."""
+        commands = ("--command", agent("implementer", implement), "--review-command", agent("reviewer", review))
+        return ("run", self.slug, "-j", str(jobs), *commands)
+
+    def run(self, implement: str = "", review: str = "", *, exit: int = 0, jobs: int = 2) -> dict[str, Any]:
+        """The envelope of a run."""
+        return self.kitty(*self.run_words(implement, review, jobs), exit=exit)
+
+    def events(self) -> list[dict[str, Any]]:
+        """Everything in the ledger."""
+        found: list[dict[str, Any]] = self.kitty("log", self.slug)["data"]["events"]
+        return found
+
+    def steps(self) -> list[tuple[str, str]]:
+        """(entity, trigger) of every transition of a work package, in order."""
+        return [(e["entity_id"], e["trigger"]) for e in self.events() if e["entity_type"] == "work_package"]
+
+    def states(self) -> dict[str, str]:
+        """The state of every work package."""
+        status = self.kitty("status", self.slug)["data"]
+        return {name: card["state"] for name, card in status["work_packages"].items()}
+
+    def tree(self, ref: str) -> str:
+        """The tree of a commit."""
+        return self.git("rev-parse", "--verify", f"{ref}^{{tree}}")
+
+    @property
+    def mission_branch(self) -> str:
+        """The short name of the branch on which approved work is integrated."""
+        return f"kitty/mission-{self.slug}-01JZ5N3C"
+
+    @property
+    def tips(self) -> dict[str, str]:
+        """Every ref and what it points to."""
+        lines = self.git("for-each-ref", "--format=%(refname) %(objectname)").splitlines()
+        return {ref: oid for ref, _, oid in (line.partition(" ") for line in lines)}
+
+    @property
+    def ledger_tip(self) -> str | None:
+        """The commit at the head of the only ledger, if there is one."""
+        found = [oid for ref, oid in self.tips.items() if ref.startswith("refs/kitty/m/")]
+        assert len(found) <= 1
+        return found[0] if found else None
+
+    def expect_sound_ledger(self) -> None:
+        """Nothing was approved or landed twice without having been sent back, and no invocation is left open."""
+        events = self.events()
+        assert len({e["event_id"] for e in events}) == len(events)
+        assert [e["lamport"] for e in events] == list(range(1, len(events) + 1))
+        twice = Counter((e["entity_id"], e["trigger"]) for e in events if e["trigger"] in ("approve", "land"))
+        assert not [key for key, count in twice.items() if count > 1], twice
+        last = {e["entity_id"]: e["to_state"] for e in events if e["entity_type"] == "invocation"}
+        assert "started" not in last.values(), last
+
+    def agents_alive(self) -> list[int]:
+        """Processes that carry an invocation of this repository in their environment."""
+        place = str(self.root.parent)
+        found = []
+        for process in psutil.process_iter():
+            try:
+                environment = process.environ()
+            except (psutil.Error, OSError):
+                continue
+            if environment.get("KITTY_FLOW_RESULT", "").startswith(place) and process.status() != "zombie":
+                found.append(process.pid)
+        return found
+
+
+def files_of(folder: Path, *, without: Callable[[str], bool] = lambda name: False) -> dict[str, tuple[int, bytes]]:
+    """Every file below `folder`, byte for byte, with its mode; links are not followed."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        info = path.lstat()
+        if stat.S_ISDIR(info.st_mode) or without(name):
+            continue
+        content = os.fsencode(path.readlink()) if stat.S_ISLNK(info.st_mode) else path.read_bytes()
+        found[name] = (info.st_mode, content)
+    return found
+
+
+_SPY = """\
+#!/bin/sh
+# Counts the git processes that kitty-flow itself starts, and kills at the chosen one.
+case "$*" in
+*core.fsync=all*) ;;
+*) exec "{git}" "$@" ;;
+esac
+number=$(($(cat "{folder}/count") + 1))
+echo $number > "{folder}/count"
+printf '%s\\n' "$*" >> "{folder}/calls"
+[ $number -eq {at} ] || exec "{git}" "$@"
+case {how} in
+before) kill -9 $PPID ;;
+after) "{git}" "$@"; kill -9 $PPID ;;
+group) kill -9 -$PPID; kill -9 0 ;;
+esac
+exit 1
+"""
+
+
+@dataclass(frozen=True)
+class GitSpy:
+    """A `git` to be put first on the PATH that kills its caller at a chosen call: every git process is a failpoint.
+
+    `how`: ``before`` and ``after`` kill the kitty-flow process alone, ``group`` its whole process group, git included.
+    """
+
+    folder: Path
+
+    def install(self, bench: Workbench, at: int = 0, how: str = "before") -> None:
+        """Put it in front of git for the bench's next commands; `at` 0 only counts."""
+        real = next(
+            str(found)
+            for name in os.environ["PATH"].split(os.pathsep)
+            if (found := Path(name) / "git").exists() and Path(name) != self.folder
+        )
+        self.folder.mkdir(exist_ok=True)
+        (self.folder / "count").write_text("0\n")
+        (self.folder / "calls").write_text("")
+        script = self.folder / "git"
+        script.write_text(_SPY.format(git=real, folder=self.folder, at=at, how=how))
+        script.chmod(0o755)
+        bench.env["PATH"] = f"{self.folder}{os.pathsep}{os.environ['PATH']}"
+
+    def remove(self, bench: Workbench) -> None:
+        """Back to the real git."""
+        bench.env.pop("PATH", None)
+
+    @property
+    def calls(self) -> list[str]:
+        """The command lines of every counted call."""
+        return (self.folder / "calls").read_text(errors="replace").splitlines()

@@ -1,0 +1,50 @@
+"""The workbench of the end-to-end tests, shared with tests/flow, and a mission that is ready to be merged."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "flow"))
+
+from workbench import GitSpy, Workbench
+
+PAIR = {"WP01": {"owned_files": ["one.txt"]}, "WP02": {"owned_files": ["two.txt"], "dependencies": ["WP01"]}}
+
+Script = Callable[[str], str]
+
+
+@pytest.fixture
+def bench(repo: Path) -> Workbench:
+    """A repository whose mission is run to its end and not merged; `trunk` is checked out and clean."""
+    command: tuple[str, ...] = (sys.executable, "-P", "-m", "kitty_flow")
+    if os.environ.get("KITTY_FLOW_TESTED") == "installed":
+        command = (str(Path(sys.executable).with_name("kitty-flow")),)
+    made = Workbench(repo, command)
+    made.commit("Ignore", __gitignore="*.log\n.kitty-flow/\n")
+    made.mission(PAIR, target_branch="trunk")
+    made.run(jobs=1)
+    return made
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Script:
+    """Write a shell script outside the repository; returns the command line that runs it."""
+
+    def write(text: str) -> str:
+        path = tmp_path / "test-command.sh"
+        path.write_text(f"set -e\n{text}\n")
+        return shlex.join(["sh", str(path)])
+
+    return write
+
+
+@pytest.fixture
+def spy(tmp_path: Path) -> GitSpy:
+    """A git that can kill."""
+    return GitSpy(tmp_path / "spy")

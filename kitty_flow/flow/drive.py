@@ -8,9 +8,11 @@ from typing import Any
 from kitty_flow.agents.command import AgentSpec
 from kitty_flow.errors import ConflictError
 from kitty_flow.flow.batch import BatchBuilder
-from kitty_flow.flow.implement import AttemptFailure, block, implement
+from kitty_flow.flow.give_back import block
+from kitty_flow.flow.implement import implement
 from kitty_flow.flow.integrate import integrate, is_integrated
 from kitty_flow.flow.mission import OpenMission
+from kitty_flow.flow.outcome import AttemptFailure
 from kitty_flow.flow.review import review
 from kitty_flow.ledger.fold import EntityState, LedgerView
 from kitty_flow.ledger.ledger import Batch

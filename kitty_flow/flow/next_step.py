@@ -11,12 +11,14 @@ from kitty_flow.agents.result import read_implement_result, read_review_result
 from kitty_flow.errors import RefusedError, UsageError
 from kitty_flow.flow.board import order_of_work
 from kitty_flow.flow.claim import claim
-from kitty_flow.flow.implement import base_for, give_back, start, submit
+from kitty_flow.flow.give_back import give_back
 from kitty_flow.flow.invocation import Invocation, rebuild_invocation
 from kitty_flow.flow.life import accept_if_finished, begin, unfinished
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.readiness import Reason, hindrances
 from kitty_flow.flow.review import apply_verdict, begin_review
+from kitty_flow.flow.start import base_for, start
+from kitty_flow.flow.submission import submit
 from kitty_flow.flow.workspace import workspace_path
 from kitty_flow.ledger.ledger import new_ulid
 from kitty_flow.model.result import ImplementResult

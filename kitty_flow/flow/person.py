@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from kitty_flow.flow.batch import BatchBuilder
-from kitty_flow.flow.implement import block, give_back
+from kitty_flow.flow.give_back import block, give_back
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.review import is_under_review
 from kitty_flow.ledger.fold import LedgerView

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from kitty_flow.agents.result import read_implement_result, read_review_result
 from kitty_flow.errors import KittyFlowError
-from kitty_flow.flow.implement import conclude, give_back
+from kitty_flow.flow.give_back import give_back
+from kitty_flow.flow.implement import conclude
 from kitty_flow.flow.invocation import Invocation, rebuild_invocation
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.review import close_failed, conclude_review

@@ -7,10 +7,10 @@ from kitty_flow.agents.process import ProcessOutcome
 from kitty_flow.agents.result import read_review_result
 from kitty_flow.errors import KittyFlowError
 from kitty_flow.flow.batch import BatchBuilder
-from kitty_flow.flow.implement import AttemptFailure, process_failure, usage
 from kitty_flow.flow.integrate import integrate, integration_conflict
 from kitty_flow.flow.invocation import Invocation, launch, prepare_invocation
 from kitty_flow.flow.mission import OpenMission
+from kitty_flow.flow.outcome import AttemptFailure, process_failure, usage
 from kitty_flow.flow.workspace import prepare
 from kitty_flow.ledger.fold import EntityState, LedgerView
 from kitty_flow.ledger.ledger import Batch

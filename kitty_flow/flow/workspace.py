@@ -75,9 +75,7 @@ def workspace_of(mission: OpenMission, work_package_id: str) -> Workspace | None
     return Workspace(checkout, mission.lane_branch(lane), str(entity.facts.get("start_commit", "")))
 
 
-def salvage(
-    mission: OpenMission, checkout: Checkout, *, work_package_id: str, label: str, held_by: str
-) -> str | None:
+def salvage(mission: OpenMission, checkout: Checkout, *, work_package_id: str, label: str, held_by: str) -> str | None:
     """Keep unsaved work of a worktree: uncommitted changes, and commits that nothing else would hold.
 
     `held_by` is a commit that stays referenced: what it contains needs no other keeper. Returns the salvage ref, or

@@ -100,6 +100,8 @@ def _target_exists(landing: Landing) -> GateResult:
 
 
 def _checkout_clean(landing: Landing) -> GateResult:
+    if landing.is_landed():
+        return _open("checkout_clean", "the target has moved already; its checkouts are brought along")
     for checkout in landing.checkouts():
         dirty = checkout.changes(untracked=False)
         if dirty:

@@ -1,0 +1,56 @@
+"""What an invocation came to: how a failure is told, and what it reports of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kitty_flow.agents.process import ProcessOutcome
+from kitty_flow.flow.invocation import Invocation
+from kitty_flow.model.result import ImplementResult, ReviewResult
+
+__all__ = ["AttemptFailure", "process_failure", "reported_failure", "usage"]
+
+
+@dataclass(frozen=True)
+class AttemptFailure:
+    """Why an attempt came to nothing. `by_agent`: the agent failed to do its part, nothing refused the work."""
+
+    code: str
+    message: str
+    by_agent: bool
+
+
+def process_failure(invocation: Invocation, outcome: ProcessOutcome | None) -> AttemptFailure | None:
+    """What went wrong with the process itself, if anything; None also when nobody watched it end."""
+    if outcome is None or (outcome.reason == "exited" and outcome.exit_code == 0):
+        return None
+    words = {
+        "timeout": f"ran longer than {invocation.agent.timeout_s:.0f} s and was stopped",
+        "stalled": f"printed nothing for {invocation.agent.stall_s:.0f} s and was stopped",
+        "not_found": "could not be started",
+        "killed": "was killed by a signal",
+        "exited": f"ended with status {outcome.exit_code}",
+    }
+    last = outcome.tail.strip().splitlines()[-1:] or [""]
+    said = f"; its last line: {last[0][:200]}" if last[0] else ""
+    code = {"timeout": "AGENT_TIMEOUT", "stalled": "AGENT_STALLED"}.get(outcome.reason, "AGENT_FAILED")
+    return AttemptFailure(code, f"{invocation.agent.name} {words[outcome.reason]}{said}", True)
+
+
+def reported_failure(result: ImplementResult) -> AttemptFailure | None:
+    """What an implementer's own result says went wrong; None for a success."""
+    if result.outcome == "success":
+        return None
+    code = "AGENT_BLOCKED" if result.outcome == "blocked" else "AGENT_REPORTED_FAILURE"
+    reason = result.reason or result.summary or "no reason given"
+    return AttemptFailure(code, f"the agent reports {result.outcome}: {reason[:500]}", result.outcome == "failed")
+
+
+def usage(outcome: str, result: ImplementResult | ReviewResult) -> dict[str, object]:
+    """What an invocation reports of itself, as evidence."""
+    return {
+        "outcome": outcome,
+        "summary": result.summary[:4000],
+        "tokens": result.tokens.model_dump(),
+        "cost_usd": result.cost_usd,
+    }

@@ -1,0 +1,85 @@
+"""Handing work in: what is in the worktree is looked at, and the head goes on record for review."""
+
+from __future__ import annotations
+
+from kitty_flow.errors import RefusedError
+from kitty_flow.flow.batch import BatchBuilder
+from kitty_flow.flow.invocation import Invocation
+from kitty_flow.flow.mission import OpenMission
+from kitty_flow.flow.outcome import usage
+from kitty_flow.graph.ownership import owns
+from kitty_flow.ledger.fold import LedgerView
+from kitty_flow.ledger.ledger import Batch
+from kitty_flow.machines import Facts
+from kitty_flow.model.mission import WorkPackage
+from kitty_flow.model.result import ImplementResult
+
+__all__ = ["submit"]
+
+
+def submit(mission: OpenMission, invocation: Invocation, result: ImplementResult, *, run_id: str | None = None) -> None:
+    """Record the submission of the worktree's head.
+
+    Raises:
+        RefusedError: a guard says no: nothing committed, tree not clean, files outside ownership, open subtasks.
+    """
+    work_package = mission.definition.work_package(invocation.work_package_id)
+    checkout = invocation.workspace.checkout
+    head = checkout.git.text("rev-parse", "--verify", "HEAD")
+    history, base = mission.project.history, invocation.base_commit
+    if not history.is_ancestor(base, head):
+        raise RefusedError(
+            "HISTORY_REWRITTEN",
+            f"the head {head[:12]} of {work_package.id} does not contain the base {base[:12]} that it was started from",
+            hint=f"kitty-flow wp show {work_package.id}",
+        )
+    changed = history.changed_paths(base, head)
+    dirty = checkout.changes()
+
+    def build(view: LedgerView) -> Batch:
+        builder = BatchBuilder(view, actor=invocation.agent.name, correlation_id=run_id)
+        facts = Facts(
+            actor=invocation.agent.name,
+            epoch=invocation.epoch,
+            current_epoch=mission.work_package(work_package.id, view).epoch,
+            base_commit=base,
+            head_commit=head,
+            worktree_clean=not dirty,
+            out_of_scope_paths=_out_of_scope(work_package, changed),
+            open_subtasks=_open_subtasks(work_package, result),
+        )
+        evidence = {
+            "head_commit": head,
+            "base_commit": base,
+            "changed_files": list(changed[:200]),
+            "changed_file_count": len(changed),
+            "summary": result.summary[:4000],
+            "implementer": invocation.agent.name,
+            "subtasks_reported": bool(result.subtasks),
+            "last_failure": None,
+        }
+        builder.transition("work_package", work_package.id, "submit", facts, epoch=invocation.epoch, evidence=evidence)
+        builder.transition(
+            "invocation",
+            invocation.id,
+            "complete",
+            Facts(outcome=result.outcome),
+            epoch=invocation.epoch,
+            evidence=usage(result.outcome, result),
+        )
+        return builder.build()
+
+    mission.ledger.record(build)
+
+
+def _out_of_scope(work_package: WorkPackage, changed: tuple[str, ...]) -> tuple[str, ...]:
+    if not work_package.owned_files:
+        return ()
+    return tuple(path for path in changed if not owns(work_package.owned_files, path))
+
+
+def _open_subtasks(work_package: WorkPackage, result: ImplementResult) -> tuple[str, ...]:
+    """Declared subtasks that the result does not call done; a result that names none speaks for all of them."""
+    if not result.subtasks:
+        return ()
+    return tuple(s.id for s in work_package.subtasks if result.subtasks.get(s.id, "").lower() != "done")

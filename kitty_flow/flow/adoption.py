@@ -153,11 +153,6 @@ def _redefinition(view: LedgerView, edited: MissionDefinition) -> Batch:
     if not _untouched(view):
         return Batch(())
     builder = BatchBuilder(view, actor=current_user())
-    kept = {w.id for w in edited.work_packages}
-    for known in view.of_type("work_package"):
-        if known not in kept and builder.state("work_package", known) != "canceled":
-            reason = "not in the edited mission source any more"
-            builder.transition("work_package", known, "cancel", Facts(reason=reason), reason=reason)
     return _define(builder, edited, "redefine")
 
 

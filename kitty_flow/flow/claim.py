@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from kitty_flow.errors import RefusedError
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.readiness import active_conflicts, unsatisfied
@@ -13,7 +14,7 @@ from kitty_flow.ledger.fold import LedgerView
 from kitty_flow.ledger.ledger import Batch
 from kitty_flow.machines import Facts
 
-__all__ = ["Claim", "claim"]
+__all__ = ["Claim", "claim", "refuse_unless_open"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,18 @@ class Claim:
     lease_expires_at: str
 
 
+def refuse_unless_open(mission: OpenMission, view: LedgerView) -> None:
+    """Nothing new is begun in a mission that is paused, aborted or over.
+
+    Raises:
+        RefusedError: MISSION_NOT_RUNNING.
+    """
+    state = mission.state(view)
+    if state not in ("planned", "running"):
+        hint = f"kitty-flow mission resume {mission.slug}" if state == "paused" else f"kitty-flow status {mission.slug}"
+        raise RefusedError("MISSION_NOT_RUNNING", f"{mission.slug} is {state}; nothing new is begun", hint=hint)
+
+
 def claim(
     mission: OpenMission, work_package_id: str, *, actor: str, lease_s: float, run_id: str | None = None
 ) -> Claim:
@@ -36,11 +49,12 @@ def claim(
         run_id: the run that holds it; recovery gives back claims of a run that is gone.
 
     Raises:
-        RefusedError: DEPENDENCIES_NOT_SATISFIED, ALREADY_CLAIMED, OWNERSHIP_CONFLICT or ILLEGAL_TRANSITION.
+        RefusedError: DEPENDENCIES_NOT_SATISFIED, OWNERSHIP_CONFLICT, MISSION_NOT_RUNNING or ILLEGAL_TRANSITION.
     """
     expires = (datetime.now(UTC) + timedelta(seconds=lease_s)).isoformat(timespec="milliseconds")
 
     def build(view: LedgerView) -> Batch:
+        refuse_unless_open(mission, view)
         entity = mission.work_package(work_package_id, view)
         builder = BatchBuilder(view, actor=actor, correlation_id=run_id)
         facts = Facts(

@@ -10,9 +10,10 @@ from kitty_flow.errors import ConflictError
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.give_back import block
 from kitty_flow.flow.implement import implement
-from kitty_flow.flow.integrate import integrate, is_integrated
+from kitty_flow.flow.integrate import integrate
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.outcome import AttemptFailure
+from kitty_flow.flow.readiness import is_noted_integrated
 from kitty_flow.flow.review import review
 from kitty_flow.ledger.fold import EntityState, LedgerView
 from kitty_flow.ledger.ledger import Batch
@@ -59,7 +60,11 @@ class Driver:
         failure: AttemptFailure | None = None
         review_failures = 0
         while True:
-            entity = self._mission.work_package(work_package_id)
+            view = self._mission.view()
+            entity = self._mission.work_package(work_package_id, view)
+            if self._mission.state(view) != "running" and entity.state in ("planned", "for_review", "in_review"):
+                message = f"the mission is {self._mission.state(view)}"
+                return self._outcome(work_package_id, AttemptFailure("MISSION_NOT_RUNNING", message, False))
             if entity.state == "planned" and attempts_left(entity, self._max_attempts):
                 failure = await implement(self._mission, work_package_id, self._implementer, run_id=self._run_id)
             elif entity.state == "planned":
@@ -71,7 +76,7 @@ class Driver:
                     continue
                 failure = await review(self._mission, work_package_id, self._reviewer, run_id=self._run_id)
                 review_failures += failure is not None
-            elif entity.state == "approved" and not is_integrated(self._mission, entity):
+            elif entity.state == "approved" and not is_noted_integrated(entity):
                 self._integrate(work_package_id)
             else:
                 return self._outcome(work_package_id, failure)

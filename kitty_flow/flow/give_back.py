@@ -1,19 +1,23 @@
-"""Giving a work package back, with unsaved work kept; or blocking it for a person."""
+"""Giving a work package back, with unsaved work kept; or taking it out of the way for a person's reason."""
 
 from __future__ import annotations
+
+from typing import Any, Final, Literal
 
 from kitty_flow.errors import ExternalToolError
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.workspace import salvage, workspace_path
-from kitty_flow.git.worktrees import Checkout
-from kitty_flow.ledger.fold import LedgerView
+from kitty_flow.ledger.fold import EntityState, LedgerView
 from kitty_flow.ledger.ledger import Batch, Receipt
 from kitty_flow.machines import Facts
 
-__all__ = ["block", "give_back"]
+__all__ = ["abandon_invocation", "block", "cancel", "give_back", "open_invocation"]
 
-_NOT_THE_AGENTS_FAULT = ("INTERRUPTED", "RUN_LOST", "RELEASED")
+_NOT_THE_AGENTS_FAULT: Final = ("INTERRUPTED", "RUN_LOST", "RELEASED")
+"""Such an attempt is not counted, and its reason is no feedback."""
+
+_HELD: Final = ("claimed", "in_progress")
 
 
 def give_back(
@@ -24,44 +28,77 @@ def give_back(
     message: str,
     *,
     actor: str,
+    epoch: int,
     run_id: str | None = None,
-    blocked: bool = False,
+    then: Literal["block", "cancel"] | None = None,
 ) -> Receipt:
-    """Return a claimed or started work package to planned, with unsaved work kept; or block it for a person."""
-    lane = mission.plan.placements[work_package_id].execution_lane
-    ref = _salvaged(mission, work_package_id, lane, invocation_id or "claim")
+    """Return the claim with this epoch: planned again, or blocked or canceled, with unsaved work kept.
+
+    A claim that was fenced off by a later one gives nothing back: then only the invocation is closed.
+    """
     reason = message[:2000]
+    ref = _salvaged(mission, work_package_id, epoch, invocation_id or "claim")
 
     def build(view: LedgerView) -> Batch:
         builder = BatchBuilder(view, actor=actor, correlation_id=run_id)
         if invocation_id and builder.state("invocation", invocation_id) == "started":
-            trigger = "abandon" if code == "INTERRUPTED" else "fail"
+            trigger = "abandon" if code in _NOT_THE_AGENTS_FAULT else "fail"
             facts = Facts(reason=reason)
             builder.transition("invocation", invocation_id, trigger, facts, reason=reason, evidence={"code": code})
-        if builder.state("work_package", work_package_id) in ("claimed", "in_progress"):
-            told = None if code in _NOT_THE_AGENTS_FAULT else reason
-            evidence = {"salvage_ref": ref, "failure_code": code, "last_failure": told}
+        entity = mission.work_package(work_package_id, view)
+        if entity.epoch == epoch and entity.state in _HELD:
+            evidence = {"salvage_ref": ref, "failure_code": code, **_counted(entity, code, reason)}
             facts = Facts(reason=reason)
             builder.transition("work_package", work_package_id, "release", facts, reason=reason, evidence=evidence)
-        if blocked:
-            block(builder, work_package_id, reason)
+            if then == "block":
+                block(builder, work_package_id, reason)
+            elif then == "cancel":
+                cancel(builder, work_package_id, reason)
         return builder.build()
 
     return mission.ledger.record(build)
 
 
+def _counted(entity: EntityState, code: str, reason: str) -> dict[str, Any]:
+    """What the failure means for the next attempt: feedback and one attempt less; or neither."""
+    if code not in _NOT_THE_AGENTS_FAULT:
+        return {"last_failure": reason}
+    started = entity.state == "in_progress"
+    return {"attempts_before": int(entity.facts.get("attempts_before", 0)) + started}
+
+
 def block(builder: BatchBuilder, work_package_id: str, reason: str) -> None:
     """Collect the blocking of a work package, remembering the state it comes back to."""
-    state = builder.state("work_package", work_package_id)
-    evidence = {"state_before_block": state}
+    evidence = {"state_before_block": builder.state("work_package", work_package_id)}
     builder.transition("work_package", work_package_id, "block", Facts(reason=reason), reason=reason, evidence=evidence)
 
 
-def _salvaged(mission: OpenMission, work_package_id: str, lane: str, label: str) -> str | None:
-    checkout: Checkout | None = mission.project.worktrees.at(workspace_path(mission, lane))
+def cancel(builder: BatchBuilder, work_package_id: str, reason: str) -> None:
+    """Collect the canceling of a work package."""
+    builder.transition("work_package", work_package_id, "cancel", Facts(reason=reason), reason=reason)
+
+
+def open_invocation(entity: EntityState, view: LedgerView) -> str | None:
+    """The invocation that works on a work package now, or that reviews it; None when there is none."""
+    name = {"in_progress": "invocation_id", "in_review": "review_invocation_id"}.get(entity.state)
+    known = view.entity("invocation", str(entity.facts.get(name))) if name else None
+    return known.entity_id if known is not None and known.state == "started" else None
+
+
+def abandon_invocation(builder: BatchBuilder, invocation_id: str, reason: str) -> None:
+    """Collect the end of an invocation that nobody waits for any more."""
+    builder.transition("invocation", invocation_id, "abandon", Facts(reason=reason), reason=reason)
+
+
+def _salvaged(mission: OpenMission, work_package_id: str, epoch: int, label: str) -> str | None:
+    """Keep what the holder of this epoch left in the lane's worktree; nothing was left before it started."""
     entity = mission.work_package(work_package_id)
-    if checkout is None or entity.state != "in_progress":
-        return None  # a claim that was not started has nothing in the worktree
+    if entity.state != "in_progress" or entity.epoch != epoch:
+        return None
+    lane = mission.plan.placements[work_package_id].execution_lane
+    checkout = mission.project.worktrees.at(workspace_path(mission, lane))
+    if checkout is None:
+        return None
     start_commit = str(entity.facts.get("start_commit", ""))
     try:
         return salvage(mission, checkout, work_package_id=work_package_id, label=label, held_by=start_commit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kitty_flow.agents.command import AgentSpec
 from kitty_flow.agents.process import ProcessOutcome
 from kitty_flow.agents.result import read_implement_result
-from kitty_flow.errors import KittyFlowError, RefusedError
+from kitty_flow.errors import ExternalToolError, KittyFlowError, LedgerError
 from kitty_flow.flow.claim import claim
 from kitty_flow.flow.give_back import give_back
 from kitty_flow.flow.invocation import Invocation, launch
@@ -33,13 +33,24 @@ async def implement(
     try:
         invocation = start(mission, work_package_id, agent, held.epoch, run_id)
     except KittyFlowError as error:
-        give_back(mission, work_package_id, None, error.code, error.message, actor=agent.name, run_id=run_id)
+        give_back(
+            mission, work_package_id, None, error.code, error.message, actor=agent.name, epoch=held.epoch, run_id=run_id
+        )
         raise
     try:
         outcome = await launch(mission, invocation)
     except BaseException:
         reason = "the run was interrupted"
-        give_back(mission, work_package_id, invocation.id, "INTERRUPTED", reason, actor=agent.name, run_id=run_id)
+        give_back(
+            mission,
+            work_package_id,
+            invocation.id,
+            "INTERRUPTED",
+            reason,
+            actor=agent.name,
+            epoch=held.epoch,
+            run_id=run_id,
+        )
         raise
     return conclude(mission, invocation, outcome, run_id=run_id)
 
@@ -63,8 +74,10 @@ def conclude(
         try:
             submit(mission, invocation, result, run_id=run_id)
             return None
-        except RefusedError as error:
-            failure = AttemptFailure(error.code, error.message, False)
+        except LedgerError:
+            raise
+        except KittyFlowError as error:
+            failure = AttemptFailure(error.code, error.message, isinstance(error, ExternalToolError))
     assert failure is not None
     give_back(
         mission,
@@ -73,7 +86,8 @@ def conclude(
         failure.code,
         failure.message,
         actor=invocation.agent.name,
+        epoch=invocation.epoch,
         run_id=run_id,
-        blocked=result is not None and result.outcome == "blocked",
+        then="block" if result is not None and result.outcome == "blocked" else None,
     )
     return failure

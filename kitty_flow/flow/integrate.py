@@ -47,7 +47,7 @@ def integrate(mission: OpenMission, work_package_id: str, *, run_id: str | None 
 
     Raises:
         ConflictError: INTEGRATION_CONFLICT, other work was integrated since the approval and does not merge;
-            BRANCH_BUSY, the branch kept moving.
+            MISSION_BRANCH_CHECKED_OUT; BRANCH_BUSY, the branch kept moving.
     """
     refs = mission.project.repository.refs
     entity = mission.work_package(work_package_id)
@@ -63,6 +63,12 @@ def integrate(mission: OpenMission, work_package_id: str, *, run_id: str | None 
         if mission.project.history.is_ancestor(head, tip):
             _note(mission, work_package_id, tip, run_id)
             return tip
+        for checkout in mission.project.worktrees.on_branch(mission.branch):
+            raise ConflictError(
+                "MISSION_BRANCH_CHECKED_OUT",
+                f"{checkout.path} has the mission branch checked out; it would change under your hands",
+                hint=f"git switch another branch there, then kitty-flow run {mission.slug}",
+            )
         new = head if mission.project.history.is_ancestor(tip, head) else _merge(mission, entity, tip, head)
         try:
             refs.swap(mission.branch, new, tip)

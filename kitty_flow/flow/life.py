@@ -9,22 +9,28 @@ from kitty_flow.errors import RefusedError, UsageError
 from kitty_flow.flow.actor import current_user
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.mission import OpenMission
-from kitty_flow.flow.readiness import FINISHED
-from kitty_flow.git.refs import ABSENT
+from kitty_flow.flow.readiness import is_finished
+from kitty_flow.git.refs import ABSENT, RefMovedError
 from kitty_flow.ledger.fold import LedgerView
 from kitty_flow.ledger.ledger import Batch
 from kitty_flow.machines import Facts
 
-__all__ = ["LifeTrigger", "accept_if_finished", "begin", "change_life", "retarget", "unfinished"]
+__all__ = [
+    "LifeTrigger",
+    "accept_if_finished",
+    "begin",
+    "change_life",
+    "refuse_checked_out_branch",
+    "retarget",
+    "unfinished",
+]
 
 LifeTrigger = Literal["pause", "resume", "abort", "accept"]
 
 
 def unfinished(mission: OpenMission, view: LedgerView) -> tuple[str, ...]:
-    """Work packages that are neither approved, nor done, nor canceled."""
-    return tuple(
-        w.id for w in mission.definition.work_packages if mission.work_package(w.id, view).state not in FINISHED
-    )
+    """Work packages that are neither approved and integrated, nor done, nor canceled."""
+    return tuple(w.id for w in mission.definition.work_packages if not is_finished(mission.work_package(w.id, view)))
 
 
 def begin(mission: OpenMission, *, run_id: str) -> None:
@@ -32,14 +38,16 @@ def begin(mission: OpenMission, *, run_id: str) -> None:
 
     Raises:
         UsageError: TARGET_BRANCH_MISSING.
-        RefusedError: MISSION_NOT_RUNNABLE, it is paused, merged, shipped or aborted; BRANCH_TAKEN.
+        RefusedError: MISSION_NOT_RUNNABLE, it is paused, merged, shipped or aborted; BRANCH_TAKEN;
+            MISSION_BRANCH_CHECKED_OUT.
     """
     state = mission.state()
     if state == "planned":
         _start(mission, run_id)
-    elif state == "accepted" and unfinished(mission, mission.view()):
+        state = mission.state()
+    if state == "accepted" and unfinished(mission, mission.view()):
         _transition(mission, "reopen", run_id, reason="a work package is open again")
-    elif state not in ("running", "accepted"):
+    if state not in ("running", "accepted"):
         raise RefusedError(
             "MISSION_NOT_RUNNABLE",
             f"{mission.slug} is {state}",
@@ -48,6 +56,22 @@ def begin(mission: OpenMission, *, run_id: str) -> None:
             else f"kitty-flow status {mission.slug}",
         )
     _ensure_branch(mission)
+    refuse_checked_out_branch(mission)
+
+
+def refuse_checked_out_branch(mission: OpenMission) -> None:
+    """The mission branch must not move under a checkout of the user.
+
+    Raises:
+        RefusedError: MISSION_BRANCH_CHECKED_OUT.
+    """
+    for checkout in mission.project.worktrees.on_branch(mission.branch):
+        raise RefusedError(
+            "MISSION_BRANCH_CHECKED_OUT",
+            f"{checkout.path} has the branch of {mission.slug} checked out, which moves with every approval",
+            hint=f"git switch another branch in {checkout.path}, then kitty-flow run {mission.slug}",
+            details={"checkout": str(checkout.path)},
+        )
 
 
 def _start(mission: OpenMission, run_id: str) -> None:
@@ -61,15 +85,15 @@ def _start(mission: OpenMission, run_id: str) -> None:
             hint=f"kitty-flow run {mission.slug} --target BRANCH, or git branch {target}",
             details={"target_branch": target},
         )
-    taken = refs.read(mission.branch)
-    if taken is not None:
+    if refs.read(mission.branch) is not None and mission.state() == "planned":
         raise RefusedError(
             "BRANCH_TAKEN",
             f"{mission.branch} exists already, and this mission did not make it",
             hint=f"rename it: git branch -m {mission.branch.removeprefix('refs/heads/')} NEW-NAME",
         )
     evidence = {"base_commit": base, "mission_branch": mission.branch, "target_ref": mission.target_ref}
-    _transition(mission, "start", run_id, evidence=evidence)
+    # Two agents may ask for the first step at the same time: the second finds the mission running.
+    _transition(mission, "start", run_id, evidence=evidence, only_from="planned")
 
 
 def _ensure_branch(mission: OpenMission) -> None:
@@ -81,7 +105,11 @@ def _ensure_branch(mission: OpenMission) -> None:
     entity = mission.view().entity("mission", mission.id)
     integrated = [e.evidence["integrated_commit"] for e in view.events if "integrated_commit" in e.evidence]
     commit = integrated[-1] if integrated else (entity.facts.get("base_commit") if entity else None)
-    refs.swap(mission.branch, str(commit), ABSENT)
+    try:
+        refs.swap(mission.branch, str(commit), ABSENT)
+    except RefMovedError:
+        if refs.read(mission.branch) is None:  # otherwise somebody else was as quick
+            raise
 
 
 def retarget(mission: OpenMission, branch: str) -> None:
@@ -115,7 +143,7 @@ def accept_if_finished(mission: OpenMission, *, run_id: str | None) -> str:
     view = mission.view()
     if mission.state(view) == "running" and not unfinished(mission, view):
         head = mission.project.repository.refs.commit(mission.branch)
-        _transition(mission, "accept", run_id, evidence={"mission_head": head})
+        _transition(mission, "accept", run_id, evidence={"mission_head": head}, only_from="running")
     return mission.state()
 
 
@@ -146,8 +174,11 @@ def _transition(
     reason: str | None = None,
     evidence: Mapping[str, object] | None = None,
     state_before_pause: str | None = None,
+    only_from: str | None = None,
 ) -> None:
     def build(view: LedgerView) -> Batch:
+        if only_from not in (None, mission.state(view)):
+            return Batch(())
         builder = BatchBuilder(view, actor=current_user(), correlation_id=run_id)
         facts = Facts(
             actor=current_user(),

@@ -8,18 +8,19 @@ from typing import Any, Literal
 
 from kitty_flow.agents.command import AgentSpec
 from kitty_flow.agents.result import read_implement_result, read_review_result
-from kitty_flow.errors import RefusedError, UsageError
+from kitty_flow.errors import ConflictError, KittyFlowError, RefusedError, UsageError
 from kitty_flow.flow.board import order_of_work
 from kitty_flow.flow.claim import claim
 from kitty_flow.flow.give_back import give_back
-from kitty_flow.flow.invocation import Invocation, rebuild_invocation
+from kitty_flow.flow.invocation import Action, Invocation, rebuild_invocation
 from kitty_flow.flow.life import accept_if_finished, begin, unfinished
 from kitty_flow.flow.mission import OpenMission
-from kitty_flow.flow.readiness import Reason, hindrances
+from kitty_flow.flow.readiness import Reason, hindrances, is_under_review, lane_users
 from kitty_flow.flow.review import apply_verdict, begin_review
 from kitty_flow.flow.start import base_for, start
 from kitty_flow.flow.submission import submit
 from kitty_flow.flow.workspace import workspace_path
+from kitty_flow.ledger.fold import EntityState, LedgerView
 from kitty_flow.ledger.ledger import new_ulid
 from kitty_flow.model.result import ImplementResult
 
@@ -29,6 +30,17 @@ Role = Literal["implement", "review", "any"]
 Kind = Literal["step", "wait", "blocked", "terminal"]
 
 _RETRY_AFTER_S = 30
+_TRIES = 20
+_LOST = (
+    "ALREADY_CLAIMED",
+    "ALREADY_UNDER_REVIEW",
+    "DEPENDENCIES_NOT_SATISFIED",
+    "ILLEGAL_TRANSITION",
+    "LANE_BUSY",
+    "OWNERSHIP_CONFLICT",
+    "STATE_CHANGED",
+)
+"""Refusals that mean: somebody else was faster, look again."""
 
 
 @dataclass(frozen=True)
@@ -52,21 +64,44 @@ def next_step(mission: OpenMission, agent: str, *, role: Role = "implement") -> 
 
     Raises:
         UsageError: TARGET_BRANCH_MISSING.
-        RefusedError: MISSION_NOT_RUNNABLE.
+        RefusedError: MISSION_NOT_RUNNABLE, or WORKTREE_MISSING for a held step.
+        ConflictError: CLAIM_LOST, others were faster again and again.
     """
     held = _held(mission, agent)
     if held is not None:
         return _step(mission, held)
-    found = _choose(mission, agent, role)
-    if found is None:
-        return _nothing(mission)
-    action, work_package_id = found
-    spec = AgentSpec(agent, ())
+    claimed = _claimed(mission, agent)
+    if claimed is not None:
+        return _step(mission, _start(mission, claimed.entity_id, agent, claimed.epoch))
+    for _ in range(_TRIES):
+        found = _choose(mission, agent, role)
+        if found is None:
+            return _nothing(mission)
+        try:
+            return _step(mission, _take(mission, agent, *found))
+        except (RefusedError, ConflictError) as error:
+            if error.code not in _LOST:
+                raise
+    raise ConflictError(
+        "CLAIM_LOST", "other agents were faster each time", hint=f"kitty-flow next --agent {agent} -m {mission.slug}"
+    )
+
+
+def _take(mission: OpenMission, agent: str, action: Literal["implement", "review"], work_package_id: str) -> Invocation:
+    """Claim and start a step; a claim that cannot be started is given back at once."""
     if action == "review":
-        return _step(mission, begin_review(mission, work_package_id, spec))
+        return begin_review(mission, work_package_id, AgentSpec(agent, ()))
     begin(mission, run_id=new_ulid())
     won = claim(mission, work_package_id, actor=agent, lease_s=mission.project.settings.run.lease_s)
-    return _step(mission, start(mission, work_package_id, spec, won.epoch))
+    return _start(mission, work_package_id, agent, won.epoch)
+
+
+def _start(mission: OpenMission, work_package_id: str, agent: str, epoch: int) -> Invocation:
+    try:
+        return start(mission, work_package_id, AgentSpec(agent, ()), epoch)
+    except KittyFlowError as error:
+        give_back(mission, work_package_id, None, "RELEASED", error.message, actor=agent, epoch=epoch)
+        raise
 
 
 def peek(mission: OpenMission, agent: str, *, role: Role = "implement") -> NextStep:
@@ -74,7 +109,8 @@ def peek(mission: OpenMission, agent: str, *, role: Role = "implement") -> NextS
     held = _held(mission, agent)
     if held is not None:
         return _step(mission, held)
-    found = _choose(mission, agent, role)
+    claimed = _claimed(mission, agent)
+    found = ("implement", claimed.entity_id) if claimed is not None else _choose(mission, agent, role)
     if found is None:
         return _nothing(mission)
     action, work_package_id = found
@@ -89,7 +125,7 @@ def peek(mission: OpenMission, agent: str, *, role: Role = "implement") -> NextS
         "mission": mission.slug,
         "wp_id": work_package_id,
         "invocation_id": None,
-        "epoch": entity.epoch + (action == "implement"),
+        "epoch": entity.epoch + (entity.state == "planned"),
         "lease_expires_at": None,
         "worktree": str(workspace_path(mission, lane)),
         "branch": mission.lane_branch(lane).removeprefix("refs/heads/"),
@@ -143,30 +179,58 @@ def _report_work(mission: OpenMission, invocation: Invocation, result: str) -> N
         code,
         reason,
         actor=invocation.agent.name,
-        blocked=told.outcome == "blocked",
+        epoch=invocation.epoch,
+        then="block" if told.outcome == "blocked" else None,
     )
 
 
 def _held(mission: OpenMission, agent: str) -> Invocation | None:
     """The step that the agent took by `next` and has not reported; steps of a run are the run's own."""
+    view = mission.view()
     for work_package in mission.definition.work_packages:
-        entity = mission.work_package(work_package.id)
+        entity = mission.work_package(work_package.id, view)
         facts = entity.facts
         if entity.state == "in_progress" and facts.get("holder") == agent and not facts.get("run_id"):
-            return rebuild_invocation(mission, work_package.id, str(facts.get("invocation_id")), "implement")
-        if entity.state == "in_review" and facts.get("reviewer") == agent and not entity.last_event.correlation_id:
-            return rebuild_invocation(mission, work_package.id, str(facts.get("review_invocation_id")), "review")
+            return _rebuilt(mission, entity, str(facts.get("invocation_id")), "implement")
+        if is_under_review(entity, view) and facts.get("reviewer") == agent:
+            invocation_id = str(facts.get("review_invocation_id"))
+            known = view.entity("invocation", invocation_id)
+            if known is not None and not known.last_event.correlation_id:
+                return _rebuilt(mission, entity, invocation_id, "review")
     return None
+
+
+def _claimed(mission: OpenMission, agent: str) -> EntityState | None:
+    """What the agent claimed by `next` without getting to its start: it was killed in between."""
+    view = mission.view()
+    for entity in view.of_type("work_package").values():
+        facts = entity.facts
+        if entity.state == "claimed" and facts.get("holder") == agent and not facts.get("run_id"):
+            return entity
+    return None
+
+
+def _rebuilt(mission: OpenMission, entity: EntityState, invocation_id: str, action: Action) -> Invocation:
+    invocation = rebuild_invocation(mission, entity.entity_id, invocation_id, action)
+    if invocation is None:
+        release = "release" if action == "implement" else "block"
+        raise RefusedError(
+            "WORKTREE_MISSING",
+            f"the worktree in which {entity.entity_id} was started is gone",
+            hint=f"kitty-flow wp {release} {entity.entity_id} --reason TEXT -m {mission.slug}",
+        )
+    return invocation
 
 
 def _choose(mission: OpenMission, agent: str, role: Role) -> tuple[Literal["implement", "review"], str] | None:
     """Reviews first where both are wanted: they set dependents free."""
     view = mission.view()
+    if mission.state(view) not in ("planned", "running"):
+        return None
     ids = sorted((w.id for w in mission.definition.work_packages), key=lambda i: order_of_work(mission, i))
     if role in ("review", "any"):
         for work_package_id in ids:
-            entity = mission.work_package(work_package_id, view)
-            if entity.state == "for_review" and entity.facts.get("implementer") != agent:
+            if _is_reviewable(mission, work_package_id, agent, view):
                 return "review", work_package_id
     if role in ("implement", "any"):
         for work_package_id in ids:
@@ -176,9 +240,19 @@ def _choose(mission: OpenMission, agent: str, role: Role) -> tuple[Literal["impl
     return None
 
 
+def _is_reviewable(mission: OpenMission, work_package_id: str, agent: str, view: LedgerView) -> bool:
+    """Submitted, by somebody else, with no reviewer at work, and the lane's worktree free."""
+    entity = mission.work_package(work_package_id, view)
+    waiting = entity.state in ("for_review", "in_review") and not is_under_review(entity, view)
+    return waiting and entity.facts.get("implementer") != agent and not lane_users(mission, work_package_id, view)
+
+
 def _nothing(mission: OpenMission) -> NextStep:
     view = mission.view()
     left = unfinished(mission, view)
+    if mission.state(view) not in ("planned", "running", "accepted") and left:
+        reason = Reason(mission.slug, "MISSION_NOT_RUNNING", f"{mission.slug} is {mission.state(view)}", "")
+        return NextStep("blocked", reasons=(reason._replace(hint=f"kitty-flow mission show {mission.slug}"),))
     if not left:
         reason = Reason(mission.slug, "NOTHING_LEFT", f"every work package of {mission.slug} is finished", "")
         command = "verify" if mission.state(view) in ("merged", "shipped") else "merge"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from kitty_flow.errors import RefusedError
 from kitty_flow.flow.batch import BatchBuilder
-from kitty_flow.flow.give_back import block, give_back
+from kitty_flow.flow.give_back import abandon_invocation, block, cancel, give_back, open_invocation
 from kitty_flow.flow.mission import OpenMission
-from kitty_flow.flow.review import is_under_review
-from kitty_flow.ledger.fold import LedgerView
+from kitty_flow.flow.readiness import is_noted_integrated
+from kitty_flow.ledger.fold import EntityState, LedgerView
 from kitty_flow.ledger.ledger import Batch, Receipt
 from kitty_flow.machines import Facts
 
@@ -20,52 +21,75 @@ PersonTrigger = Literal["block", "unblock", "release", "cancel", "reopen"]
 def move(mission: OpenMission, work_package_id: str, trigger: PersonTrigger, *, reason: str, actor: str) -> Receipt:
     """Make one transition of a work package on a person's word.
 
-    Unsaved work of a released one is kept under a salvage ref. A reopened one also reopens an accepted mission. An
-    unblocked one may be attempted as often as a new one.
+    An agent of this clone that works on it is ended, and its unsaved work is kept under a salvage ref. A reopened work
+    package also reopens an accepted mission. An unblocked one may be attempted as often as a new one.
 
     Raises:
         UsageError: UNKNOWN_WORK_PACKAGE.
-        RefusedError: ILLEGAL_TRANSITION or REASON_MISSING.
+        RefusedError: ILLEGAL_TRANSITION, REASON_MISSING, or WORK_INTEGRATED for a cancel.
     """
-    mission.work_package(work_package_id)
-    if trigger == "release":
-        mission.ledger.record(lambda view: _decided(mission, view, work_package_id, trigger, reason, actor, dry=True))
-        invocation_id = mission.work_package(work_package_id).facts.get("invocation_id")
-        receipt = give_back(mission, work_package_id, invocation_id, "RELEASED", reason, actor=actor)
-    else:
-        receipt = mission.ledger.record(lambda view: _decided(mission, view, work_package_id, trigger, reason, actor))
-    return receipt
+    view = mission.view()
+    entity = mission.work_package(work_package_id, view)
+    # Decided once without recording, so that a refusal comes before anything else happens.
+    _decide(mission, view, work_package_id, trigger, reason, actor)
+    if trigger not in ("release", "block", "cancel"):
+        return mission.ledger.record(lambda v: _decide(mission, v, work_package_id, trigger, reason, actor))
+    _end_agent(mission, entity, view)
+    if entity.state in ("claimed", "in_progress"):
+        then = None if trigger == "release" else trigger
+        return give_back(
+            mission,
+            work_package_id,
+            open_invocation(entity, view),
+            "RELEASED",
+            reason,
+            actor=actor,
+            epoch=entity.epoch,
+            then=then,
+        )
+    return mission.ledger.record(lambda v: _decide(mission, v, work_package_id, trigger, reason, actor))
 
 
-def _decided(
-    mission: OpenMission,
-    view: LedgerView,
-    work_package_id: str,
-    trigger: PersonTrigger,
-    reason: str,
-    actor: str,
-    *,
-    dry: bool = False,
+def _end_agent(mission: OpenMission, entity: EntityState, view: LedgerView) -> None:
+    from kitty_flow.agents.group import kill_invocation
+
+    invocation_id = open_invocation(entity, view)
+    known = view.entity("invocation", invocation_id) if invocation_id else None
+    if known is not None and known.last_event.writer == mission.ledger.store.writer:
+        kill_invocation(known.entity_id)
+
+
+def _decide(
+    mission: OpenMission, view: LedgerView, work_package_id: str, trigger: PersonTrigger, reason: str, actor: str
 ) -> Batch:
-    """The batch; with `dry` only the decision is made, so that a refusal comes before anything else happens."""
     builder = BatchBuilder(view, actor=actor)
     entity = mission.work_package(work_package_id, view)
-    if trigger in ("block", "cancel") and is_under_review(entity, view):
-        # Otherwise nobody could review it again once the reviewer is gone.
-        review_id = str(entity.facts["review_invocation_id"])
-        builder.transition("invocation", review_id, "abandon", Facts(reason=reason), reason=reason)
+    invocation_id = open_invocation(entity, view)
+    if trigger == "cancel" and entity.state == "approved" and is_noted_integrated(entity):
+        raise RefusedError(
+            "WORK_INTEGRATED",
+            f"the work of {work_package_id} is on the mission branch already and would land all the same",
+            hint=f"kitty-flow wp reopen {work_package_id} --reason TEXT, to have it taken back or replaced",
+        )
+    if trigger in ("block", "cancel") and invocation_id is not None:
+        # Otherwise nobody could take it up again once its agent is gone.
+        abandon_invocation(builder, invocation_id, reason)
     if trigger == "block":
         block(builder, work_package_id, reason)
-        return builder.build()
-    evidence: dict[str, Any] = {}
-    if trigger == "unblock":
-        evidence = {"attempts_before": entity.counts.get("start", 0)}
-    elif trigger == "reopen":
-        # The work is done again on top of what is there; why it was not good enough is what the next attempt must know.
-        feedback = {"summary": reason, "findings": []}
-        evidence = {"feedback": feedback, "continue_at": None, "attempts_before": entity.counts.get("start", 0)}
-    facts = Facts(actor=actor, reason=reason, state_before_block=entity.facts.get("state_before_block"))
-    builder.transition("work_package", work_package_id, trigger, facts, reason=reason, evidence=evidence)
-    if trigger == "reopen" and mission.state(view) == "accepted":
-        builder.transition("mission", mission.id, "reopen", facts, reason=reason)
-    return Batch(()) if dry else builder.build()
+    elif trigger == "cancel":
+        cancel(builder, work_package_id, reason)
+    else:
+        facts = Facts(actor=actor, reason=reason, state_before_block=entity.facts.get("state_before_block"))
+        evidence = _evidence(entity, trigger, reason)
+        builder.transition("work_package", work_package_id, trigger, facts, reason=reason, evidence=evidence)
+        if trigger == "reopen" and mission.state(view) == "accepted":
+            builder.transition("mission", mission.id, "reopen", facts, reason=reason)
+    return builder.build()
+
+
+def _evidence(entity: EntityState, trigger: PersonTrigger, reason: str) -> dict[str, Any]:
+    """What the next attempt starts from: a reopened one is done again on top of what is there, and must know why."""
+    attempts = {"attempts_before": entity.counts.get("start", 0)}
+    if trigger == "reopen":
+        return {"feedback": {"summary": reason, "findings": []}, "continue_at": None, **attempts}
+    return attempts if trigger == "unblock" else {}

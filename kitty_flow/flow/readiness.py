@@ -8,10 +8,17 @@ from kitty_flow.flow.mission import OpenMission
 from kitty_flow.graph.ownership import patterns_overlap
 from kitty_flow.ledger.fold import EntityState, LedgerView
 
-__all__ = ["FINISHED", "SATISFIED", "Reason", "active_conflicts", "hindrances", "unsatisfied"]
-
-SATISFIED: Final = ("approved", "done")
-"""States of a prerequisite that open the gate for its dependents."""
+__all__ = [
+    "FINISHED",
+    "Reason",
+    "active_conflicts",
+    "hindrances",
+    "is_finished",
+    "is_noted_integrated",
+    "is_under_review",
+    "lane_users",
+    "unsatisfied",
+]
 
 FINISHED: Final = ("approved", "done", "canceled")
 """States in which nothing more is to be done before the merge."""
@@ -32,15 +39,47 @@ class Reason(NamedTuple):
         return self._asdict()
 
 
+def is_noted_integrated(entity: EntityState) -> bool:
+    """Whether the ledger says that the submitted head was brought into the mission branch."""
+    head = entity.facts.get("head_commit")
+    return head is not None and entity.facts.get("integrated_head") == head
+
+
+def is_finished(entity: EntityState) -> bool:
+    """Whether nothing more is to be done before the merge: done, canceled, or approved and integrated."""
+    return entity.state in FINISHED and (entity.state != "approved" or is_noted_integrated(entity))
+
+
+def is_under_review(entity: EntityState, view: LedgerView) -> bool:
+    """Whether a reviewer holds the work package: its review has begun and nobody has closed it."""
+    known = view.entity("invocation", str(entity.facts.get("review_invocation_id")))
+    return entity.state == "in_review" and known is not None and known.state == "started"
+
+
+def lane_users(mission: OpenMission, work_package_id: str, view: LedgerView) -> tuple[str, ...]:
+    """Other work packages whose agent or reviewer uses the worktree of this one's execution lane now."""
+    return tuple(
+        w.id
+        for w in mission.definition.work_packages
+        if w.id != work_package_id
+        and _same_lane(mission, w.id, work_package_id)
+        and _uses_worktree(mission.work_package(w.id, view), view)
+    )
+
+
+def _uses_worktree(entity: EntityState, view: LedgerView) -> bool:
+    return entity.state in ("claimed", "in_progress") or is_under_review(entity, view)
+
+
 def unsatisfied(mission: OpenMission, work_package_id: str, view: LedgerView) -> tuple[str, ...]:
-    """The prerequisites that are not approved yet.
+    """The prerequisites that are not approved and integrated yet.
 
     A canceled prerequisite stops a declared dependent; one that was only ordered because of shared files does not.
     """
     declared = set(mission.definition.work_package(work_package_id).dependencies)
-    states = {p: mission.work_package(p, view).state for p in mission.plan.prerequisites(work_package_id)}
+    entities = {p: mission.work_package(p, view) for p in mission.plan.prerequisites(work_package_id)}
     return tuple(
-        p for p, state in states.items() if state not in SATISFIED and not (state == "canceled" and p not in declared)
+        p for p, entity in entities.items() if not is_finished(entity) or (entity.state == "canceled" and p in declared)
     )
 
 
@@ -91,7 +130,8 @@ def _disturbs(mission: OpenMission, work_package_id: str, other: str) -> Reason:
 
 
 def _not_planned(work_package_id: str, entity: EntityState) -> Reason:
-    who = entity.facts.get("holder") if entity.state in _ACTIVE else None
+    role = {"for_review": "implementer", "in_review": "reviewer"}.get(entity.state, "holder")
+    who = entity.facts.get(role) if entity.state in _ACTIVE else None
     by = f" by {who}" if who else ""
     why = f": {entity.last_event.reason}" if entity.last_event.reason else ""
     hint = "kitty-flow wp unblock" if entity.state == "blocked" else "kitty-flow wp show"
@@ -110,10 +150,11 @@ def _waits(mission: OpenMission, work_package_id: str, prerequisite: str, view: 
             f"{work_package_id} depends on {prerequisite}, which was canceled and will never be approved",
             f"kitty-flow wp cancel {work_package_id} --reason TEXT",
         )
+    waits = " but not integrated yet" if entity.state == "approved" else ""
     because = "depends on" if declared else "shares owned files with and comes after"
     return Reason(
         work_package_id,
         "DEPENDENCIES_NOT_SATISFIED",
-        f"{work_package_id} {because} {prerequisite}, which is {entity.state}",
+        f"{work_package_id} {because} {prerequisite}, which is {entity.state}{waits}",
         f"kitty-flow why {prerequisite}",
     )

@@ -6,7 +6,7 @@ Called only while the run lock is held: claims of a run of this clone can then b
 from __future__ import annotations
 
 from kitty_flow.agents.result import read_implement_result, read_review_result
-from kitty_flow.errors import KittyFlowError
+from kitty_flow.errors import KittyFlowError, LedgerError
 from kitty_flow.flow.give_back import give_back
 from kitty_flow.flow.implement import conclude
 from kitty_flow.flow.invocation import Invocation, rebuild_invocation
@@ -36,26 +36,38 @@ def _held_by_run_of_this_clone(mission: OpenMission, entity: EntityState) -> boo
 
 def _recover_attempt(mission: OpenMission, entity: EntityState, run_id: str) -> None:
     """An agent that had written a valid result before the run died has done its part: its work is judged as usual."""
-    from kitty_flow.agents.group import kill_invocation
-
     actor = str(entity.facts.get("holder", "unknown"))
-    invocation_id = entity.facts.get("invocation_id") if entity.state == "in_progress" else None
-    if invocation_id:
-        kill_invocation(str(invocation_id))
-        invocation = rebuild_invocation(mission, entity.entity_id, str(invocation_id), "implement")
-        if invocation is not None and _finished(invocation):
-            conclude(mission, invocation, None, run_id=run_id)
-            return
+    invocation_id = str(entity.facts.get("invocation_id")) if entity.state == "in_progress" else None
+    if invocation_id and _concluded(mission, entity, invocation_id, run_id):
+        return
     reason = "the run that held it ended without giving it back"
     give_back(
         mission,
         entity.entity_id,
-        str(invocation_id) if invocation_id else None,
+        invocation_id,
         "RUN_LOST",
         reason,
         actor=actor,
+        epoch=entity.epoch,
         run_id=run_id,
     )
+
+
+def _concluded(mission: OpenMission, entity: EntityState, invocation_id: str, run_id: str) -> bool:
+    """Whether a left-over invocation could be judged; what one agent broke must not stop the others' recovery."""
+    from kitty_flow.agents.group import kill_invocation
+
+    kill_invocation(invocation_id)
+    try:
+        invocation = rebuild_invocation(mission, entity.entity_id, invocation_id, "implement")
+        if invocation is None or not _finished(invocation):
+            return False
+        conclude(mission, invocation, None, run_id=run_id)
+    except LedgerError:
+        raise
+    except KittyFlowError:
+        return False
+    return True
 
 
 def _recover_review(mission: OpenMission, entity: EntityState, run_id: str) -> bool:

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+import json
+
 from kitty_flow.agents.command import AgentSpec
 from kitty_flow.agents.process import ProcessOutcome
 from kitty_flow.agents.result import read_review_result
-from kitty_flow.errors import KittyFlowError
+from kitty_flow.errors import ConflictError, KittyFlowError, LedgerError
 from kitty_flow.flow.batch import BatchBuilder
+from kitty_flow.flow.claim import refuse_unless_open
 from kitty_flow.flow.integrate import integrate, integration_conflict
 from kitty_flow.flow.invocation import Invocation, launch, prepare_invocation
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.outcome import AttemptFailure, process_failure, usage
-from kitty_flow.flow.workspace import prepare
+from kitty_flow.flow.readiness import is_under_review, lane_users
+from kitty_flow.flow.workspace import describe, prepare
 from kitty_flow.ledger.fold import EntityState, LedgerView
 from kitty_flow.ledger.ledger import Batch
-from kitty_flow.machines import Facts
+from kitty_flow.machines import Facts, decide, machine
 from kitty_flow.model.result import ReviewResult
 
-__all__ = ["apply_verdict", "begin_review", "close_failed", "conclude_review", "is_under_review", "review"]
+_FEEDBACK_BYTES = 32 * 1024
 
-
-def is_under_review(entity: EntityState, view: LedgerView) -> bool:
-    """Whether a reviewer holds the work package: its review has begun and nobody has closed it."""
-    known = view.entity("invocation", str(entity.facts.get("review_invocation_id")))
-    return entity.state == "in_review" and known is not None and known.state == "started"
+__all__ = ["apply_verdict", "begin_review", "close_failed", "conclude_review", "review"]
 
 
 async def review(mission: OpenMission, work_package_id: str, agent: AgentSpec, *, run_id: str) -> AttemptFailure | None:
@@ -48,12 +48,13 @@ def begin_review(mission: OpenMission, work_package_id: str, agent: AgentSpec, r
 
     Raises:
         RefusedError: SELF_REVIEW or PROMPT_IDENTITY_MISMATCH.
+        ConflictError: ALREADY_UNDER_REVIEW, LANE_BUSY or STATE_CHANGED; somebody was faster.
     """
     entity = mission.work_package(work_package_id)
     facts = entity.facts
     head, base = str(facts.get("head_commit", "")), str(facts.get("base_commit", ""))
     lane = mission.plan.placements[work_package_id].execution_lane
-    workspace = prepare(mission, lane, head, work_package_id=work_package_id, epoch=entity.epoch)
+    workspace = describe(mission, lane, head)
     invocation = prepare_invocation(
         mission,
         "review",
@@ -69,6 +70,8 @@ def begin_review(mission: OpenMission, work_package_id: str, agent: AgentSpec, r
 
     def build(view: LedgerView) -> Batch:
         now = mission.work_package(work_package_id, view)
+        refuse_unless_open(mission, view)
+        _refuse_taken(mission, now, head, view)
         builder = BatchBuilder(view, actor=agent.name, correlation_id=run_id)
         known = Facts(
             actor=agent.name,
@@ -79,6 +82,7 @@ def begin_review(mission: OpenMission, work_package_id: str, agent: AgentSpec, r
         )
         evidence = {"review_invocation_id": invocation.id, "reviewer": agent.name}
         if now.state == "in_review":
+            decide(machine("work_package"), "for_review", "begin_review", known)  # the same guards hold
             builder.annotate("work_package", work_package_id, "review_again", evidence=evidence)
         else:
             builder.transition("work_package", work_package_id, "begin_review", known, evidence=evidence)
@@ -86,7 +90,27 @@ def begin_review(mission: OpenMission, work_package_id: str, agent: AgentSpec, r
         return builder.build()
 
     mission.ledger.record(build)
+    try:
+        # Only now that nobody else can use the lane, its worktree moves.
+        prepare(mission, lane, head, work_package_id=work_package_id, epoch=entity.epoch)
+    except KittyFlowError as error:
+        close_failed(mission, invocation, error.code, error.message, run_id)
+        raise
     return invocation
+
+
+def _refuse_taken(mission: OpenMission, entity: EntityState, head: str, view: LedgerView) -> None:
+    """Only one reviewer at a time, of the head that the prompt names, and nobody else in the lane's worktree."""
+    if is_under_review(entity, view):
+        who = entity.facts.get("reviewer")
+        code, message = "ALREADY_UNDER_REVIEW", f"{entity.entity_id} is being reviewed by {who}"
+    elif entity.facts.get("head_commit") != head:
+        code, message = "STATE_CHANGED", f"{entity.entity_id} has another head by now"
+    elif users := lane_users(mission, entity.entity_id, view):
+        code, message = "LANE_BUSY", f"{users[0]} uses the worktree of {entity.entity_id}'s execution lane"
+    else:
+        return
+    raise ConflictError(code, message, hint=f"kitty-flow wp show {entity.entity_id}")
 
 
 def conclude_review(
@@ -99,9 +123,9 @@ def conclude_review(
             result = read_review_result(invocation.result_path)
             apply_verdict(mission, invocation, result, run_id)
             return None
+        except LedgerError:
+            raise
         except KittyFlowError as error:
-            if error.exit_status == 6:
-                raise
             failure = AttemptFailure(error.code, error.message, True)
     close_failed(mission, invocation, failure.code, failure.message, run_id)
     return failure
@@ -185,7 +209,10 @@ def _bounded(feedback: dict[str, object]) -> dict[str, object]:
     findings = feedback.get("findings")
     rows = list(findings)[:40] if isinstance(findings, list) else []
     short = [{k: str(v)[:800] if isinstance(v, str) else v for k, v in row.items()} for row in rows]
-    return {"summary": str(feedback.get("summary", ""))[:4000], "findings": short}
+    told: dict[str, object] = {"summary": str(feedback.get("summary", ""))[:4000], "findings": short}
+    while short and len(json.dumps(told, ensure_ascii=False).encode("utf-8", "replace")) > _FEEDBACK_BYTES:
+        short.pop()
+    return told
 
 
 def _review_record(invocation: Invocation, result: ReviewResult) -> dict[str, bytes]:
@@ -197,7 +224,7 @@ def _complete(builder: BatchBuilder, invocation: Invocation, result: ReviewResul
     builder.transition("invocation", invocation.id, "complete", facts, evidence=usage(result.verdict, result))
 
 
-def close_failed(mission: OpenMission, invocation: Invocation, code: str, message: str, run_id: str) -> None:
+def close_failed(mission: OpenMission, invocation: Invocation, code: str, message: str, run_id: str | None) -> None:
     """Close the invocation of a review that came to nothing; the work package stays in_review."""
     reason = message[:2000]
     trigger = "abandon" if code == "INTERRUPTED" else "fail"

@@ -15,9 +15,8 @@ from kitty_flow.flow.board import order_of_work
 from kitty_flow.flow.drive import Driver, Outcome
 from kitty_flow.flow.life import accept_if_finished, begin
 from kitty_flow.flow.mission import OpenMission
-from kitty_flow.flow.readiness import FINISHED, hindrances
+from kitty_flow.flow.readiness import hindrances, is_finished, is_under_review, lane_users
 from kitty_flow.flow.recovery import recover
-from kitty_flow.flow.review import is_under_review
 from kitty_flow.ledger.ledger import new_ulid
 from kitty_flow.ledger.lock import exclusive
 
@@ -56,7 +55,7 @@ class RunReport:
     @property
     def exit_status(self) -> int:
         """0: everything driven is approved or done; 7: an agent failed; 4: something was refused or is blocked."""
-        open_ones = [o for o in self.outcomes.values() if o.state not in FINISHED]
+        open_ones = [o for o in self.outcomes.values() if o.code is not None]
         if not open_ones:
             return 0
         return 7 if any(o.by_agent for o in open_ones) else 4
@@ -106,7 +105,7 @@ def _left_over(mission: OpenMission, options: RunOptions, report: RunReport) -> 
     for work_package in mission.definition.work_packages:
         entity = mission.work_package(work_package.id, view)
         beyond = options.until is not None and mission.plan.placements[work_package.id].wave > options.until
-        if work_package.id in report.outcomes or entity.state in FINISHED or beyond:
+        if work_package.id in report.outcomes or is_finished(entity) or beyond:
             continue
         reasons = hindrances(mission, work_package.id, view)
         code, message = reasons[0][1:3] if reasons else ("NOT_DRIVEN", f"{work_package.id} became ready too late")
@@ -179,8 +178,8 @@ class _Runner:
             if work_package.id in self._driven or (self._options.until and wave > self._options.until):
                 continue
             entity = self._mission.work_package(work_package.id, view)
-            if is_under_review(entity, view):
-                continue  # by an agent that took it through `next`: recovery closed whatever a run had begun
+            if is_under_review(entity, view) or lane_users(self._mission, work_package.id, view):
+                continue  # by an agent that took it through `next`; or one of our own uses the lane's worktree
             if entity.state in ("for_review", "in_review", "approved") or (
                 entity.state == "planned" and not hindrances(self._mission, work_package.id, view)
             ):

@@ -51,7 +51,7 @@ def submit(mission: OpenMission, invocation: Invocation, result: ImplementResult
         evidence = {
             "head_commit": head,
             "base_commit": base,
-            "changed_files": list(changed[:200]),
+            "changed_files": [_plain(path) for path in changed[:100]],
             "changed_file_count": len(changed),
             "summary": result.summary[:4000],
             "implementer": invocation.agent.name,
@@ -72,10 +72,15 @@ def submit(mission: OpenMission, invocation: Invocation, result: ImplementResult
     mission.ledger.record(build)
 
 
+def _plain(path: str) -> str:
+    """A path as evidence: bytes that are no UTF-8 are escaped, a very long one is cut."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")[:300]
+
+
 def _out_of_scope(work_package: WorkPackage, changed: tuple[str, ...]) -> tuple[str, ...]:
     if not work_package.owned_files:
         return ()
-    return tuple(path for path in changed if not owns(work_package.owned_files, path))
+    return tuple(_plain(path) for path in changed if not owns(work_package.owned_files, path))
 
 
 def _open_subtasks(work_package: WorkPackage, result: ImplementResult) -> tuple[str, ...]:

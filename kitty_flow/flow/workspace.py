@@ -13,7 +13,7 @@ from kitty_flow.git.objects import CommitText
 from kitty_flow.git.refs import ABSENT
 from kitty_flow.git.worktrees import Checkout
 
-__all__ = ["Workspace", "invocation_folder", "prepare", "salvage", "workspace_of", "workspace_path"]
+__all__ = ["Workspace", "describe", "invocation_folder", "prepare", "salvage", "workspace_of", "workspace_path"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,12 @@ def prepare(mission: OpenMission, lane_id: str, start: str, *, work_package_id: 
     branch = mission.lane_branch(lane_id)
     checkout.switch(branch.removeprefix("refs/heads/"), start)
     return Workspace(Checkout(path, start, branch), branch, start)
+
+
+def describe(mission: OpenMission, lane_id: str, start: str) -> Workspace:
+    """The workspace of a lane as it will be once `prepare` has put it at `start`."""
+    branch = mission.lane_branch(lane_id)
+    return Workspace(Checkout(workspace_path(mission, lane_id), start, branch), branch, start)
 
 
 def workspace_of(mission: OpenMission, work_package_id: str) -> Workspace | None:

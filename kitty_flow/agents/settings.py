@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -123,7 +124,7 @@ class Settings(Model):
 
     def workspace_root(self, root: Path) -> Path | None:
         """The configured workspace folder as an absolute path, or None when kitty-flow chooses."""
-        return None if self.workspace.root is None else (root / self.workspace.root).absolute()
+        return None if self.workspace.root is None else Path(os.path.abspath(root / self.workspace.root))  # noqa: PTH100 - links stay as they are
 
 
 def load_settings(root: Path) -> Settings:

@@ -33,7 +33,12 @@ DirectoryArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The proj
 AgentsOption = Annotated[int, typer.Option("--agents", min=1, metavar="K", help="How many agents work at once.")]
 ActorOption = Annotated[
     str | None,
-    typer.Option("--actor", metavar="NAME", help="Who acts; the default is git's user name.", show_default=False),
+    typer.Option(
+        "--actor",
+        metavar="NAME",
+        help="Who acts; default: KITTY_FLOW_ACTOR, else the login name.",
+        show_default=False,
+    ),
 ]
 ReasonOption = Annotated[
     str | None, typer.Option("--reason", metavar="TEXT", help="Why; kept in the ledger.", show_default=False)

@@ -61,8 +61,9 @@ def import_mission(
     if dry_run:
         words = f"{loaded.definition.slug}: {count} work packages would be imported; nothing was written"
         return Result(data | {"imported": False}, words, loaded.diagnostics)
-    entry = adopt(project, path, target_branch=target)
+    entry = adopt(project, path, target_branch=target, must_be_new=True)
     data["mission"]["id"] = entry.mission_id
+    data["mission"]["target_branch"] = target or data["mission"]["target_branch"]
     words = f"imported {entry.slug} ({entry.mission_id}): {count} work packages\nnext: kitty-flow plan {entry.slug}"
     return Result(data | {"imported": True}, words, loaded.diagnostics)
 

@@ -157,7 +157,7 @@ def _error(opened: OpenMission, report: RunReport) -> KittyFlowError | None:
     words = "; ".join(_why_open(i, o.state, str(o.message)) for i, o in left.items())
     first = next(iter(left), "WP")
     kind = ExternalToolError if report.exit_status == 7 else RefusedError
-    hint = f"kitty-flow why {first}"
+    hint = f"kitty-flow why {first}{opened.option}"
     if any(o.code == "REVIEWER_MISSING" for o in left.values()):
         hint = f"kitty-flow run {opened.slug} --review-command 'CMD'"
     return kind("RUN_INCOMPLETE", words, hint=hint, details={"work_packages": sorted(left)})

@@ -49,6 +49,6 @@ def _watch(opened: OpenMission) -> None:
         while opened.state() in ("draft", "planned", "running", "paused"):
             tip = opened.view().tip
             if tip != seen:
-                live.update(board_text(make_board(opened)), refresh=True)
+                live.update(board_text(make_board(opened), live=True), refresh=True)
                 seen = tip
             time.sleep(_LOOK_AGAIN_S)

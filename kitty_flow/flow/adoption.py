@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Final
 
-from kitty_flow.errors import DefinitionError, KittyFlowError, LedgerError, UsageError
+from kitty_flow.errors import DefinitionError, KittyFlowError, LedgerError, RefusedError, UsageError
 from kitty_flow.flow.actor import current_user
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.project import Project
@@ -32,10 +32,11 @@ def load_source(project: Project, path: Path) -> LoadedMission:
     return load_mission(path, relative_to=project.root if inside else None)
 
 
-def adopt(project: Project, path: Path, *, target_branch: str | None = None) -> CatalogEntry:
+def adopt(project: Project, path: Path, *, target_branch: str | None = None, must_be_new: bool = False) -> CatalogEntry:
     """Create the mission at `path` in the ledger, planned; if it is there already, just its entry.
 
     Raises:
+        RefusedError: MISSION_EXISTS, it is there already and `must_be_new`.
         DefinitionError: the source is invalid or its dependencies have a cycle.
         UsageError: SLUG_TAKEN, another mission has this slug.
     """
@@ -43,7 +44,15 @@ def adopt(project: Project, path: Path, *, target_branch: str | None = None) -> 
     lock = project.repository.state_dir / "locks" / "adopt.lock"
     with exclusive(lock, timeout_s=_LOCK_TIMEOUT_S, what="the adoption of missions"):
         for entry in catalog(project.repository):
+            if entry.state == "aborted" and entry.mission_id != definition.id:
+                continue  # it was given up: its name is free again
             if entry.mission_id == definition.id or (definition.id is None and entry.slug == definition.slug):
+                if must_be_new:
+                    raise RefusedError(
+                        "MISSION_EXISTS",
+                        f"{entry.slug} is in the ledger already, as {entry.mission_id} ({entry.state})",
+                        hint=f"kitty-flow mission show {entry.slug}; an edited copy needs another slug and id",
+                    )
                 return entry
             if entry.slug.casefold() == definition.slug.casefold():
                 raise UsageError(

@@ -7,7 +7,7 @@ from typing import Any
 
 from kitty_flow.flow.integrate import is_integrated
 from kitty_flow.flow.mission import OpenMission
-from kitty_flow.flow.readiness import Reason, hindrances
+from kitty_flow.flow.readiness import Reason, hindrances, unsatisfied
 from kitty_flow.ledger.fold import EntityState, LedgerView
 
 __all__ = ["Explanation", "explain"]
@@ -62,9 +62,11 @@ def _chain(mission: OpenMission, work_package_id: str, view: LedgerView) -> tupl
         entity = mission.work_package(chain[-1], view)
         if entity.state != "planned":
             return tuple(chain)
-        waits = [r for r in hindrances(mission, chain[-1], view) if r.code.startswith("DEPENDENC")]
-        following = [r.hint.rpartition(" ")[2] for r in waits if r.code == "DEPENDENCIES_NOT_SATISFIED"]
-        following = [i for i in following if i not in chain]
+        following = [
+            i
+            for i in unsatisfied(mission, chain[-1], view)
+            if i not in chain and mission.work_package(i, view).state != "canceled"
+        ]
         if not following:
             return tuple(chain)
         chain.append(following[0])
@@ -96,7 +98,7 @@ def _command(mission: OpenMission, entity: EntityState) -> str:
     name = entity.entity_id
     match entity.state:
         case "blocked":
-            return f"kitty-flow wp unblock {name} --reason TEXT"
+            return f"kitty-flow wp unblock {name} --reason TEXT{mission.option}"
         case "approved":
             return (
                 f"kitty-flow merge {mission.slug}"
@@ -106,8 +108,8 @@ def _command(mission: OpenMission, entity: EntityState) -> str:
         case "done":
             return f"kitty-flow verify {mission.slug}"
         case "canceled":
-            return f"kitty-flow wp show {name}"
+            return f"kitty-flow wp show {name}{mission.option}"
         case "claimed" | "in_progress" | "in_review":
-            return f"kitty-flow wp show {name}"
+            return f"kitty-flow wp show {name}{mission.option}"
         case _:
             return f"kitty-flow run {mission.slug}"

@@ -82,7 +82,9 @@ def _start(mission: OpenMission, run_id: str) -> None:
         raise UsageError(
             "TARGET_BRANCH_MISSING",
             f"the target branch {target!r} of {mission.slug} does not exist here, or has no commit yet",
-            hint=f"kitty-flow run {mission.slug} --target BRANCH, or git branch {target}",
+            hint="make a first commit"
+            if refs.commit("HEAD") is None
+            else f"kitty-flow run {mission.slug} --target BRANCH, or git branch {target}",
             details={"target_branch": target},
         )
     if refs.read(mission.branch) is not None and mission.state() == "planned":

@@ -28,6 +28,12 @@ class OpenMission:
     definition: MissionDefinition
     plan: Plan
     diagnostics: tuple[Diagnostic, ...] = ()
+    was_named: bool = False
+
+    @property
+    def option(self) -> str:
+        """What a suggested command needs behind it to mean this mission: nothing where none had to be named."""
+        return f" -m {self.slug}" if self.was_named else ""
 
     @property
     def id(self) -> str:
@@ -108,7 +114,7 @@ def open_mission(project: Project, name: str | None = None, *, refresh_source: b
     with Ledger(project.repository, entry.mission_id, entry.slug) as ledger:
         diagnostics = refresh(project, ledger) if refresh_source else ()
         definition, plan = read_definition(ledger)
-        yield OpenMission(project, ledger, definition, plan, diagnostics)
+        yield OpenMission(project, ledger, definition, plan, diagnostics, name is not None)
 
 
 def resolve(project: Project, name: str | None) -> CatalogEntry:
@@ -121,6 +127,7 @@ def resolve(project: Project, name: str | None) -> CatalogEntry:
     if name is None:
         return _only_open(project, entries)
     exact = [e for e in entries if name in (e.slug, e.mission_id)]
+    exact = [e for e in exact if e.state != "aborted"] or exact[-1:]
     found = exact or [e for e in entries if e.slug.startswith(name) or e.mission_id.startswith(name.upper())]
     if len(found) == 1 and exact:
         return found[0]

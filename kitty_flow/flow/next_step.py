@@ -257,15 +257,15 @@ def _nothing(mission: OpenMission) -> NextStep:
         reason = Reason(mission.slug, "NOTHING_LEFT", f"every work package of {mission.slug} is finished", "")
         command = "verify" if mission.state(view) in ("merged", "shipped") else "merge"
         return NextStep("terminal", reasons=(reason._replace(hint=f"kitty-flow {command} {mission.slug}"),))
-    reasons = tuple(r for i in left for r in hindrances(mission, i, view) or (_other_role(i),))
+    reasons = tuple(r for i in left for r in hindrances(mission, i, view) or (_other_role(mission, i),))
     ready = any(not hindrances(mission, i, view) for i in left)
     active = ready or any(mission.work_package(i, view).state not in ("planned", "blocked") for i in left)
     return NextStep("wait" if active else "blocked", reasons=reasons)
 
 
-def _other_role(work_package_id: str) -> Reason:
+def _other_role(mission: OpenMission, work_package_id: str) -> Reason:
     message = f"{work_package_id} is ready to be implemented, which was not asked for"
-    return Reason(work_package_id, "OTHER_ROLE", message, "kitty-flow next --agent NAME --role any")
+    return Reason(work_package_id, "OTHER_ROLE", message, f"kitty-flow next --agent NAME --role any{mission.option}")
 
 
 def _step(mission: OpenMission, invocation: Invocation) -> NextStep:

@@ -110,7 +110,7 @@ def hindrances(mission: OpenMission, work_package_id: str, view: LedgerView) -> 
     """Every reason why the work package cannot be claimed now; empty when it is ready."""
     entity = mission.work_package(work_package_id, view)
     if entity.state != "planned":
-        return (_not_planned(work_package_id, entity),)
+        return (_not_planned(mission, work_package_id, entity),)
     state = mission.state(view)
     if state not in ("planned", "running"):
         hint = f"kitty-flow mission show {mission.slug}"
@@ -126,17 +126,21 @@ def _disturbs(mission: OpenMission, work_package_id: str, other: str) -> Reason:
         code, message = "LANE_BUSY", f"{other} is being worked on in {lane}, the execution lane of {work_package_id}"
     else:
         code, message = "OWNERSHIP_CONFLICT", f"{other} is being worked on and owns some of the same files"
-    return Reason(work_package_id, code, message, f"kitty-flow wp show {other}")
+    return Reason(work_package_id, code, message, f"kitty-flow wp show {other}{mission.option}")
 
 
-def _not_planned(work_package_id: str, entity: EntityState) -> Reason:
+def _not_planned(mission: OpenMission, work_package_id: str, entity: EntityState) -> Reason:
     role = {"for_review": "implementer", "in_review": "reviewer"}.get(entity.state, "holder")
     who = entity.facts.get(role) if entity.state in _ACTIVE else None
     by = f" by {who}" if who else ""
     why = f": {entity.last_event.reason}" if entity.last_event.reason else ""
-    hint = "kitty-flow wp unblock" if entity.state == "blocked" else "kitty-flow wp show"
+    blocked = entity.state == "blocked"
+    verb = f"unblock {work_package_id} --reason TEXT" if blocked else f"show {work_package_id}"
     return Reason(
-        work_package_id, "NOT_PLANNED", f"{work_package_id} is {entity.state}{by}{why}", f"{hint} {work_package_id}"
+        work_package_id,
+        "BLOCKED" if blocked else "NOT_PLANNED",
+        f"{work_package_id} is {entity.state}{by}{why}",
+        f"kitty-flow wp {verb}{mission.option}",
     )
 
 
@@ -148,7 +152,7 @@ def _waits(mission: OpenMission, work_package_id: str, prerequisite: str, view: 
             work_package_id,
             "DEPENDENCY_CANCELED",
             f"{work_package_id} depends on {prerequisite}, which was canceled and will never be approved",
-            f"kitty-flow wp cancel {work_package_id} --reason TEXT",
+            f"kitty-flow wp cancel {work_package_id} --reason TEXT{mission.option}",
         )
     waits = " but not integrated yet" if entity.state == "approved" else ""
     because = "depends on" if declared else "shares owned files with and comes after"
@@ -156,5 +160,5 @@ def _waits(mission: OpenMission, work_package_id: str, prerequisite: str, view: 
         work_package_id,
         "DEPENDENCIES_NOT_SATISFIED",
         f"{work_package_id} {because} {prerequisite}, which is {entity.state}{waits}",
-        f"kitty-flow why {prerequisite}",
+        f"kitty-flow why {prerequisite}{mission.option}",
     )

@@ -27,8 +27,8 @@ _STYLE: Final = {
 """Colours support the word, they never replace it."""
 
 
-def board_text(board: Board) -> RenderableType:
-    """The board as a rich renderable; plain text without a terminal."""
+def board_text(board: Board, *, live: bool = False) -> RenderableType:
+    """The board as a rich renderable; plain text without a terminal. A live one suggests no command."""
     head = Text()
     head.append(clean(str(board.mission["title"])), style="bold")
     head.append(f"  {board.mission['slug']}  {board.mission['state']}  {board.progress:.0%}\n")
@@ -39,7 +39,7 @@ def board_text(board: Board) -> RenderableType:
     for card in board.work_packages:
         grid.add_row(*_row(card, shown_wave="" if card.wave == wave else str(card.wave)))
         wave = card.wave
-    return Group(head, grid, Text("\n" + "\n".join(_foot(board))))
+    return Group(head, grid, Text("\n" + "\n".join(_foot(board, live=live))))
 
 
 def _row(card: WorkPackageStatus, *, shown_wave: str) -> tuple[Text, ...]:
@@ -51,12 +51,17 @@ def _row(card: WorkPackageStatus, *, shown_wave: str) -> tuple[Text, ...]:
     return (*(Text(clean(c)) for c in cells), state, *(Text(clean(c)) for c in rest))
 
 
-def _foot(board: Board) -> list[str]:
+def _foot(board: Board, *, live: bool) -> list[str]:
     lines = [", ".join(f"{number} {state}" for state, number in board.counts.items())]
     if board.ready:
         lines.append(f"ready: {', '.join(board.ready)}")
     lines += [clean(warning) for warning in board.warnings]
     command = {"accepted": "merge", "merged": "verify", "planned": "run", "running": "run"}.get(board.mission["state"])
-    if command:
+    stuck = [w.id for w in board.work_packages if w.state == "blocked"]
+    if live:
+        return lines
+    if stuck and not board.ready and board.mission["state"] == "running":
+        lines.append(f"next: kitty-flow why {stuck[0]} -m {board.mission['slug']}")
+    elif command:
         lines.append(f"next: kitty-flow {command} {board.mission['slug']}")
     return lines

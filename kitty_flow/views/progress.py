@@ -41,11 +41,13 @@ def _live(mission: OpenMission) -> Iterator[None]:
     from kitty_flow.views.board_text import board_text
 
     console = Console(stderr=True, markup=False, highlight=False, emoji=False)
-    with Live(board_text(make_board(mission)), console=console, auto_refresh=False, transient=True) as live:
+    with Live(board_text(make_board(mission), live=True), console=console, auto_refresh=False, transient=True) as live:
 
         def show(receipt: Receipt) -> None:
             lines = [line for event in receipt.events if (line := event_line(event))]
-            live.update(Group(board_text(make_board(mission)), Text(lines[-1] if lines else "")), refresh=True)
+            live.update(
+                Group(board_text(make_board(mission), live=True), Text(lines[-1] if lines else "")), refresh=True
+            )
 
         mission.ledger.on_commit = show
         yield

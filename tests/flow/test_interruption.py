@@ -150,7 +150,7 @@ def test_killed_at_a_commit_point(bench: Workbench, spy: GitSpy, share: float, h
     kill_and_resume(bench, spy, swaps[int(share * len(swaps))], how)
 
 
-@pytest.mark.slow
+@pytest.mark.crash
 @pytest.mark.parametrize("part", range(6))
 def test_killed_around_every_step(bench: Workbench, spy: GitSpy, part: int) -> None:
     """Killed before, after or together with each git process that writes anything, in turn."""

@@ -35,7 +35,11 @@ def store(root: Path) -> Iterator[ObjectStore]:
         yield objects
 
 
-@pytest.mark.parametrize("content", [b"", b"\n", b"a\r\nb\r\n", bytes(range(256)), b"x" * 3_000_000])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\n", b"a\r\nb\r\n", bytes(range(256)), b"x" * 3_000_000],
+    ids=["empty", "newline", "crlf", "all bytes", "large"],
+)
 def test_a_blob_comes_back_as_it_went_in(store: ObjectStore, root: Path, git: RunGit, content: bytes) -> None:
     git(root, "config", "core.autocrlf", "true")
     (root / ".git/info").mkdir(exist_ok=True)

@@ -98,6 +98,39 @@ def test_stopped_by_a_signal(bench: Workbench, name: str) -> None:
     expect_finished(bench, before)
 
 
+@pytest.mark.parametrize("mode", ["sigint=WP01", "kill-unsaved=WP01"])
+def test_an_interruption_costs_no_attempt(bench: Workbench, mode: str) -> None:
+    bench.mission(PAIR)
+    bench.settings("[run]\nmax_attempts = 1\n")
+    bench.run(mode, exit=130 if mode.startswith("sigint") else -signal.SIGKILL)
+    assert bench.run()["data"]["work_packages"]["WP01"]["state"] == "approved"
+
+
+def test_nothing_incomplete_lands_after_a_kill_around_the_approval(bench: Workbench, spy: GitSpy) -> None:
+    """Killed at each of the last moments at which a ref moves, and merged at once, without another run."""
+    one = {"WP01": {"owned_files": ["one.txt"]}}
+    test = ("--test-command", "git diff --quiet")
+    undisturbed = Workbench(bench.root.parent / "undisturbed", bench.command)
+    bench.git("clone", "-q", bench.root, undisturbed.root)
+    undisturbed.mission(one, target_branch="trunk")
+    spy.install(undisturbed)
+    undisturbed.run()
+    swaps = [number for number, call in enumerate(spy.calls, 1) if " update-ref " in call]
+    for at in swaps[-4:]:
+        victim = Workbench(bench.root.parent / f"killed-{at}", bench.command)
+        bench.git("clone", "-q", bench.root, victim.root)
+        victim.mission(one, target_branch="trunk")
+        spy.install(victim, at, "before")
+        victim.run(exit=-signal.SIGKILL)
+        spy.remove(victim)
+        if victim.start("merge", "sample", *test).wait(timeout=120):
+            assert "one.txt" not in content(victim, "trunk")
+            victim.run()
+            victim.kitty("merge", "sample", *test)
+        assert victim.states() == {"WP01": "done"}
+        assert content(victim, "trunk")["one.txt"] == "WP01 was here"
+
+
 def test_ctrl_c_reaches_every_worker(bench: Workbench) -> None:
     """Two agents at once, one of which interrupts the run; both work packages are given back."""
     bench.mission({"WP01": {"owned_files": ["a"]}, "WP02": {"owned_files": ["b"]}})

@@ -213,12 +213,11 @@ def _claimed(mission: OpenMission, agent: str) -> EntityState | None:
 def _rebuilt(mission: OpenMission, entity: EntityState, invocation_id: str, action: Action) -> Invocation:
     invocation = rebuild_invocation(mission, entity.entity_id, invocation_id, action)
     if invocation is None:
-        release = "release" if action == "implement" else "block"
-        raise RefusedError(
-            "WORKTREE_MISSING",
-            f"the worktree in which {entity.entity_id} was started is gone",
-            hint=f"kitty-flow wp {release} {entity.entity_id} --reason TEXT -m {mission.slug}",
-        )
+        hint = f"kitty-flow wp release {entity.entity_id} --reason TEXT{mission.option}"
+        if action == "review":
+            hint = f"kitty-flow wp block {entity.entity_id} --reason TEXT{mission.option}; then unblock it"
+        message = f"the worktree in which {entity.entity_id} was started is gone"
+        raise RefusedError("WORKTREE_MISSING", message, hint=hint)
     return invocation
 
 

@@ -68,7 +68,7 @@ def test_a_full_file(tmp_path: Path) -> None:
     assert resolve_agent(settings, "builder") == AgentSpec("builder", ("b", "--flag"), 0.5, 0, {"A": "1"})
     assert resolve_agent(settings, "critic") == AgentSpec("critic", ("c",), 3600, 900, {})
     assert settings.merge.test_command == ("pytest",)
-    assert settings.workspace_root(root) == root / "../work"
+    assert settings.workspace_root(root) == root.parent / "work"
 
 
 def test_the_written_sample_means_the_defaults_and_its_comments_are_valid(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def run_once(bench: Workbench, implement: str = "", review: str = "", *, exit: i
     branches = bench.git("for-each-ref", "refs/heads/trunk")
     done = bench.run(implement, review, exit=exit)
     assert done["error"]["code"] == "RUN_INCOMPLETE"
-    assert done["error"]["hint"] == "kitty-flow why WP01"
+    assert done["error"]["hint"] == "kitty-flow why WP01 -m sample"
     assert bench.git("for-each-ref", "refs/heads/trunk") == branches
     assert bench.tree(bench.mission_branch) == bench.tree("trunk"), "nothing of it was taken over"
     outcome: dict[str, Any] = done["data"]["work_packages"]["WP01"]

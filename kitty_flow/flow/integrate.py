@@ -8,7 +8,7 @@ from kitty_flow.errors import ConflictError, LedgerError
 from kitty_flow.flow.actor import current_user
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.mission import OpenMission
-from kitty_flow.git.identity import OWN_IDENTITY, stamp, user_identity
+from kitty_flow.git.identity import OWN_IDENTITY, stamp
 from kitty_flow.git.merging import open_merger
 from kitty_flow.git.objects import CommitText
 from kitty_flow.git.refs import RefMovedError
@@ -89,7 +89,7 @@ def _merge(mission: OpenMission, entity: EntityState, tip: str, head: str) -> st
         )
     title = mission.definition.work_package(entity.entity_id).title
     line = "".join(c if c.isprintable() else " " for c in title)
-    now = stamp(user_identity(mission.project.repository.git) or OWN_IDENTITY, datetime.now(UTC))
+    now = stamp(mission.project.repository.identity or OWN_IDENTITY, datetime.now(UTC))
     message = f"Merge {entity.entity_id}: {line}\n\nMission: {mission.slug}\n"
     with mission.project.repository.objects() as objects:
         return objects.write_commit(CommitText(merged.tree, (tip, head), now, now, message))

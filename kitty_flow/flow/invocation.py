@@ -21,7 +21,6 @@ from kitty_flow.agents.prompt import (
 )
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.workspace import Workspace, invocation_folder, workspace_of
-from kitty_flow.git.identity import user_identity
 from kitty_flow.ledger.ledger import new_ulid
 
 __all__ = ["Action", "Invocation", "launch", "prepare_invocation", "rebuild_invocation"]
@@ -137,7 +136,7 @@ def rebuild_invocation(
 async def launch(mission: OpenMission, invocation: Invocation) -> ProcessOutcome:
     """Run the agent process to its end."""
     extra = dict(invocation.agent.env)
-    if user_identity(mission.project.repository.git) is None:
+    if mission.project.repository.identity is None:
         name = invocation.agent.name
         for role in ("AUTHOR", "COMMITTER"):
             extra.setdefault(f"GIT_{role}_NAME", name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from kitty_flow.agents.command import AgentSpec
 from kitty_flow.agents.process import ProcessOutcome
@@ -92,11 +93,11 @@ def begin_review(mission: OpenMission, work_package_id: str, agent: AgentSpec, r
     mission.ledger.record(build)
     try:
         # Only now that nobody else can use the lane, its worktree moves.
-        prepare(mission, lane, head, work_package_id=work_package_id, epoch=entity.epoch)
+        prepared = prepare(mission, lane, head, work_package_id=work_package_id, epoch=entity.epoch)
     except KittyFlowError as error:
         close_failed(mission, invocation, error.code, error.message, run_id)
         raise
-    return invocation
+    return replace(invocation, workspace=prepared)
 
 
 def _refuse_taken(mission: OpenMission, entity: EntityState, head: str, view: LedgerView) -> None:

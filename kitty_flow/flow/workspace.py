@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -62,7 +62,7 @@ def prepare(mission: OpenMission, lane_id: str, start: str, *, work_package_id: 
         salvage(mission, checkout, work_package_id=work_package_id, label=f"before-{epoch}", held_by=start)
     branch = mission.lane_branch(lane_id)
     checkout.switch(branch.removeprefix("refs/heads/"), start)
-    return Workspace(Checkout(path, start, branch), branch, start)
+    return Workspace(replace(checkout, path=path, head=start, branch=branch), branch, start)
 
 
 def describe(mission: OpenMission, lane_id: str, start: str) -> Workspace:

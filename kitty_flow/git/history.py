@@ -1,4 +1,4 @@
-"""Questions about commits: ancestry, changed paths, merge bases."""
+"""Questions about commits: ancestry, changed paths, trees."""
 
 from __future__ import annotations
 
@@ -19,19 +19,10 @@ class History:
         """Whether `descendant` contains `ancestor`."""
         return self.git.status("merge-base", "--is-ancestor", ancestor, descendant) == 0
 
-    def merge_base(self, one: str, other: str) -> str | None:
-        """The best common ancestor, or None for unrelated histories."""
-        done = self.git.call("merge-base", one, other, ok=(0, 1))
-        return done.stdout.decode().strip() or None
-
     def changed_paths(self, base: str, head: str) -> tuple[str, ...]:
         """Paths that differ between two commits or trees, sorted; both sides of a rename are named."""
         out = self.git.output("diff-tree", "-r", "-z", "--name-only", "--no-renames", base, head)
         return tuple(sorted(p for p in out.decode("utf-8", "surrogateescape").split("\0") if p))
-
-    def commits(self, base: str, head: str) -> tuple[str, ...]:
-        """Commits reachable from `head` and not from `base`, oldest first."""
-        return tuple(self.git.text("rev-list", "--reverse", "--topo-order", f"{base}..{head}").split())
 
     def tree(self, commit: str) -> str:
         """The tree of a commit."""

@@ -28,7 +28,6 @@ class MergedTree:
 
     tree: str
     conflicts: tuple[str, ...]
-    messages: tuple[str, ...] = ()
 
     @property
     def is_clean(self) -> bool:
@@ -53,19 +52,7 @@ class Merger:
         if done.returncode == 0:
             return MergedTree(tree, ())
         paths = tuple(dict.fromkeys(rest[: rest.index("")]))
-        return MergedTree(tree, paths or ("(unknown)",), _messages(rest[rest.index("") + 1 :]))
-
-
-def _messages(fields: list[str]) -> tuple[str, ...]:
-    """Conflict messages out of the ``-z`` form: count, paths, type, message, repeated."""
-    found: list[str] = []
-    at = 0
-    while at < len(fields) and fields[at].isdigit():
-        at += int(fields[at]) + 1
-        if at + 1 < len(fields):
-            found.append(fields[at + 1].strip())
-        at += 2
-    return tuple(found)
+        return MergedTree(tree, paths or ("(unknown)",))
 
 
 @contextmanager
@@ -92,8 +79,7 @@ def open_merger(repository: Repository) -> Iterator[Merger]:
 
 
 def _config(repository: Repository) -> str:
-    object_format = repository.git.text("rev-parse", "--show-object-format")
     return (
         f"[core]\n\trepositoryformatversion = 1\n\tbare = true\n\tattributesFile = {os.devnull}\n"
-        f"[extensions]\n\tobjectformat = {object_format}\n"
+        f"[extensions]\n\tobjectformat = {repository.object_format}\n"
     )

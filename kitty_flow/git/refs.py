@@ -57,15 +57,6 @@ class Refs:
         script = f"start\0update {ref}\0{new}\0{expected}\0prepare\0commit\0"
         self._transact(ref, script, old, is_ours=is_ours)
 
-    def delete(self, ref: str, old: str) -> None:
-        """Delete `ref` if it still points to `old`.
-
-        Raises:
-            RefMovedError: REF_MOVED, as for `swap`.
-            GitFailedError: as for `swap`.
-        """
-        self._transact(ref, f"start\0delete {ref}\0{old}\0prepare\0commit\0", old)
-
     def _transact(self, ref: str, script: str, old: str, *, is_ours: bool = False, retry: bool = True) -> None:
         try:
             self.git.call("update-ref", "--no-deref", "--stdin", "-z", stdin=script.encode())

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from kitty_flow.errors import ExternalToolError, UsageError
+from kitty_flow.git.identity import user_identity
 from kitty_flow.git.objects import ObjectStore
 from kitty_flow.git.process import Git, GitFailedError, check_version
 from kitty_flow.git.refs import Refs
@@ -67,6 +68,16 @@ class Repository:
     def refs(self) -> Refs:
         """The refs."""
         return Refs(self.git)
+
+    @cached_property
+    def object_format(self) -> str:
+        """The hash function that names the objects: ``sha1`` or ``sha256``."""
+        return self.git.text("rev-parse", "--show-object-format")
+
+    @cached_property
+    def identity(self) -> str | None:
+        """``Name <mail>`` as the user configured it for git when it was first asked, or None."""
+        return user_identity(self.git)
 
     @property
     def state_dir(self) -> Path:

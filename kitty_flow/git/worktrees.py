@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from kitty_flow.errors import ExternalToolError
 from kitty_flow.git.process import Git
+from kitty_flow.git.stale_lock import clear_stale_lock
+from kitty_flow.git.worktree_link import administrative_directories, broken, check_link, location, restore_link
 
 __all__ = ["Checkout", "Worktrees"]
 
@@ -19,16 +22,24 @@ __all__ = ["Checkout", "Worktrees"]
 @dataclass(frozen=True)
 class Checkout:
     """One working tree of the repository: its path, commit (None before the first one), and branch (full ref) unless
-    detached."""
+    detached. `git_dir` is the administrative directory of a linked worktree, None for the main checkout."""
 
     path: Path
     head: str | None
     branch: str | None
+    git_dir: Path | None = None
 
     @property
     def git(self) -> Git:
-        """Runs git in this working tree."""
-        return Git(self.path)
+        """Runs git in this working tree; in a linked one without regard to its `.git` file, which anybody may change.
+
+        Raises:
+            ExternalToolError: WORKTREE_BROKEN.
+        """
+        if self.git_dir is None:
+            return Git(self.path)
+        check_link(self.path, self.git_dir)
+        return Git(self.path, {"GIT_DIR": os.fspath(self.git_dir), "GIT_WORK_TREE": os.fspath(self.path)})
 
     def changes(self, *, untracked: bool = True) -> tuple[str, ...]:
         """Paths with uncommitted changes, staged or not; ignored files never count."""
@@ -38,7 +49,7 @@ class Checkout:
 
     def operation_in_progress(self) -> str | None:
         """The user's unfinished merge, rebase, cherry-pick, revert or bisect in this checkout, if any."""
-        git_dir = Path(self.git.text("rev-parse", "--absolute-git-dir"))
+        git_dir = self._own_files()
         marks = {
             "MERGE_HEAD": "merge",
             "rebase-merge": "rebase",
@@ -51,11 +62,15 @@ class Checkout:
 
     def rebased_branch(self) -> str | None:
         """The branch (full ref) that an unfinished rebase here is going to move; meanwhile the checkout is detached."""
-        git_dir = Path(self.git.text("rev-parse", "--absolute-git-dir"))
+        git_dir = self._own_files()
         for folder in ("rebase-merge", "rebase-apply"):
             with suppress(OSError):
                 return (git_dir / folder / "head-name").read_text(encoding="utf-8", errors="surrogateescape").strip()
         return None
+
+    def _own_files(self) -> Path:
+        """The directory in which git keeps what belongs to this working tree alone."""
+        return self.git_dir or Path(self.git.text("rev-parse", "--absolute-git-dir"))
 
     def can_move(self, old: str, new: str) -> bool:
         """Whether the checkout can follow from `old` to `new` and overwrite no file of the user; changes nothing."""
@@ -105,31 +120,58 @@ class Checkout:
     @contextmanager
     def _scratch_index(self) -> Iterator[Git]:
         """A git that works on a copy of the index."""
-        index = Path(self.git.text("rev-parse", "--path-format=absolute", "--git-path", "index"))
+        git = self.git
+        index = Path(git.text("rev-parse", "--path-format=absolute", "--git-path", "index"))
         with tempfile.TemporaryDirectory(prefix="kitty-flow-index-", ignore_cleanup_errors=True) as scratch:
             # copy2 keeps the time of the index: by it git knows which files changed too recently to trust their times.
             with suppress(FileNotFoundError):
                 shutil.copy2(index, Path(scratch) / "index")
-            yield Git(self.path, {"GIT_INDEX_FILE": os.fspath(Path(scratch) / "index")})
+            yield Git(self.path, {**git.env, "GIT_INDEX_FILE": os.fspath(Path(scratch) / "index")})
+
+    def restore_link(self) -> None:
+        """Put the `.git` file of our own worktree right when it is missing or names something else.
+
+        Raises:
+            ExternalToolError: WORKTREE_BROKEN.
+        """
+        restore_link(self.path, self._linked())
 
     def clear_stale_locks(self) -> None:
-        """Remove lock files that killed git processes left in our own worktree. No process may be working in it."""
-        git_dir = Path(self.git.text("rev-parse", "--absolute-git-dir"))
+        """Make our own worktree usable again: its `.git` file, and lock files that killed git processes left.
+
+        Raises:
+            ExternalToolError: WORKTREE_BUSY, a git process that may own a lock is at work in it; WORKTREE_BROKEN.
+        """
+        git_dir = self._linked()
+        self.restore_link()
         for name in ("index.lock", "HEAD.lock"):
-            (git_dir / name).unlink(missing_ok=True)
+            if not clear_stale_lock(git_dir / name, older_than_s=2.0, places=(self.path, git_dir)):
+                raise ExternalToolError(
+                    "WORKTREE_BUSY",
+                    f"a git process is at work in the worktree {self.path}",
+                    hint="run the command again when it has ended",
+                    details={"worktree": os.fspath(self.path), "lock": os.fspath(git_dir / name)},
+                )
 
     def switch(self, branch: str, start: str) -> None:
         """Put our own worktree on `branch` (short name) at `start`, discarding what is there.
 
         The caller must have saved unsaved work first (`snapshot`): this is for worktrees that kitty-flow made.
-        """
-        self.git.call("checkout", "--quiet", "--force", "-B", branch, start, "--")
-        self.git.call("clean", "-d", "--force", "--force", "--quiet")
 
-    def detach(self, commit: str) -> None:
-        """Put our own disposable worktree on `commit` without a branch, discarding what is there."""
-        self.git.call("checkout", "--quiet", "--force", "--detach", commit, "--")
-        self.git.call("clean", "-d", "--force", "--force", "--quiet", "-x")
+        Raises:
+            ExternalToolError: WORKTREE_BROKEN.
+            GitFailedError: git cannot write the files.
+        """
+        self.restore_link()
+        git = self.git
+        git.call("checkout", "--quiet", "--force", "-B", branch, start, "--")
+        git.call("clean", "-d", "--force", "--force", "--quiet")
+
+    def _linked(self) -> Path:
+        """The administrative directory; the main checkout is the user's, and nothing of ours is done to it."""
+        if self.git_dir is None:
+            raise broken(self.path, "it is not a linked worktree of this repository")
+        return self.git_dir
 
 
 @dataclass(frozen=True)
@@ -141,14 +183,15 @@ class Worktrees:
     def all(self) -> tuple[Checkout, ...]:
         """Every working tree, the main one first."""
         out = self.git.output("worktree", "list", "--porcelain", "-z").decode("utf-8", "surrogateescape")
-        found: list[Checkout] = []
-        for number, record in enumerate(out.split("\0\0")):
-            fields = dict(_field(line) for line in record.split("\0") if line)
-            if "worktree" in fields and "bare" not in fields:
-                # git names the git directory instead of the main checkout where that is not beside it (submodules).
-                path = Path(fields["worktree"]) if number else self.git.cwd
-                head = fields.get("HEAD", "")
-                found.append(Checkout(path, head if head.strip("0") else None, fields.get("branch")))
+        main, *linked = out.split("\0\0")
+        # git names the git directory instead of the main checkout where that is not beside it (submodules).
+        found = [] if "bare" in _fields(main) else [_checkout(_fields(main), self.git.cwd, None)]
+        git_dirs = administrative_directories(self._common_dir) if any(linked) else {}
+        for fields in map(_fields, filter(None, linked)):
+            path = Path(fields["worktree"])
+            git_dir = git_dirs.get(location(path))
+            if git_dir is not None:  # else it was removed in the meantime
+                found.append(_checkout(fields, path, git_dir))
         return tuple(found)
 
     def on_branch(self, ref: str) -> tuple[Checkout, ...]:
@@ -156,26 +199,77 @@ class Worktrees:
         return tuple(checkout for checkout in self.all() if checkout.branch == ref)
 
     def at(self, path: Path) -> Checkout | None:
-        """The working tree at `path`, if git knows it and the directory is there."""
-        wanted = path.resolve()
-        return next((c for c in self.all() if c.path.resolve() == wanted and wanted.is_dir()), None)
+        """The linked worktree at `path`, if git knows it and something is there; never the main checkout."""
+        wanted = location(path)
+        linked = (checkout for checkout in self.all() if checkout.git_dir is not None)
+        return next((c for c in linked if location(c.path) == wanted and os.path.lexists(c.path)), None)
 
     def add(self, path: Path, commit: str) -> Checkout:
         """Make a new detached working tree at `path`, also where git still knows one that somebody deleted.
 
         Raises:
             GitFailedError: the path is taken.
+            ExternalToolError: WORKTREE_BROKEN, a symbolic link is there.
         """
+        if path.is_symlink():
+            raise broken(path, "a symbolic link is in its place")
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.git.call("worktree", "add", "--quiet", "--force", "--detach", "--", os.fspath(path), commit)
-        return Checkout(path, commit, None)
+        # Forced twice: a `worktree add` that was killed leaves its worktree locked.
+        force = ("--force", "--force")
+        self.git.call("worktree", "add", "--quiet", *force, "--detach", "--", os.fspath(path), commit)
+        git_dir = administrative_directories(self._common_dir).get(location(path))
+        if git_dir is None:
+            raise broken(path, "it was removed while it was made")
+        return Checkout(path, commit, None, git_dir)
 
     def remove(self, checkout: Checkout, *, disposable: bool = False) -> bool:
-        """Remove a working tree if it is clean; a `disposable` one (gate runs) in any case. Says whether it went."""
-        if not disposable and checkout.changes():
+        """Remove a linked worktree if it is clean; a `disposable` one (gate runs) in any case. Says whether it went.
+
+        One whose state cannot be told stays, unless it is disposable. The main checkout always stays.
+        """
+        if checkout.git_dir is None:
             return False
-        force = ("--force",) if disposable else ()
+        if disposable:
+            return self._dispose(checkout)
+        try:
+            checkout.restore_link()
+            return not checkout.changes() and self._unregister(checkout)
+        except ExternalToolError:
+            return False
+
+    def _dispose(self, checkout: Checkout) -> bool:
+        path = checkout.path
+        if administrative_directories(self._common_dir).get(location(path)) != checkout.git_dir:
+            return False
+        # Before git sees the path: it would follow a link, to a worktree that may be the user's.
+        if path.is_symlink() or path.is_file():
+            path.unlink()
+        if self._unregister(checkout, "--force", "--force"):
+            return True
+        _delete_folder(path)
+        return self._unregister(checkout, "--force", "--force")
+
+    def _unregister(self, checkout: Checkout, *force: str) -> bool:
         return self.git.status("worktree", "remove", *force, "--", os.fspath(checkout.path), ok=(0, 128)) == 0
+
+    @cached_property
+    def _common_dir(self) -> Path:
+        return Path(self.git.text("rev-parse", "--path-format=absolute", "--git-common-dir"))
+
+
+def _checkout(fields: Mapping[str, str], path: Path, git_dir: Path | None) -> Checkout:
+    head = fields.get("HEAD", "")
+    return Checkout(path, head if head.strip("0") else None, fields.get("branch"), git_dir)
+
+
+def _delete_folder(path: Path) -> None:
+    """Delete a folder with what is in it, also where it may not be written; symbolic links are not followed."""
+    for folder, children, _ in os.walk(path):
+        for place in (Path(folder, child) for child in children):
+            if not place.is_symlink():
+                with suppress(OSError):
+                    place.chmod(0o700)
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def _paths(out: bytes) -> list[str]:
@@ -192,6 +286,5 @@ def _places(root: Path, path: str) -> Iterator[str]:
             yield str(folder)
 
 
-def _field(line: str) -> tuple[str, str]:
-    name, _, value = line.partition(" ")
-    return name, value
+def _fields(record: str) -> dict[str, str]:
+    return {name: value for name, _, value in (line.partition(" ") for line in record.split("\0") if line)}

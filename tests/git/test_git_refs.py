@@ -31,14 +31,12 @@ def oids(repo: Path, git: RunGit) -> list[str]:
     return [git(repo, "commit-tree", "-m", str(number), "HEAD^{tree}") for number in range(3)]
 
 
-def test_create_move_and_delete(refs: Refs, oids: list[str]) -> None:
+def test_create_and_move(refs: Refs, oids: list[str]) -> None:
     assert refs.read(REF) is None
     refs.swap(REF, oids[0], ABSENT)
     assert refs.read(REF) == oids[0]
     refs.swap(REF, oids[1], oids[0])
     assert refs.commit(REF) == oids[1]
-    refs.delete(REF, oids[1])
-    assert refs.read(REF) is None
 
 
 def test_a_sha256_repository(make_repo: MakeRepo, git: RunGit) -> None:
@@ -59,16 +57,12 @@ def test_a_stale_expectation_changes_nothing(refs: Refs, oids: list[str], expect
         refs.swap(REF, oids[2], old)
     assert (refused.value.code, refused.value.exit_status) == ("REF_MOVED", 5)
     assert refused.value.details["actual"] == oids[0]
-    with pytest.raises(RefMovedError):
-        refs.delete(REF, oids[1])
     assert refs.read(REF) == oids[0]
 
 
 def test_moving_a_ref_that_was_deleted(refs: Refs, oids: list[str]) -> None:
     with pytest.raises(RefMovedError):
         refs.swap(REF, oids[1], oids[0])
-    with pytest.raises(RefMovedError):
-        refs.delete(REF, oids[0])
     assert refs.read(REF) is None
 
 
@@ -119,16 +113,6 @@ def test_a_lock_whose_owner_may_live_is_never_removed(
         assert lock.exists()
         assert alive.stdin is not None
         alive.stdin.close()
-    assert refs.read(REF) == oids[0]
-
-
-def test_a_locked_file_of_packed_refs_is_a_lock_too(repo: Path, git: RunGit, refs: Refs, oids: list[str]) -> None:
-    refs.swap(REF, oids[0], ABSENT)
-    git(repo, "pack-refs", "--all")
-    (repo / ".git/packed-refs.lock").touch()
-    with pytest.raises(RefMovedError) as refused:
-        refs.delete(REF, oids[0])
-    assert "locked" in refused.value.message
     assert refs.read(REF) == oids[0]
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from kitty_flow.errors import ExternalToolError
+from kitty_flow.git import stale_lock
 from kitty_flow.git.process import GitFailedError
 from kitty_flow.git.repository import Repository
 from kitty_flow.git.worktrees import Checkout, Worktrees
@@ -53,16 +57,16 @@ def test_all_working_trees_are_listed_the_main_one_first(
     head = git(repo, "rev-parse", "HEAD")
     git(repo, "worktree", "add", "-q", "-b", "side", tmp_path / "with\nnewline")
     added = worktrees.add(tmp_path / "deep" / "detached", head)
-    assert set(worktrees.all()) == {
-        Checkout(repo, head, "refs/heads/trunk"),
-        added,
-        Checkout(tmp_path / "with\nnewline", head, "refs/heads/side"),
-    }
+    side_dir = Path(git(tmp_path / "with\nnewline", "rev-parse", "--absolute-git-dir"))
+    side = Checkout(tmp_path / "with\nnewline", head, "refs/heads/side", side_dir)
+    assert added == Checkout(tmp_path / "deep" / "detached", head, None, repo / ".git/worktrees/detached")
+    assert set(worktrees.all()) == {Checkout(repo, head, "refs/heads/trunk"), added, side}
     assert worktrees.all()[0].path == repo
-    assert worktrees.on_branch("refs/heads/side") == (Checkout(tmp_path / "with\nnewline", head, "refs/heads/side"),)
+    assert worktrees.on_branch("refs/heads/side") == (side,)
     assert worktrees.on_branch("refs/heads/si") == ()
     assert worktrees.at(tmp_path / "deep" / ".." / "deep" / "detached") == added
     assert worktrees.at(tmp_path) is None
+    assert worktrees.at(repo) is None, "the user's checkout is not one of ours"
 
 
 def test_before_the_first_commit_there_is_no_head(tmp_path: Path, git: RunGit) -> None:
@@ -106,22 +110,109 @@ def test_only_a_clean_worktree_is_removed(tmp_path: Path, worktrees: Worktrees) 
         assert checkout.changes() == (spoil,)
         assert not worktrees.remove(checkout)
         assert (checkout.path / spoil).read_text() == "unsaved\n"
-        checkout.detach("HEAD")
+        checkout.switch("work", "HEAD")
     assert worktrees.remove(checkout)
     assert not checkout.path.exists()
     assert len(worktrees.all()) == 1
 
 
-def test_a_disposable_one_goes_in_any_case_but_never_a_locked_one(
-    repo: Path, tmp_path: Path, git: RunGit, worktrees: Worktrees
+def _unlinked(path: Path) -> None:
+    (path / ".git").unlink()
+
+
+def _linked_elsewhere(path: Path) -> None:
+    (path / ".git").write_text(f"gitdir: {path.parent / 'repo/.git'}\n")
+
+
+def _own_repository(path: Path) -> None:
+    (path / ".git").unlink()
+    subprocess.run(["git", "init", "-q"], cwd=path, check=True)
+
+
+def _deleted(path: Path) -> None:
+    shutil.rmtree(path)
+
+
+def _locked(path: Path) -> None:
+    """As a killed `git worktree add` leaves it."""
+    (path.parent / "repo/.git/worktrees" / path.name / "locked").write_text("initializing\n")
+
+
+def _half_made(path: Path) -> None:
+    _locked(path)
+    _unlinked(path)
+
+
+def _locked_and_deleted(path: Path) -> None:
+    _locked(path)
+    _deleted(path)
+
+
+def _symbolic_link(path: Path) -> None:
+    shutil.rmtree(path)
+    path.symlink_to(path.parent / "users")
+
+
+def _file(path: Path) -> None:
+    shutil.rmtree(path)
+    path.write_text("x")
+
+
+SPOILT = [
+    _unlinked, _linked_elsewhere, _own_repository, _deleted, _locked, _half_made, _locked_and_deleted,
+    _symbolic_link, _file,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("spoil", SPOILT)
+def test_a_disposable_one_goes_in_any_case_and_can_be_made_again(
+    repo: Path, tmp_path: Path, git: RunGit, worktrees: Worktrees, spoil: Callable[[Path], None]
 ) -> None:
+    users = tmp_path / "users"
+    git(repo, "worktree", "add", "-q", "-b", "side", users)
+    git(repo, "worktree", "add", "-q", "-b", "away", tmp_path / "away")
+    (tmp_path / "away").rename(tmp_path / "unplugged")
+    (users / "unsaved.txt").write_text("unsaved\n")
+    gate = tmp_path / "gate"
+    checkout = worktrees.add(gate, "HEAD")
+    (gate / "rubbish").mkdir()
+    (gate / "rubbish/link").symlink_to(users)
+    spoil(gate)
+    left_over = worktrees.at(gate)
+
+    if left_over is not None:
+        assert left_over == replace(checkout, head=git(repo, "rev-parse", "HEAD"))
+        assert worktrees.remove(left_over, disposable=True)
+        assert not os.path.lexists(gate)
+        assert not checkout.git_dir or not checkout.git_dir.exists()
+    again = worktrees.add(gate, "HEAD")
+
+    assert sorted(path.name for path in gate.iterdir()) == [".git", "README.md"]
+    assert worktrees.remove(again, disposable=True)
+    (tmp_path / "unplugged").rename(tmp_path / "away")
+    assert git(tmp_path / "away", "status", "--porcelain") == "", "other worktrees stay known"
+    assert git(users, "status", "--porcelain") == "?? unsaved.txt"
+    assert git(repo, "status", "--porcelain") == ""
+
+
+def test_a_folder_that_is_not_registered_is_never_deleted(tmp_path: Path, git: RunGit, worktrees: Worktrees) -> None:
     checkout = worktrees.add(tmp_path / "w", "HEAD")
-    (checkout.path / "rubbish").write_text("x")
-    git(repo, "worktree", "lock", checkout.path)
+    assert checkout.git_dir is not None
+    shutil.rmtree(checkout.git_dir)
     assert not worktrees.remove(checkout, disposable=True)
-    git(repo, "worktree", "unlock", checkout.path)
-    assert worktrees.remove(checkout, disposable=True)
-    assert not checkout.path.exists()
+    assert (tmp_path / "w/README.md").is_file()
+
+
+def test_a_broken_one_stays_and_a_mended_one_goes(tmp_path: Path, worktrees: Worktrees) -> None:
+    checkout = worktrees.add(tmp_path / "w", "HEAD")
+    (tmp_path / "w").rename(tmp_path / "moved")
+    (tmp_path / "w").symlink_to(tmp_path / "moved")
+    assert not worktrees.remove(checkout)
+    (tmp_path / "w").unlink()
+    (tmp_path / "moved").rename(tmp_path / "w")
+    (tmp_path / "w/.git").unlink()
+    assert worktrees.remove(checkout)
+    assert not (tmp_path / "w").exists()
 
 
 def test_the_main_checkout_is_never_removed(repo: Path, worktrees: Worktrees, main: Checkout) -> None:
@@ -188,6 +279,7 @@ def test_locks_of_killed_processes_are_cleared_in_this_worktree_only(
     own = Path(git(checkout.path, "rev-parse", "--absolute-git-dir"))
     for lock in (own / "index.lock", own / "HEAD.lock", repo / ".git/index.lock"):
         lock.touch()
+        os.utime(lock, (0, 0))
     with pytest.raises(GitFailedError):
         checkout.switch("side", "HEAD")
     checkout.clear_stale_locks()
@@ -195,6 +287,49 @@ def test_locks_of_killed_processes_are_cleared_in_this_worktree_only(
     checkout.switch("side", "HEAD")
     assert git(checkout.path, "branch", "--show-current") == "side"
     assert (repo / ".git/index.lock").exists(), "a lock of the user's checkout is not ours to remove"
+
+
+def test_a_lock_whose_owner_may_live_is_left_and_said(
+    repo: Path, tmp_path: Path, worktrees: Worktrees, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stale_lock, "_WAIT_S", 0.3)
+    checkout = worktrees.add(tmp_path / "w", "HEAD")
+    lock = repo / ".git/worktrees/w/index.lock"
+    lock.touch()
+    os.utime(lock, (0, 0))
+    with subprocess.Popen(["git", "fast-import", "--quiet"], cwd=checkout.path, stdin=subprocess.PIPE) as alive:
+        with pytest.raises(ExternalToolError) as refused:
+            checkout.clear_stale_locks()
+        assert lock.exists()
+        assert alive.stdin is not None
+        alive.stdin.close()
+    assert refused.value.code == "WORKTREE_BUSY"
+    checkout.clear_stale_locks()
+    assert not lock.exists()
+
+
+def test_a_lock_that_was_just_made_is_waited_for(
+    repo: Path, tmp_path: Path, worktrees: Worktrees, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stale_lock, "_WAIT_S", 0.1)
+    checkout = worktrees.add(tmp_path / "w", "HEAD")
+    (repo / ".git/worktrees/w/HEAD.lock").touch()
+    with pytest.raises(ExternalToolError) as refused:
+        checkout.clear_stale_locks()
+    assert refused.value.code == "WORKTREE_BUSY"
+
+
+def test_the_users_checkout_is_never_switched_or_unlocked(repo: Path, main: Checkout) -> None:
+    (repo / ".git/index.lock").touch()
+    os.utime(repo / ".git/index.lock", (0, 0))
+    (repo / "mine.txt").write_text("mine\n")
+    for action in (main.clear_stale_locks, lambda: main.switch("work", "HEAD")):
+        with pytest.raises(ExternalToolError) as refused:
+            action()
+        assert refused.value.code == "WORKTREE_BROKEN"
+    assert (repo / ".git/index.lock").exists()
+    assert (repo / "mine.txt").exists()
+    assert main.branch == "refs/heads/trunk"
 
 
 # Snapshots
@@ -305,15 +440,6 @@ def test_switching_puts_the_worktree_on_the_branch_and_clears_it(
     checkout.switch("kitty/work", start)
     assert git(repo, "rev-parse", "kitty/work") == start
     assert "branch" not in (repo / ".git/config").read_text(), "no upstream is set up"
-
-
-def test_detaching_clears_ignored_files_too(tmp_path: Path, git: RunGit, worktrees: Worktrees) -> None:
-    checkout = worktrees.add(tmp_path / "w", "HEAD")
-    head = commit(checkout.path, git, {".gitignore": "*.log\n"})
-    (checkout.path / "cache.log").write_text("x")
-    checkout.detach(head)
-    assert not (checkout.path / "cache.log").exists()
-    assert worktrees.at(checkout.path) == Checkout(checkout.path, head, None)
 
 
 def test_a_branch_named_like_a_file_is_no_question(

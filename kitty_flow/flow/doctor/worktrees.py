@@ -52,11 +52,13 @@ def examine_worktrees(ledgers: Ledgers) -> Iterator[DoctorFinding]:
 def _registered(project: Project) -> dict[Path, _Registered]:
     """All worktrees but the main one, by resolved path, those whose folder is gone included."""
     out = project.repository.git.output("worktree", "list", "--porcelain", "-z").decode("utf-8", "surrogateescape")
+    checkouts = {checkout.path: checkout for checkout in project.worktrees.all()}
     found = {}
     for record in out.split("\0\0")[1:]:
         fields = {name: value for name, _, value in (line.partition(" ") for line in record.split("\0") if line)}
         if "worktree" in fields:
-            checkout = Checkout(Path(fields["worktree"]), fields.get("HEAD"), fields.get("branch"))
+            path = Path(fields["worktree"])
+            checkout = checkouts.get(path) or Checkout(path, fields.get("HEAD"), fields.get("branch"))
             found[checkout.path.resolve()] = _Registered(checkout, fields.get("locked"))
     return found
 

@@ -29,7 +29,7 @@ def merge(
     """Test exactly the tree that would land, move the target to it in one step, and prove every work package done.
 
     Refused while anything is unfinished, in conflict, untested, or edited in a checkout of the target. A merge that was
-    killed goes on when it is started again.
+    killed goes on when it is started again, and merging a merged mission proves once more that it landed.
     """
     from kitty_flow.flow.mission import open_mission
     from kitty_flow.flow.project import Project
@@ -56,9 +56,9 @@ def _split(text: str) -> tuple[str, ...]:
 
 def _text(report: MergeReport) -> str:
     target = report.target_ref.removeprefix("refs/heads/")
-    lines = [
-        f"{'resumed; ' if report.resumed else ''}landed {len(report.landed_work_packages)} work packages on {target}"
-    ]
+    count = len(report.landed_work_packages)
+    what = f"{count} work package{'' if count == 1 else 's'}"
+    lines = [f"{'resumed; ' if report.resumed else ''}landed {what} on {target}"]
     lines += [f"  {'pass':<5} {gate.gate}: {gate.message}" for gate in report.gates]
     lines += [f"  note  {remark}" for remark in report.remarks]
     lines += [f"commit  {report.landed_commit}", f"tree    {report.tested_tree} (tested)"]

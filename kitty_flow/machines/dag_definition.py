@@ -18,10 +18,12 @@ DagKind = Literal["mission", "pipeline"]
 
 GATE_NAMES: Final = frozenset(
     {
+        "approved_heads_integrated",
         "checkout_clean",
         "landing_proved",
         "merge_clean",
         "mission_accepted",
+        "mission_unmoved",
         "no_user_operation_in_progress",
         "target_exists",
         "target_unmoved",

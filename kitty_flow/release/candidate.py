@@ -6,24 +6,30 @@ import asyncio
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from kitty_flow.agents.command import AgentSpec, check_executable
 from kitty_flow.agents.process import ProcessSpec, run_process
 from kitty_flow.errors import RefusedError
+from kitty_flow.flow.readiness import is_noted_integrated
 from kitty_flow.flow.workspace import workspace_path
 from kitty_flow.git.identity import OWN_IDENTITY, stamp, user_identity
 from kitty_flow.git.merging import open_merger
 from kitty_flow.git.objects import CommitText
-from kitty_flow.release.landing import Landing, TestRun
+from kitty_flow.release.landing import Landing, TestRun, contains, heads
 
-__all__ = ["build_candidate", "check_test_command", "run_tests"]
+__all__ = ["GATE_LANE", "build_candidate", "check_test_command", "run_tests"]
+
+GATE_LANE: Final = "gate"
+"""The name, beside those of the execution lanes, of the worktree in which a candidate is tested."""
 
 
 def build_candidate(landing: Landing) -> None:
     """Merge the mission into the target as objects only; fills in the candidate, or the conflicts."""
     project = landing.mission.project
     target, head = str(landing.target_commit), str(landing.mission_head)
-    if project.history.is_ancestor(head, target):
+    _remark_canceled(landing)
+    if contains(landing.mission, target, head):
         landing.candidate_commit, landing.candidate_tree = target, project.history.tree(target)
         return
     with open_merger(project.repository) as merger:
@@ -40,10 +46,20 @@ def build_candidate(landing: Landing) -> None:
 
 def _message(landing: Landing) -> str:
     mission = landing.mission
-    view = mission.view()
-    approved = [w for w in mission.plan.merge_order if mission.work_package(w, view).state in ("approved", "done")]
-    lines = [f"- {i}: {_line(mission.definition.work_package(i).title)}" for i in approved]
-    return f"Land {_line(mission.definition.title)}\n\n" + "\n".join(lines) + f"\n\nMission: {mission.slug}\n"
+    lines = [f"- {i}: {_line(mission.definition.work_package(i).title)}\n" for i in landing.heads]
+    paragraphs = [f"Land {_line(mission.definition.title)}\n", "".join(lines), f"Mission: {mission.slug}\n"]
+    return "\n".join(paragraph for paragraph in paragraphs if paragraph)
+
+
+def _remark_canceled(landing: Landing) -> None:
+    """Canceling takes nothing off the mission branch: say what comes along."""
+    view = landing.mission.view()
+    for work_package_id, head in heads(landing.mission, view, "canceled").items():
+        entity = landing.mission.work_package(work_package_id, view)
+        if is_noted_integrated(entity) and contains(landing.mission, landing.mission_head, head):
+            landing.remarks.append(
+                f"{work_package_id} was canceled after its work had been integrated; its commits land too"
+            )
 
 
 def _line(text: str) -> str:
@@ -73,7 +89,7 @@ def run_tests(landing: Landing) -> TestRun:
     """Run the test command on the candidate's tree; the worktree is removed afterwards, whatever happened."""
     spec = check_test_command(landing)
     worktrees = landing.mission.project.worktrees
-    path = workspace_path(landing.mission, "gate")
+    path = workspace_path(landing.mission, GATE_LANE)
     left_over = worktrees.at(path)
     if left_over is not None:
         worktrees.remove(left_over, disposable=True)

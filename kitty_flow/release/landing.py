@@ -9,13 +9,14 @@ from typing import Any
 from kitty_flow.flow.actor import current_user
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.mission import OpenMission
+from kitty_flow.git.process import GitFailedError
 from kitty_flow.git.worktrees import Checkout
-from kitty_flow.ledger.fold import EntityState, LedgerView
+from kitty_flow.ledger.fold import LedgerView
 from kitty_flow.ledger.ledger import Batch
 from kitty_flow.machines import Facts
 from kitty_flow.model.gate import GateResult
 
-__all__ = ["Landing", "MergeOptions", "TestRun", "open_landing", "record_step"]
+__all__ = ["Landing", "MergeOptions", "TestRun", "contains", "heads", "record_step", "refuse"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,10 @@ class TestRun:
 
 @dataclass
 class Landing:
-    """The work sheet of one merge; the ledger's merge entity holds the durable part."""
+    """The work sheet of one merge; the ledger's merge entity holds the durable part.
+
+    `heads` are the approved work packages that it carries, each with the commit that was approved.
+    """
 
     mission: OpenMission
     options: MergeOptions
@@ -56,59 +60,55 @@ class Landing:
     state: str | None = None
     target_commit: str | None = None
     mission_head: str | None = None
+    heads: Mapping[str, str] = field(default_factory=dict)
     candidate_commit: str = ""
     candidate_tree: str = ""
     conflicts: tuple[str, ...] = ()
     test_run: TestRun | None = None
+    landed_work_packages: tuple[str, ...] = ()
     gates: list[GateResult] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
     def checkouts(self) -> tuple[Checkout, ...]:
-        """The working trees that have the target branch checked out."""
-        return self.mission.project.worktrees.on_branch(self.mission.target_ref)
+        """The working trees that have the target branch checked out; one that somebody deleted has nothing to lose."""
+        found = self.mission.project.worktrees.on_branch(self.mission.target_ref)
+        return tuple(checkout for checkout in found if checkout.path.is_dir())
 
-    def is_landed(self) -> bool:
+    def is_on_target(self) -> bool:
         """Whether the target contains the candidate; asked of git."""
         target = self.mission.project.repository.refs.commit(self.mission.target_ref)
-        return bool(target and self.candidate_commit) and self.mission.project.history.is_ancestor(
-            self.candidate_commit, str(target)
-        )
+        return contains(self.mission, target, self.candidate_commit)
+
+    def is_landed(self) -> bool:
+        """Whether the target was moved by this landing, which can then only be finished; asked of git.
+
+        Before the tests nothing is moved, and a candidate that is the target's own commit moves nothing: such a landing
+        may still be refused, however surely its candidate is on the target.
+        """
+        moves = self.state == "landed" or (self.state == "tested" and self.candidate_commit != self.target_commit)
+        return moves and self.is_on_target()
 
 
-def open_landing(mission: OpenMission, options: MergeOptions) -> Landing | None:
-    """The landing that an earlier merge began and did not finish, as the ledger knows it."""
-    found: EntityState | None = None
-    for entity in mission.view().of_type("merge").values():
-        if entity.state in ("prepared", "tested", "landed"):
-            found = entity
-    if found is None:
-        return None
-    facts = found.facts
-    candidate_tree = str(facts.get("candidate_tree", ""))
-    return Landing(
-        mission,
-        options,
-        found.entity_id,
-        found.state,
-        facts.get("target_commit_before"),
-        facts.get("mission_head"),
-        str(facts.get("candidate_commit", "")),
-        candidate_tree,
-        test_run=_recorded_test(facts) if facts.get("tested_tree") == candidate_tree else None,
-    )
+def contains(mission: OpenMission, tip: str | None, commit: str | None) -> bool:
+    """Whether `tip` contains `commit`; asked of git. A commit that was pruned is contained in nothing.
+
+    Raises:
+        GitFailedError: git cannot say.
+    """
+    if not tip or not commit:
+        return False
+    try:
+        return mission.project.history.is_ancestor(commit, tip)
+    except GitFailedError:
+        if mission.project.repository.refs.commit(commit) is None:
+            return False
+        raise
 
 
-def _recorded_test(facts: Mapping[str, Any]) -> TestRun:
-    """The tests that the ledger says have passed on the candidate's tree; nothing else is recorded as tested."""
-    return TestRun(
-        tuple(facts["test_command"]),
-        facts["test_exit_status"],
-        "exited",
-        facts["test_duration_ms"] / 1000,
-        "",
-        facts["test_log"],
-        (),
-    )
+def heads(mission: OpenMission, view: LedgerView, *states: str) -> dict[str, str]:
+    """The submitted head of every work package in one of the states, in merge order."""
+    entities = (mission.work_package(i, view) for i in mission.plan.merge_order)
+    return {e.entity_id: str(e.facts.get("head_commit")) for e in entities if e.state in states}
 
 
 def record_step(
@@ -120,10 +120,21 @@ def record_step(
     reason: str | None = None,
 ) -> None:
     """Record one step of the merge machine."""
+    state: list[str] = []
 
     def build(view: LedgerView) -> Batch:
         builder = BatchBuilder(view, actor=current_user(), correlation_id=landing.id)
-        landing.state = builder.transition("merge", landing.id, trigger, facts, reason=reason, evidence=evidence)
+        state.append(builder.transition("merge", landing.id, trigger, facts, reason=reason, evidence=evidence))
         return builder.build()
 
     landing.mission.ledger.record(build)
+    landing.state = state[-1]
+
+
+def refuse(landing: Landing, reason: str) -> None:
+    """Close a landing that cannot go on. What it moved is never disowned: the machine asks for proof of that."""
+    reason = reason[:2000]
+    evidence = {"reason": reason, "failed_gates": [g.gate for g in landing.gates if g.outcome != "pass"]}
+    record_step(
+        landing, "refuse", evidence=evidence, facts=Facts(reason=reason, landed=landing.is_landed()), reason=reason
+    )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kitty_flow.flow.mission import OpenMission
+from kitty_flow.release.landing import contains
 
 __all__ = ["Proof", "verify_mission"]
 
@@ -37,6 +38,5 @@ def verify_mission(mission: OpenMission) -> tuple[Proof, ...]:
     for work_package_id in mission.plan.merge_order:
         entity = mission.work_package(work_package_id, view)
         head = entity.facts.get("head_commit")
-        on_target = bool(head and target) and mission.project.history.is_ancestor(str(head), str(target))
-        proofs.append(Proof(work_package_id, entity.state, head, on_target))
+        proofs.append(Proof(work_package_id, entity.state, head, contains(mission, target, head)))
     return tuple(proofs)

@@ -167,8 +167,8 @@ def expect_answers_after_merge(bench: Workbench) -> None:
     shown = bench.kitty("wp", "show", "WP01", "--mission", "sample")["data"]
     assert [i["state"] for i in shown["invocations"]] == ["done", "done"]
     assert shown["subtasks"] == [{"id": "T001", "title": "Begin"}, {"id": "T002", "title": "End"}]
-    again = bench.refusal("merge", "sample", "--test-command", "true", exit=4)
-    assert again["code"] == "MISSION_NOT_ACCEPTED" and "merged" in again["message"]
+    again = bench.kitty("merge", "sample", "--test-command", "true")["data"]
+    assert again["remarks"] == ["already landed; nothing was left to do"]
     bench.refusal("run", "sample", *bench.run_words()[2:], exit=4)
 
 

@@ -67,19 +67,17 @@ def test_phases_say_what_they_need_and_yield() -> None:
 def test_the_merge_pipeline_has_its_gates_on_the_edges() -> None:
     pipeline = dag("pipeline", "merge")
     assert step_order(pipeline) == ("preflight", "candidate", "test", "land", "prove")
+    user = ("checkout_clean", "no_user_operation_in_progress")
+    mission = ("approved_heads_integrated", "mission_accepted")
+    before_the_move = ("tests_pass", *mission, "mission_unmoved", "target_unmoved", *user)
     gates = {(edge.before, edge.after): edge.gates for edge in pipeline.edges}
     assert gates == {
-        ("preflight", "candidate"): (
-            "mission_accepted",
-            "target_exists",
-            "checkout_clean",
-            "no_user_operation_in_progress",
-        ),
+        ("preflight", "candidate"): (*mission, "target_exists", *user),
         ("candidate", "test"): ("merge_clean",),
-        ("test", "land"): ("tests_pass", "target_unmoved"),
+        ("test", "land"): before_the_move,
         ("land", "prove"): ("landing_proved",),
     }
-    assert pipeline.gates_before("land") == ("tests_pass", "target_unmoved")
+    assert pipeline.gates_before("land") == before_the_move
     assert pipeline.gates_before("preflight") == ()
     assert {gate for found in gates.values() for gate in found} == GATE_NAMES
 

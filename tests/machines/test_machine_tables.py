@@ -114,7 +114,7 @@ TABLE = {
         Row("test", "prepared", "tested", "gates_passed tested_tree_is_candidate", "tested"),
         Row("land", "tested", "landed", "gates_passed landed_tree_is_tested", "landed"),
         Row("prove", "landed", "proved", "landing_proved", "proved"),
-        Row("refuse", "prepared tested", "refused", "reason_given not_landed", "refused"),
+        Row("refuse", "prepared tested landed", "refused", "reason_given not_landed", "refused"),
         Row("abort", "prepared tested", "aborted", "reason_given not_landed", "aborted"),
     ),
     "release": (

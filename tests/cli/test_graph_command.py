@@ -1,0 +1,71 @@
+"""`kitty-flow graph` from outside: every format, and what a missing extra or a missing file name is told."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+Kitty = Callable[..., Any]
+
+MISSION = """\
+[mission]
+title = "Two steps"
+
+[[work_package]]
+id = "WP01"
+title = "First <b>"
+owned_files = ["a.txt"]
+
+[[work_package]]
+id = "WP02"
+title = "Second"
+dependencies = ["WP01"]
+owned_files = ["b.txt"]
+"""
+
+
+@pytest.fixture
+def mission(tmp_path: Path) -> Path:
+    path = tmp_path / "two.toml"
+    path.write_text(MISSION, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(("form", "start"), [("mermaid", "flowchart"), ("dot", "digraph"), ("svg", "<svg")])
+def test_a_picture_of_a_file_needs_no_repository(kitty: Kitty, mission: Path, form: str, start: str) -> None:
+    drawn = kitty("graph", mission, "--format", form, cwd=mission.parent)
+    assert drawn.exit == 0
+    assert start in drawn.stdout
+    assert "WP02" in drawn.stdout
+
+
+def test_a_picture_goes_into_a_file(kitty: Kitty, mission: Path, tmp_path: Path) -> None:
+    target = tmp_path / "dag.svg"
+    data = kitty("graph", mission, "--format", "svg", "-o", target, "--json", cwd=tmp_path).json["data"]
+    assert data["output"] == str(target)
+    assert ElementTree.parse(target).getroot().tag.endswith("svg")
+
+
+def test_a_folder_that_is_missing_is_said(kitty: Kitty, mission: Path, tmp_path: Path) -> None:
+    refused = kitty("graph", mission, "-o", tmp_path / "no" / "dag.mmd", "--json", cwd=tmp_path)
+    assert (refused.exit, refused.json["error"]["code"]) == (7, "OUTPUT_NOT_WRITTEN")
+
+
+def test_a_png_needs_a_file_name(kitty: Kitty, mission: Path) -> None:
+    refused = kitty("graph", mission, "--format", "png", "--json", cwd=mission.parent)
+    assert (refused.exit, refused.json["error"]["code"]) == (2, "OUTPUT_FILE_NEEDED")
+
+
+def test_a_missing_extra_is_named(kitty: Kitty, mission: Path, tmp_path: Path) -> None:
+    (tmp_path / "cairosvg.py").write_text("raise ImportError('not installed here')\n", encoding="utf-8")
+    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    words = ("graph", mission, "--format", "png", "-o", tmp_path / "dag.png", "--json")
+    refused = kitty(*words, cwd=tmp_path, env={"PYTHONPATH": path})
+    assert (refused.exit, refused.json["error"]["code"]) == (7, "EXTRA_MISSING")
+    assert "kitty-flow[png]" in refused.json["error"]["hint"]
+    assert not (tmp_path / "dag.png").exists()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -77,7 +76,7 @@ def run_lock(mission: OpenMission) -> Any:
     return exclusive(path, timeout_s=0.0, what=f"the run of {mission.slug}")
 
 
-def run_mission(mission: OpenMission, options: RunOptions, *, on_stop: Callable[[], None] | None = None) -> RunReport:
+def run_mission(mission: OpenMission, options: RunOptions) -> RunReport:
     """Drive the mission until nothing more can be done; started again, it resumes.
 
     Raises:
@@ -91,7 +90,7 @@ def run_mission(mission: OpenMission, options: RunOptions, *, on_stop: Callable[
         begin(mission, run_id=report.run_id)
         report.recovered = recover(mission, run_id=report.run_id)
         runner = _Runner(mission, options, report)
-        asyncio.run(runner.run(on_stop))
+        asyncio.run(runner.run())
         report.outcomes.update(_left_over(mission, options, report))
         report.mission_state = accept_if_finished(mission, run_id=report.run_id)
         report.mission_head = mission.project.repository.refs.commit(mission.branch)
@@ -126,11 +125,11 @@ class _Runner:
         self._driven: set[str] = set()
         self._stopped = False
 
-    async def run(self, on_stop: Callable[[], None] | None) -> None:
+    async def run(self) -> None:
         loop = asyncio.get_running_loop()
         for number in _STOP_SIGNALS:
             with suppress(NotImplementedError):  # not available on Windows, where KeyboardInterrupt does the same
-                loop.add_signal_handler(number, self._stop, on_stop)
+                loop.add_signal_handler(number, self._stop)
         try:
             await self._loop()
         finally:
@@ -205,9 +204,7 @@ class _Runner:
             by_agent = error.exit_status == 7
             self._report.outcomes[work_package_id] = Outcome(state, 0, 0, error.code, error.message, by_agent)
 
-    def _stop(self, on_stop: Callable[[], None] | None) -> None:
-        if on_stop is not None and not self._stopped:
-            on_stop()
+    def _stop(self) -> None:
         self._stopped = True
         for task in self._running:
             task.cancel()
@@ -216,5 +213,6 @@ class _Runner:
         """Stop what still runs; each task gives its work package back before it ends."""
         tasks = list(self._running)
         for task in tasks:
-            task.cancel()
+            if not self._stopped:  # a second cancellation would take the agents' time to end in order
+                task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

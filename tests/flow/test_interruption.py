@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 import signal
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -197,3 +200,41 @@ def test_killed_around_every_step(bench: Workbench, spy: GitSpy, part: int) -> N
         victim = Workbench(root, bench.command)
         victim.mission(PAIR, target_branch="trunk")
         kill_and_resume(victim, spy, at, how)
+
+
+_PATIENT = """\
+import os, pathlib, signal, subprocess, sys
+place, wp = pathlib.Path(sys.argv[1]), os.environ["KITTY_FLOW_WP"]
+
+def refs():
+    return subprocess.run(["git", "for-each-ref", "refs/kitty/m"], capture_output=True, cwd=sys.argv[2]).stdout
+
+def end(*_):
+    if wp == "WP02":
+        while refs() == before:  # until the other work package was given back
+            pass
+        for _ in range(50):
+            refs()  # some work that takes longer than the run takes to go on
+        (place / "in order").write_text("yes")
+    os._exit(0)
+
+signal.signal(signal.SIGTERM, end)
+(place / wp).touch()
+if wp == "WP02":
+    while not (place / "WP01").exists():
+        pass
+    before = refs()
+    os.kill(os.getppid(), signal.SIGINT)
+while True:
+    signal.pause()
+"""
+
+
+def test_every_agent_has_its_time_to_end_in_order(bench: Workbench, tmp_path: Path) -> None:
+    """The end of one agent after Ctrl-C must not cut short the grace of another."""
+    bench.mission({"WP01": {"owned_files": ["a"]}, "WP02": {"owned_files": ["b"]}})
+    script = tmp_path / "patient.py"
+    script.write_text(_PATIENT, encoding="utf-8")
+    command = shlex.join([sys.executable, str(script), str(tmp_path), str(bench.root)])
+    bench.kitty("run", "sample", "-j", "2", "--command", command, exit=130)
+    assert (tmp_path / "in order").exists()

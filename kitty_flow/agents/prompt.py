@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from kitty_flow.errors import RefusedError
 from kitty_flow.model.mission import WorkPackage
+from kitty_flow.model.text import printable
 
 __all__ = [
     "IDENTITY_FIELDS",
@@ -231,7 +232,7 @@ def _code(text: str) -> str:
 
 def _line(text: str) -> str:
     """`text` without line breaks and control characters."""
-    return "".join(char if char.isprintable() else " " for char in text).strip()
+    return printable(text).strip()
 
 
 def _longest_run(text: str) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import getpass
 import os
 
+from kitty_flow.model.text import printable
+
 __all__ = ["current_user", "plain_actor"]
 
 
@@ -21,4 +23,4 @@ def current_user() -> str:
 
 def plain_actor(name: str) -> str:
     """A name as it goes into the ledger: printable, at most 128 characters."""
-    return "".join(c if c.isprintable() else "?" for c in name)[:128] or "unknown"
+    return printable(name, "?")[:128] or "unknown"

@@ -9,7 +9,7 @@ from typing import Any
 from kitty_flow.errors import RefusedError
 from kitty_flow.ledger.fold import LedgerView
 from kitty_flow.ledger.ledger import Batch, Draft
-from kitty_flow.machines import Facts, decide, machine
+from kitty_flow.machines import Facts, MachineDefinition, decide, machine
 from kitty_flow.model.event import EntityType
 
 __all__ = ["BatchBuilder"]
@@ -45,7 +45,6 @@ class BatchBuilder:
         reason: str | None = None,
         epoch: int | None = None,
         evidence: Mapping[str, Any] | None = None,
-        payload: Mapping[str, Any] | None = None,
     ) -> str:
         """Decide one transition and collect it; returns the new state.
 
@@ -58,23 +57,17 @@ class BatchBuilder:
         except RefusedError as error:
             raise _about(error, entity_type, entity_id, self._mission_slug) from error
         self._states[entity_type, entity_id] = decision.to_state
-        self._drafts.append(
-            Draft(
-                entity_type,
-                entity_id,
-                definition.name,
-                definition.digest,
-                trigger,
-                self._actor,
-                decision.from_state,
-                decision.to_state,
-                reason,
-                epoch,
-                decision.forced,
-                evidence or {},
-                payload or {},
-                self._correlation_id,
-            )
+        self._collect(
+            definition,
+            entity_type,
+            entity_id,
+            trigger,
+            from_state=decision.from_state,
+            to_state=decision.to_state,
+            force=decision.forced,
+            reason=reason,
+            epoch=epoch,
+            evidence=evidence or {},
         )
         return decision.to_state
 
@@ -88,18 +81,21 @@ class BatchBuilder:
         reason: str | None = None,
     ) -> None:
         """Collect a fact that leaves the entity's state as it is."""
-        definition = machine(entity_type)
+        self._collect(machine(entity_type), entity_type, entity_id, name, reason=reason, evidence=evidence)
+
+    def _collect(
+        self, definition: MachineDefinition, entity_type: EntityType, entity_id: str, trigger: str, **fields: Any
+    ) -> None:
         self._drafts.append(
             Draft(
                 entity_type,
                 entity_id,
                 definition.name,
                 definition.digest,
-                name,
+                trigger,
                 self._actor,
-                reason=reason,
-                evidence=evidence,
                 correlation_id=self._correlation_id,
+                **fields,
             )
         )
 

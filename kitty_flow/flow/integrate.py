@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from kitty_flow.errors import ConflictError, LedgerError
+from kitty_flow.errors import ConflictError, LedgerError, RefusedError
 from kitty_flow.flow.actor import current_user
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.mission import OpenMission
@@ -14,8 +14,9 @@ from kitty_flow.git.objects import CommitText
 from kitty_flow.git.refs import RefMovedError
 from kitty_flow.ledger.fold import EntityState, LedgerView
 from kitty_flow.ledger.ledger import Batch
+from kitty_flow.model.text import printable
 
-__all__ = ["integrate", "integration_conflict", "is_integrated"]
+__all__ = ["integrate", "integration_conflict", "is_integrated", "refuse_checked_out_branch"]
 
 _TRIES = 20
 
@@ -42,12 +43,28 @@ def integration_conflict(mission: OpenMission, entity: EntityState) -> str | Non
     )
 
 
+def refuse_checked_out_branch(mission: OpenMission) -> None:
+    """The mission branch must not move under a checkout of the user.
+
+    Raises:
+        RefusedError: MISSION_BRANCH_CHECKED_OUT.
+    """
+    for checkout in mission.project.worktrees.on_branch(mission.branch):
+        raise RefusedError(
+            "MISSION_BRANCH_CHECKED_OUT",
+            f"{checkout.path} has the branch of {mission.slug} checked out, which moves with every approval",
+            hint=f"git switch another branch in {checkout.path}, then kitty-flow run {mission.slug}",
+            details={"checkout": str(checkout.path)},
+        )
+
+
 def integrate(mission: OpenMission, work_package_id: str, *, run_id: str | None = None) -> str:
     """Bring the approved head into the mission branch; returns the commit the branch is at. Repeating is harmless.
 
     Raises:
         ConflictError: INTEGRATION_CONFLICT, other work was integrated since the approval and does not merge;
-            MISSION_BRANCH_CHECKED_OUT; BRANCH_BUSY, the branch kept moving.
+            BRANCH_BUSY, the branch kept moving.
+        RefusedError: MISSION_BRANCH_CHECKED_OUT.
     """
     refs = mission.project.repository.refs
     entity = mission.work_package(work_package_id)
@@ -63,12 +80,7 @@ def integrate(mission: OpenMission, work_package_id: str, *, run_id: str | None 
         if mission.project.history.is_ancestor(head, tip):
             _note(mission, work_package_id, tip, run_id)
             return tip
-        for checkout in mission.project.worktrees.on_branch(mission.branch):
-            raise ConflictError(
-                "MISSION_BRANCH_CHECKED_OUT",
-                f"{checkout.path} has the mission branch checked out; it would change under your hands",
-                hint=f"git switch another branch there, then kitty-flow run {mission.slug}",
-            )
+        refuse_checked_out_branch(mission)
         new = head if mission.project.history.is_ancestor(tip, head) else _merge(mission, entity, tip, head)
         try:
             refs.swap(mission.branch, new, tip)
@@ -88,9 +100,8 @@ def _merge(mission: OpenMission, entity: EntityState, tip: str, head: str) -> st
             details={"conflicts": list(merged.conflicts)},
         )
     title = mission.definition.work_package(entity.entity_id).title
-    line = "".join(c if c.isprintable() else " " for c in title)
     now = stamp(mission.project.repository.identity or OWN_IDENTITY, datetime.now(UTC))
-    message = f"Merge {entity.entity_id}: {line}\n\nMission: {mission.slug}\n"
+    message = f"Merge {entity.entity_id}: {printable(title)}\n\nMission: {mission.slug}\n"
     with mission.project.repository.objects() as objects:
         return objects.write_commit(CommitText(merged.tree, (tip, head), now, now, message))
 

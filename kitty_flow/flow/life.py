@@ -8,6 +8,7 @@ from typing import Literal
 from kitty_flow.errors import RefusedError, UsageError
 from kitty_flow.flow.actor import current_user
 from kitty_flow.flow.batch import BatchBuilder
+from kitty_flow.flow.integrate import refuse_checked_out_branch
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.readiness import is_finished
 from kitty_flow.git.refs import ABSENT, RefMovedError
@@ -20,7 +21,6 @@ __all__ = [
     "accept_if_finished",
     "begin",
     "change_life",
-    "refuse_checked_out_branch",
     "retarget",
     "unfinished",
 ]
@@ -57,21 +57,6 @@ def begin(mission: OpenMission, *, run_id: str) -> None:
         )
     _ensure_branch(mission)
     refuse_checked_out_branch(mission)
-
-
-def refuse_checked_out_branch(mission: OpenMission) -> None:
-    """The mission branch must not move under a checkout of the user.
-
-    Raises:
-        RefusedError: MISSION_BRANCH_CHECKED_OUT.
-    """
-    for checkout in mission.project.worktrees.on_branch(mission.branch):
-        raise RefusedError(
-            "MISSION_BRANCH_CHECKED_OUT",
-            f"{checkout.path} has the branch of {mission.slug} checked out, which moves with every approval",
-            hint=f"git switch another branch in {checkout.path}, then kitty-flow run {mission.slug}",
-            details={"checkout": str(checkout.path)},
-        )
 
 
 def _start(mission: OpenMission, run_id: str) -> None:

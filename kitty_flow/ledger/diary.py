@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kitty_flow.model.event import Event
+from kitty_flow.model.text import printable
 
 __all__ = ["diary_line", "diary_message"]
 
@@ -16,7 +17,7 @@ def diary_line(event: Event) -> str:
         name = f"{event.entity_type} {name[-8:]}"
     step = f"{event.trigger}" if event.kind == "annotation" else f"{event.from_state or 'new'} → {event.to_state}"
     forced = " FORCED" if event.force else ""
-    return _plain(f"{name} {step}{forced} ({event.actor})")
+    return printable(f"{name} {step}{forced} ({event.actor})", "?")
 
 
 def diary_message(events: Sequence[Event], *, mission_state: str) -> str:
@@ -26,10 +27,5 @@ def diary_message(events: Sequence[Event], *, mission_state: str) -> str:
     body = "" if len(lines) == 1 else "\n".join(lines) + "\n\n"
     trailers = [f"Kitty-Event: {event.event_id}" for event in events[-16:]]
     trailers.append(f"Kitty-Lamport: {events[-1].lamport}")
-    trailers.append(f"Kitty-Mission: {_plain(events[-1].mission_slug)} {_plain(mission_state)}")
+    trailers.append(printable(f"Kitty-Mission: {events[-1].mission_slug} {mission_state}", "?"))
     return f"{subject}\n\n{body}" + "\n".join(trailers) + "\n"
-
-
-def _plain(text: str) -> str:
-    """Text without line breaks or other control characters, which would forge trailers."""
-    return "".join(c if c.isprintable() else "?" for c in text)

@@ -13,9 +13,10 @@ from kitty_flow.agents.process import ProcessSpec, run_process
 from kitty_flow.errors import RefusedError
 from kitty_flow.flow.readiness import is_noted_integrated
 from kitty_flow.flow.workspace import workspace_path
-from kitty_flow.git.identity import OWN_IDENTITY, stamp, user_identity
+from kitty_flow.git.identity import OWN_IDENTITY, stamp
 from kitty_flow.git.merging import open_merger
 from kitty_flow.git.objects import CommitText
+from kitty_flow.model.text import printable
 from kitty_flow.release.landing import Landing, TestRun, contains, heads
 
 __all__ = ["GATE_LANE", "build_candidate", "check_test_command", "run_tests"]
@@ -37,7 +38,7 @@ def build_candidate(landing: Landing) -> None:
     landing.conflicts = merged.conflicts
     if not merged.is_clean:
         return
-    now = stamp(user_identity(project.repository.git) or OWN_IDENTITY, datetime.now(UTC).astimezone())
+    now = stamp(project.repository.identity or OWN_IDENTITY, datetime.now(UTC).astimezone())
     with project.repository.objects() as objects:
         commit = CommitText(merged.tree, (target, head), now, now, _message(landing))
         landing.candidate_commit = objects.write_commit(commit)
@@ -63,7 +64,7 @@ def _remark_canceled(landing: Landing) -> None:
 
 
 def _line(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text).strip()
+    return printable(text).strip()
 
 
 def check_test_command(landing: Landing) -> AgentSpec:

@@ -128,7 +128,7 @@ def _mission_data(opened: OpenMission) -> dict[str, Any]:
         "landed_commit": facts.get("target_commit"),
         "ledger": opened.ledger.ref,
         "ledger_commit": view.tip,
-        "events": len(view.events),
+        "events": view.event_count,
     }
 
 
@@ -174,6 +174,7 @@ def _change(mission: str | None, trigger: LifeTrigger, reason: str | None) -> Re
     with open_mission(Project.discover(), mission) as opened:
         before = opened.state()
         state = change_life(opened, trigger, reason=reason)
-        event = opened.view().events[-1]
-        data = {"mission": opened.slug, "from_state": before, "to_state": state, "event_id": event.event_id}
+        entity = opened.view().entity("mission", opened.id)
+        event_id = entity.last_event.event_id if entity else None
+        data = {"mission": opened.slug, "from_state": before, "to_state": state, "event_id": event_id}
         return Result(data | {"ledger": opened.ledger.ref}, f"{opened.slug} {before} -> {state}")

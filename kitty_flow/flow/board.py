@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.readiness import Reason, hindrances
-from kitty_flow.ledger.fold import EntityState, LedgerView
+from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.model.ids import natural_key
 from kitty_flow.model.mission import WorkPackage
 

@@ -10,8 +10,8 @@ from kitty_flow.errors import RefusedError
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.readiness import active_conflicts, unsatisfied
-from kitty_flow.ledger.fold import LedgerView
 from kitty_flow.ledger.ledger import Batch
+from kitty_flow.ledger.view import LedgerView
 from kitty_flow.machines import Facts
 
 __all__ = ["Claim", "claim", "refuse_unless_open"]

@@ -8,7 +8,7 @@ from typing import Any
 from kitty_flow.flow.integrate import is_integrated
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.readiness import Reason, hindrances, unsatisfied
-from kitty_flow.ledger.fold import EntityState, LedgerView
+from kitty_flow.ledger.view import EntityState, LedgerView
 
 __all__ = ["Explanation", "explain"]
 

@@ -8,8 +8,8 @@ from kitty_flow.errors import ExternalToolError
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.workspace import salvage, workspace_path
-from kitty_flow.ledger.fold import EntityState, LedgerView
 from kitty_flow.ledger.ledger import Batch, Receipt
+from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.machines import Facts
 
 __all__ = ["abandon_invocation", "block", "cancel", "give_back", "open_invocation"]

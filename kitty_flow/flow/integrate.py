@@ -12,8 +12,8 @@ from kitty_flow.git.identity import OWN_IDENTITY, stamp
 from kitty_flow.git.merging import open_merger
 from kitty_flow.git.objects import CommitText
 from kitty_flow.git.refs import RefMovedError
-from kitty_flow.ledger.fold import EntityState, LedgerView
 from kitty_flow.ledger.ledger import Batch
+from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.model.text import printable
 
 __all__ = ["integrate", "integration_conflict", "is_integrated", "refuse_checked_out_branch"]

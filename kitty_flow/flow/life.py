@@ -12,8 +12,8 @@ from kitty_flow.flow.integrate import refuse_checked_out_branch
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.readiness import is_finished
 from kitty_flow.git.refs import ABSENT, RefMovedError
-from kitty_flow.ledger.fold import LedgerView
 from kitty_flow.ledger.ledger import Batch
+from kitty_flow.ledger.view import LedgerView
 from kitty_flow.machines import Facts
 
 __all__ = [
@@ -88,9 +88,8 @@ def _ensure_branch(mission: OpenMission) -> None:
     refs = mission.project.repository.refs
     if refs.read(mission.branch) is not None:
         return
-    view = mission.view()
     entity = mission.view().entity("mission", mission.id)
-    integrated = [e.evidence["integrated_commit"] for e in view.events if "integrated_commit" in e.evidence]
+    integrated = [e.evidence["integrated_commit"] for e in mission.ledger.events() if "integrated_commit" in e.evidence]
     commit = integrated[-1] if integrated else (entity.facts.get("base_commit") if entity else None)
     try:
         refs.swap(mission.branch, str(commit), ABSENT)

@@ -10,8 +10,8 @@ from kitty_flow.errors import UsageError
 from kitty_flow.flow.adoption import adopt, read_definition, refresh
 from kitty_flow.flow.project import Project
 from kitty_flow.ledger.catalog import CatalogEntry, catalog
-from kitty_flow.ledger.fold import EntityState, LedgerView
 from kitty_flow.ledger.ledger import Ledger
+from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.model.diagnostic import Diagnostic
 from kitty_flow.model.mission import MissionDefinition
 from kitty_flow.model.plan import Plan

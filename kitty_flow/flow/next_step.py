@@ -20,8 +20,8 @@ from kitty_flow.flow.review import apply_verdict, begin_review
 from kitty_flow.flow.start import base_for, start
 from kitty_flow.flow.submission import submit
 from kitty_flow.flow.workspace import workspace_path
-from kitty_flow.ledger.fold import EntityState, LedgerView
 from kitty_flow.ledger.ledger import new_ulid
+from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.model.result import ImplementResult
 
 __all__ = ["NextStep", "Role", "next_step", "peek", "report"]

@@ -9,8 +9,8 @@ from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.give_back import abandon_invocation, block, cancel, give_back, open_invocation
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.readiness import is_noted_integrated
-from kitty_flow.ledger.fold import EntityState, LedgerView
 from kitty_flow.ledger.ledger import Batch, Receipt
+from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.machines import Facts
 
 __all__ = ["PersonTrigger", "move"]

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.graph.ownership import patterns_overlap
-from kitty_flow.ledger.fold import EntityState, LedgerView
+from kitty_flow.ledger.view import EntityState, LedgerView
 
 __all__ = [
     "FINISHED",

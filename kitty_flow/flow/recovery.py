@@ -12,7 +12,7 @@ from kitty_flow.flow.implement import conclude
 from kitty_flow.flow.invocation import Invocation, rebuild_invocation
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.review import close_failed, conclude_review
-from kitty_flow.ledger.fold import EntityState
+from kitty_flow.ledger.view import EntityState
 
 __all__ = ["recover"]
 

@@ -17,8 +17,8 @@ from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.outcome import AttemptFailure, process_failure, usage
 from kitty_flow.flow.readiness import is_under_review, lane_users
 from kitty_flow.flow.workspace import describe, prepare
-from kitty_flow.ledger.fold import EntityState, LedgerView
 from kitty_flow.ledger.ledger import Batch
+from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.machines import Facts, decide, machine
 from kitty_flow.model.result import ReviewResult
 

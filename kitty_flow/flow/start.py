@@ -9,8 +9,8 @@ from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.invocation import Invocation, prepare_invocation
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.workspace import prepare
-from kitty_flow.ledger.fold import EntityState, LedgerView
 from kitty_flow.ledger.ledger import Batch
+from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.machines import Facts
 
 __all__ = ["base_for", "contains_prerequisites", "start"]

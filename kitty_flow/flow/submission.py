@@ -8,8 +8,8 @@ from kitty_flow.flow.invocation import Invocation
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.outcome import usage
 from kitty_flow.graph.ownership import owns
-from kitty_flow.ledger.fold import LedgerView
 from kitty_flow.ledger.ledger import Batch
+from kitty_flow.ledger.view import LedgerView
 from kitty_flow.machines import Facts
 from kitty_flow.model.mission import WorkPackage
 from kitty_flow.model.result import ImplementResult

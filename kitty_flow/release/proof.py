@@ -8,8 +8,8 @@ from kitty_flow.errors import RefusedError
 from kitty_flow.flow.actor import current_user
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.mission import OpenMission
-from kitty_flow.ledger.fold import LedgerView
 from kitty_flow.ledger.ledger import Batch
+from kitty_flow.ledger.view import LedgerView
 from kitty_flow.machines import Facts
 from kitty_flow.release.landing import Landing, MergeOptions, contains, heads
 from kitty_flow.release.recorded import proved_landing

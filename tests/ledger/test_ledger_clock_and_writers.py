@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from kitty_flow.git.objects import CommitText, ObjectStore, TreeEntry
-from kitty_flow.ledger.fold import fold
 from kitty_flow.ledger.ledger import Ledger, Receipt
+from kitty_flow.ledger.view import fold
 
 RunGit = Callable[..., str]
 Record = Callable[..., Receipt]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kitty_flow import EVENT_SCHEMA
-from kitty_flow.ledger.fold import evolve, fold
+from kitty_flow.ledger.view import evolve, fold
 from kitty_flow.model.event import Event
 
 STATES = ["planned", "claimed", "in_progress", "done"]

@@ -15,9 +15,9 @@ from kitty_flow import EVENT_SCHEMA
 from kitty_flow.errors import ConflictError, LedgerError
 from kitty_flow.git import stale_lock
 from kitty_flow.git.refs import Refs
-from kitty_flow.ledger.fold import LedgerView
 from kitty_flow.ledger.ledger import Batch, Draft, Ledger, Receipt
 from kitty_flow.ledger.store import SegmentStore
+from kitty_flow.ledger.view import LedgerView
 
 RunGit = Callable[..., str]
 Record = Callable[..., Receipt]

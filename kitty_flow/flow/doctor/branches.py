@@ -10,7 +10,7 @@ from kitty_flow.errors import KittyFlowError
 from kitty_flow.flow.doctor.finding import DoctorFinding, broken, ok, problem, warning
 from kitty_flow.flow.doctor.ledgers import Ledgers
 from kitty_flow.flow.mission import OpenMission
-from kitty_flow.ledger.fold import EntityState, LedgerView
+from kitty_flow.ledger.view import EntityState, LedgerView
 
 __all__ = ["examine_branches"]
 
@@ -86,7 +86,9 @@ def _approved(
 def _put_back(mission: OpenMission, view: LedgerView, tip: str) -> str:
     """The command that moves the branch to where the ledger last saw it, after keeping what would be lost by that."""
     name = quote(_short(mission.branch))
-    last = [str(e.evidence["integrated_commit"]) for e in view.events if "integrated_commit" in e.evidence][-1]
+    last = [str(e.evidence["integrated_commit"]) for e in mission.ledger.events() if "integrated_commit" in e.evidence][
+        -1
+    ]
     back = f"git branch --force {name} {last}"
     behind = mission.project.repository.refs.commit(last) and mission.project.history.is_ancestor(tip, last)
     return back if behind else f"git branch NEW-NAME {name} && {back}"

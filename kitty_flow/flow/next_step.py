@@ -10,7 +10,7 @@ from kitty_flow.agents.command import AgentSpec
 from kitty_flow.agents.result import read_implement_result, read_review_result
 from kitty_flow.errors import ConflictError, KittyFlowError, RefusedError, UsageError
 from kitty_flow.flow.board import order_of_work
-from kitty_flow.flow.claim import claim
+from kitty_flow.flow.claim import Claim, claim
 from kitty_flow.flow.give_back import give_back
 from kitty_flow.flow.invocation import Action, Invocation, rebuild_invocation
 from kitty_flow.flow.life import accept_if_finished, begin, unfinished
@@ -72,7 +72,7 @@ def next_step(mission: OpenMission, agent: str, *, role: Role = "implement") -> 
         return _step(mission, held)
     claimed = _claimed(mission, agent)
     if claimed is not None:
-        return _step(mission, _start(mission, claimed.entity_id, agent, claimed.epoch))
+        return _step(mission, _start(mission, Claim.on(claimed)))
     for _ in range(_TRIES):
         found = _choose(mission, agent, role)
         if found is None:
@@ -93,14 +93,14 @@ def _take(mission: OpenMission, agent: str, action: Literal["implement", "review
         return begin_review(mission, work_package_id, AgentSpec(agent, ()))
     begin(mission, run_id=new_ulid())
     won = claim(mission, work_package_id, actor=agent, lease_s=mission.project.settings.run.lease_s)
-    return _start(mission, work_package_id, agent, won.epoch)
+    return _start(mission, won)
 
 
-def _start(mission: OpenMission, work_package_id: str, agent: str, epoch: int) -> Invocation:
+def _start(mission: OpenMission, held: Claim) -> Invocation:
     try:
-        return start(mission, work_package_id, AgentSpec(agent, ()), epoch)
+        return start(mission, held, AgentSpec(held.actor, ()))
     except KittyFlowError as error:
-        give_back(mission, work_package_id, None, "RELEASED", error.message, actor=agent, epoch=epoch)
+        give_back(mission, held, None, "RELEASED", error.message)
         raise
 
 
@@ -174,12 +174,10 @@ def _report_work(mission: OpenMission, invocation: Invocation, result: str) -> N
     code = "AGENT_BLOCKED" if told.outcome == "blocked" else "AGENT_REPORTED_FAILURE"
     give_back(
         mission,
-        invocation.work_package_id,
+        invocation.claim,
         invocation.id,
         code,
         reason,
-        actor=invocation.agent.name,
-        epoch=invocation.epoch,
         then="block" if told.outcome == "blocked" else None,
     )
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from kitty_flow.errors import RefusedError
 from kitty_flow.flow.batch import BatchBuilder
+from kitty_flow.flow.claim import Claim
 from kitty_flow.flow.give_back import abandon_invocation, block, cancel, give_back, open_invocation
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.readiness import is_noted_integrated
@@ -39,12 +40,11 @@ def move(mission: OpenMission, work_package_id: str, trigger: PersonTrigger, *, 
         then = None if trigger == "release" else trigger
         return give_back(
             mission,
-            work_package_id,
+            Claim.on(entity),
             open_invocation(entity, view),
             "RELEASED",
             reason,
             actor=actor,
-            epoch=entity.epoch,
             then=then,
         )
     return mission.ledger.record(lambda v: _decide(mission, v, work_package_id, trigger, reason, actor))

@@ -10,7 +10,7 @@ from kitty_flow.agents.process import ProcessOutcome
 from kitty_flow.agents.result import read_review_result
 from kitty_flow.errors import ConflictError, KittyFlowError, LedgerError
 from kitty_flow.flow.batch import BatchBuilder
-from kitty_flow.flow.claim import refuse_unless_open
+from kitty_flow.flow.claim import Claim, refuse_unless_open
 from kitty_flow.flow.integrate import integrate, integration_conflict
 from kitty_flow.flow.invocation import Invocation, launch, prepare_invocation
 from kitty_flow.flow.mission import OpenMission
@@ -60,9 +60,8 @@ def begin_review(mission: OpenMission, work_package_id: str, agent: AgentSpec, r
         mission,
         "review",
         agent,
-        work_package_id,
+        Claim.on(entity),
         workspace,
-        epoch=entity.epoch,
         attempt=entity.counts.get("start", 0),
         base_commit=base,
         head_commit=head,
@@ -154,6 +153,7 @@ def apply_verdict(
 def _approve(mission: OpenMission, invocation: Invocation, result: ReviewResult, run_id: str | None) -> None:
     def build(view: LedgerView) -> Batch:
         entity = mission.work_package(invocation.work_package_id, view)
+        _refuse_other_review(entity, invocation)
         builder = BatchBuilder(view, actor=invocation.agent.name, correlation_id=run_id)
         facts = Facts(
             actor=invocation.agent.name,
@@ -186,6 +186,7 @@ def _send_back(
 
     def build(view: LedgerView) -> Batch:
         entity: EntityState = mission.work_package(invocation.work_package_id, view)
+        _refuse_other_review(entity, invocation)
         builder = BatchBuilder(view, actor=invocation.agent.name, correlation_id=run_id)
         facts = Facts(actor=invocation.agent.name, feedback=feedback, requested_state="planned")
         evidence = {
@@ -203,6 +204,17 @@ def _send_back(
         return builder.build(_review_record(invocation, result))
 
     mission.ledger.record(build)
+
+
+def _refuse_other_review(entity: EntityState, invocation: Invocation) -> None:
+    """A verdict counts only from the review that the ledger has on the work package; another clone's may have won."""
+    if entity.state == "in_review" and entity.facts.get("review_invocation_id") != invocation.id:
+        raise ConflictError(
+            "REVIEW_SUPERSEDED",
+            f"{entity.entity_id} is being reviewed by {entity.facts.get('reviewer')}: "
+            f"the review by {invocation.agent.name} does not count any more",
+            hint=f"kitty-flow wp show {entity.entity_id}",
+        )
 
 
 def _bounded(feedback: dict[str, object]) -> dict[str, object]:

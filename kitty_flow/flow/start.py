@@ -6,6 +6,7 @@ from typing import Any
 
 from kitty_flow.agents.command import AgentSpec
 from kitty_flow.flow.batch import BatchBuilder
+from kitty_flow.flow.claim import Claim
 from kitty_flow.flow.invocation import Invocation, prepare_invocation
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.workspace import prepare
@@ -41,9 +42,7 @@ def contains_prerequisites(mission: OpenMission, work_package_id: str, base: str
     return True
 
 
-def start(
-    mission: OpenMission, work_package_id: str, agent: AgentSpec, epoch: int, run_id: str | None = None
-) -> Invocation:
+def start(mission: OpenMission, held: Claim, agent: AgentSpec, run_id: str | None = None) -> Invocation:
     """Begin a claimed work package: worktree at its base, prompt, and the start on record together with its invocation.
 
     Raises:
@@ -51,6 +50,7 @@ def start(
         ExternalToolError: the worktree cannot be made.
     """
     view = mission.view()
+    work_package_id, epoch = held.work_package_id, held.epoch
     entity = mission.work_package(work_package_id, view)
     base, commit = base_for(mission, work_package_id, view)
     lane = mission.plan.placements[work_package_id].execution_lane
@@ -60,9 +60,8 @@ def start(
         mission,
         "implement",
         agent,
-        work_package_id,
+        held,
         workspace,
-        epoch=epoch,
         attempt=attempt,
         base_commit=base,
         feedback=_feedback(entity),
@@ -74,7 +73,7 @@ def start(
         facts = Facts(
             actor=agent.name,
             epoch=epoch,
-            current_epoch=mission.work_package(work_package_id, view).epoch,
+            current_epoch=held.current_epoch(mission.work_package(work_package_id, view)),
             base_contains_dependencies=contains_prerequisites(mission, work_package_id, base, view),
             worktree=place["worktree"],
             branch=workspace.branch,

@@ -41,7 +41,7 @@ def submit(mission: OpenMission, invocation: Invocation, result: ImplementResult
         facts = Facts(
             actor=invocation.agent.name,
             epoch=invocation.epoch,
-            current_epoch=mission.work_package(work_package.id, view).epoch,
+            current_epoch=invocation.claim.current_epoch(mission.work_package(work_package.id, view)),
             base_commit=base,
             head_commit=head,
             worktree_clean=not dirty,

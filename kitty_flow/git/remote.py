@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from kitty_flow.errors import ConflictError, ExternalToolError, UsageError
-from kitty_flow.git.process import Git, GitFailedError, failed
+from kitty_flow.git.process import Git, GitFailedError
 from kitty_flow.git.refs import ABSENT, Refs
 from kitty_flow.git.remote_location import RemoteLocation, locate, without_secrets
 from kitty_flow.git.repository import Repository
@@ -163,9 +163,8 @@ class Remote:
 
     def _clear_locks(self, own: Iterable[str]) -> bool:
         """Remove locks of tracking refs that a killed fetch left; says whether there were any and all are gone."""
-        paths = [self.git.text("rev-parse", "--path-format=absolute", "--git-path", ref) + ".lock" for ref in own]
-        locks = [Path(path) for path in paths if os.path.lexists(path)]
         common = Path(self.git.text("rev-parse", "--path-format=absolute", "--git-common-dir"))
+        locks = [lock for ref in own if os.path.lexists(lock := common / f"{ref}.lock")]
         return bool(locks) and all(clear_stale_lock(lock, older_than_s=2.0, places=(common,)) for lock in locks)
 
     def _explained(self, error: GitFailedError, wanted: Iterable[str]) -> Exception:
@@ -268,8 +267,14 @@ def _words(summary: str, said: Sequence[str]) -> str:
 def _reason(stderr: str) -> str:
     """The line that says most: git's own last lines are advice, and ssh greets with warnings."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip() and not line.lower().startswith("warning")]
-    return lines[0].removeprefix("fatal: ") if lines else "git says nothing"
+    return lines[0].removeprefix("fatal: ").removeprefix("error: ") if lines else "git says nothing"
 
 
 def _clean(args: Sequence[str], status: int, stderr: str) -> GitFailedError:
-    return failed([without_secrets(arg) for arg in args], status, without_secrets(stderr).encode())
+    said = without_secrets(stderr)
+    return GitFailedError(
+        "GIT_FAILED",
+        f"git {args[0]} failed: {_reason(said)}",
+        hint="kitty-flow doctor",
+        details={"command": ["git", *map(without_secrets, args)], "status": status, "stderr": said[-4000:]},
+    )

@@ -156,7 +156,7 @@ def test_what_cannot_be_stored_here_is_not_blamed_on_the_remote(
     git(repo, "update-ref", remote.tracking("refs/kitty"), "HEAD")  # a file where a folder has to be
     with pytest.raises(GitFailedError) as refused:
         remote.fetch([ONE])
-    assert refused.value.code == "GIT_FAILED"
+    assert "git fetch failed: cannot lock ref" in refused.value.message
 
 
 @pytest.mark.parametrize(
@@ -288,7 +288,7 @@ def test_of_several_push_urls_the_least_favourable_answer_counts(
 def test_what_cannot_be_sent_is_not_blamed_on_the_remote(remote: Remote) -> None:
     with pytest.raises(GitFailedError) as refused:
         remote.push([Update(ONE, "nothing-of-that-name", ABSENT)])
-    assert refused.value.code == "GIT_FAILED"
+    assert "git push failed: src refspec nothing-of-that-name" in refused.value.message
 
 
 # Which remote

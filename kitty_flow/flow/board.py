@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kitty_flow.flow.mission import OpenMission
+from kitty_flow.flow.provisional import provisional
 from kitty_flow.flow.readiness import Reason, hindrances
+from kitty_flow.flow.remarks import open_conflicts
 from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.model.ids import natural_key
 from kitty_flow.model.mission import WorkPackage
@@ -41,6 +43,7 @@ class WorkPackageStatus:
     lease_expires_at: str | None
     attempt: int
     force_count: int
+    provisional: bool
     last_event_id: str
     head: str | None
     reason: str | None
@@ -99,7 +102,8 @@ def make_board(mission: OpenMission) -> Board:
         reasons.extend(found)
         if not found:
             ready.append(work_package.id)
-    cards = tuple(work_package_status(mission, w, view) for w in mission.definition.work_packages)
+    unseen = provisional(mission, view)
+    cards = tuple(work_package_status(mission, w, view, w.id in unseen) for w in mission.definition.work_packages)
     return Board(
         {
             "id": mission.id,
@@ -113,7 +117,7 @@ def make_board(mission: OpenMission) -> Board:
         tuple(sorted(cards, key=lambda c: (c.wave, natural_key(c.id)))),
         tuple(sorted(ready, key=lambda i: order_of_work(mission, i))),
         tuple(reasons),
-        tuple(_warnings(cards)),
+        tuple(_warnings(cards, view)),
     )
 
 
@@ -123,7 +127,9 @@ def order_of_work(mission: OpenMission, work_package_id: str) -> tuple[int, int,
     return (placement.wave, placement.slack, natural_key(work_package_id))
 
 
-def work_package_status(mission: OpenMission, work_package: WorkPackage, view: LedgerView) -> WorkPackageStatus:
+def work_package_status(
+    mission: OpenMission, work_package: WorkPackage, view: LedgerView, is_provisional: bool = False
+) -> WorkPackageStatus:
     """One card."""
     entity: EntityState = mission.work_package(work_package.id, view)
     placement = mission.plan.placements[work_package.id]
@@ -142,13 +148,17 @@ def work_package_status(mission: OpenMission, work_package: WorkPackage, view: L
         facts.get("lease_expires_at") if held else None,
         entity.counts.get("start", 0),
         entity.forced,
+        is_provisional,
         entity.last_event.event_id,
         facts.get("head_commit"),
         entity.last_event.reason if entity.state in ("blocked", "canceled", "planned") else None,
     )
 
 
-def _warnings(cards: tuple[WorkPackageStatus, ...]) -> list[str]:
+def _warnings(cards: tuple[WorkPackageStatus, ...], view: LedgerView) -> list[str]:
+    waiting = [f"{c.id}: the claim of {c.actor} is provisional until kitty-flow sync" for c in cards if c.provisional]
+    lost = Counter(c.entity_id for c in open_conflicts(view) if c.entity_type == "work_package")
+    conflicts = [f"{name} has {count} superseded event(s): kitty-flow doctor conflicts" for name, count in lost.items()]
     forced = [f"{c.id} was forced {c.force_count} time(s)" for c in cards if c.force_count]
     blocked = [f"{c.id} is blocked: {c.reason}" for c in cards if c.state == "blocked"]
-    return [*blocked, *forced]
+    return [*blocked, *forced, *conflicts, *waiting]

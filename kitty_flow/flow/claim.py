@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,6 +22,7 @@ class Claim:
     """A won claim: who holds what, under which epoch, until when.
 
     Two clones that do not know of each other may give out the same epoch; the claim's own `id` tells them apart.
+    `confirmation` is ``confirmed`` or ``provisional`` where a remote is to confirm claims.
     """
 
     id: str
@@ -29,6 +30,7 @@ class Claim:
     actor: str
     epoch: int
     lease_expires_at: str
+    confirmation: str | None = None
 
     @classmethod
     def on(cls, entity: EntityState) -> Claim:
@@ -70,7 +72,9 @@ def claim(
 
     Raises:
         RefusedError: DEPENDENCIES_NOT_SATISFIED, OWNERSHIP_CONFLICT, MISSION_NOT_RUNNING or ILLEGAL_TRANSITION.
+        ConflictError: CLAIM_SUPERSEDED, the remote that confirms claims has another clone's.
     """
+    confirm_at = _confirming_remote(mission)
     expires = (datetime.now(UTC) + timedelta(seconds=lease_s)).isoformat(timespec="milliseconds")
     claim_id = new_ulid()
 
@@ -90,9 +94,24 @@ def claim(
             "lease_expires_at": expires,
             "run_id": run_id,
             "invocation_id": None,
+            "confirm_at": confirm_at,
         }
         builder.transition("work_package", work_package_id, "claim", facts, epoch=entity.epoch + 1, evidence=evidence)
         return builder.build()
 
     receipt = mission.ledger.record(build)
-    return Claim(claim_id, work_package_id, actor, receipt.events[0].epoch or 0, expires)
+    held = Claim(claim_id, work_package_id, actor, receipt.events[0].epoch or 0, expires)
+    if confirm_at is None:
+        return held
+    from kitty_flow.flow.sync.claims import confirm
+
+    return replace(held, confirmation=confirm(mission, held))
+
+
+def _confirming_remote(mission: OpenMission) -> str | None:
+    """The key of the remote that is to confirm claims, under which is remembered what it has; None for none."""
+    if not mission.project.settings.sync.confirm_claims:
+        return None
+    from kitty_flow.flow.sync.peer import open_peer
+
+    return open_peer(mission.project, None).remote.location.key

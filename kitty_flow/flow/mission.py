@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from kitty_flow.errors import UsageError
 from kitty_flow.flow.adoption import adopt, read_definition, refresh
 from kitty_flow.flow.project import Project
+from kitty_flow.flow.remarks import remarks
 from kitty_flow.ledger.catalog import CatalogEntry, catalog
 from kitty_flow.ledger.ledger import Ledger
 from kitty_flow.ledger.view import EntityState, LedgerView
@@ -114,7 +115,8 @@ def open_mission(project: Project, name: str | None = None, *, refresh_source: b
     with Ledger(project.repository, entry.mission_id, entry.slug) as ledger:
         diagnostics = refresh(project, ledger) if refresh_source else ()
         definition, plan = read_definition(ledger)
-        yield OpenMission(project, ledger, definition, plan, diagnostics, name is not None)
+        told = (*diagnostics, *remarks(ledger.view()))
+        yield OpenMission(project, ledger, definition, plan, told, name is not None)
 
 
 def resolve(project: Project, name: str | None) -> CatalogEntry:

@@ -15,10 +15,12 @@ from kitty_flow.flow.give_back import give_back
 from kitty_flow.flow.invocation import Action, Invocation, rebuild_invocation
 from kitty_flow.flow.life import accept_if_finished, begin, unfinished
 from kitty_flow.flow.mission import OpenMission
+from kitty_flow.flow.provisional import provisional
 from kitty_flow.flow.readiness import Reason, hindrances, is_under_review, lane_users
 from kitty_flow.flow.review import apply_verdict, begin_review
 from kitty_flow.flow.start import base_for, start
 from kitty_flow.flow.submission import submit
+from kitty_flow.flow.sync.claims import refuse_superseded
 from kitty_flow.flow.workspace import workspace_path
 from kitty_flow.ledger.ledger import new_ulid
 from kitty_flow.ledger.view import EntityState, LedgerView
@@ -34,6 +36,7 @@ _TRIES = 20
 _LOST = (
     "ALREADY_CLAIMED",
     "ALREADY_UNDER_REVIEW",
+    "CLAIM_SUPERSEDED",
     "DEPENDENCIES_NOT_SATISFIED",
     "ILLEGAL_TRANSITION",
     "LANE_BUSY",
@@ -141,10 +144,12 @@ def report(mission: OpenMission, agent: str, result: str) -> str:
 
     Raises:
         UsageError: NOTHING_HELD, or RESULT_FILE_NEEDED for a review.
+        ConflictError: CLAIM_SUPERSEDED, another clone's claim counts.
         RefusedError: the submission or the verdict was refused; the step is still held and can be mended.
     """
     invocation = _held(mission, agent)
     if invocation is None:
+        refuse_superseded(mission, agent)
         raise UsageError(
             "NOTHING_HELD", f"{agent} holds no work package of {mission.slug}", hint=f"kitty-flow next --agent {agent}"
         )
@@ -282,6 +287,7 @@ def _step(mission: OpenMission, invocation: Invocation) -> NextStep:
             "invocation_id": invocation.id,
             "epoch": invocation.epoch,
             "lease_expires_at": entity.facts.get("lease_expires_at"),
+            "confirmation": _confirmation(mission, entity),
             "worktree": str(invocation.workspace.checkout.path),
             "branch": invocation.workspace.branch.removeprefix("refs/heads/"),
             "base_commit": invocation.base_commit,
@@ -289,3 +295,10 @@ def _step(mission: OpenMission, invocation: Invocation) -> NextStep:
             "result_path": str(invocation.result_path),
         },
     )
+
+
+def _confirmation(mission: OpenMission, entity: EntityState) -> str | None:
+    """Whether the remote has the claim; None where no remote is to confirm claims."""
+    if not entity.facts.get("confirm_at"):
+        return None
+    return "provisional" if entity.entity_id in provisional(mission, mission.view()) else "confirmed"

@@ -136,6 +136,17 @@ class ObjectStore:
         head = found[1].partition(b"\n\n")[0].decode("utf-8", "replace").splitlines()
         return tuple(line.removeprefix("parent ") for line in head if line.startswith("parent "))
 
+    def tree_of(self, commit: str) -> str:
+        """The tree of a commit.
+
+        Raises:
+            LedgerError: OBJECT_MISSING.
+        """
+        found = self.resolve(f"{commit}^{{tree}}")
+        if found is None:
+            raise _missing(commit)
+        return found
+
     def resolve(self, revision: str) -> str | None:
         """The name of the object that a revision such as ``refs/x^{commit}`` stands for, or None.
 

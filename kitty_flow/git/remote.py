@@ -75,9 +75,10 @@ class Pushed:
 
 @dataclass(frozen=True)
 class Remote:
-    """One remote of one repository. No call takes longer than `timeout_s` seconds."""
+    """One remote of one repository, whose refs are `own`. No call takes longer than `timeout_s` seconds."""
 
     git: Git
+    own: Refs
     location: RemoteLocation
     timeout_s: float = TIMEOUT_S
 
@@ -117,7 +118,7 @@ class Remote:
             if not self._clear_locks(wanted.values()):
                 raise self._explained(error, wanted) from None
             self._fetch(wanted)
-        found = Refs(self.git).under(self.tracking(""))
+        found = self.own.under(self.tracking(""))
         return {ref: found[own] for ref, own in wanted.items()}
 
     def push(self, updates: Sequence[Update]) -> tuple[Pushed, ...]:
@@ -163,7 +164,7 @@ class Remote:
 
     def _clear_locks(self, own: Iterable[str]) -> bool:
         """Remove locks of tracking refs that a killed fetch left; says whether there were any and all are gone."""
-        common = Path(self.git.text("rev-parse", "--path-format=absolute", "--git-common-dir"))
+        common = self.own.common_dir
         locks = [lock for ref in own if os.path.lexists(lock := common / f"{ref}.lock")]
         return bool(locks) and all(clear_stale_lock(lock, older_than_s=2.0, places=(common,)) for lock in locks)
 
@@ -229,7 +230,7 @@ def open_remote(repository: Repository, text: str, *, start: Path, timeout_s: fl
     if not own_ssh and git.status("config", "--get", "core.sshCommand") == 1:
         # ssh asks on the terminal itself; in a process group of its own it would be stopped there and hang.
         env["GIT_SSH_COMMAND"] = f"ssh -oBatchMode=yes -oConnectTimeout={max(1, int(timeout_s))}"
-    return Remote(Git(git.cwd, env), location, timeout_s)
+    return Remote(Git(git.cwd, env), repository.refs, location, timeout_s)
 
 
 def _is_among(ref: str, names: Sequence[str]) -> bool:

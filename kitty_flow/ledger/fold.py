@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kitty_flow.ledger.state import EntityKey, EntityState, evolve
 
 if TYPE_CHECKING:
-    from kitty_flow.model.event import Event
+    from kitty_flow.model.event import EntityType, Event
 
 __all__ = ["Conflict", "Folded", "fold"]
 
@@ -27,7 +27,7 @@ class Conflict(NamedTuple):
     `superseded` are the ids of the loser and of everything that was built on it.
     """
 
-    entity_type: str
+    entity_type: EntityType
     entity_id: str
     winner: str
     winner_trigger: str

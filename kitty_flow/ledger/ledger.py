@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
@@ -18,12 +19,16 @@ from kitty_flow.git.history import History
 from kitty_flow.git.objects import ObjectStore
 from kitty_flow.git.refs import ABSENT, RefMovedError, RefMover
 from kitty_flow.git.repository import Repository
-from kitty_flow.ledger.diary import diary_message
+from kitty_flow.ledger.clock import LamportClock
+from kitty_flow.ledger.diary import diary_message, diary_trailers
 from kitty_flow.ledger.draft import Batch, Draft, Receipt
+from kitty_flow.ledger.exchange import Relation
+from kitty_flow.ledger.fold import fold
 from kitty_flow.ledger.index import Index, Located
 from kitty_flow.ledger.lock import exclusive
 from kitty_flow.ledger.persistence import not_recorded, refuse_rewound
 from kitty_flow.ledger.projection import Projection
+from kitty_flow.ledger.receive import receive
 from kitty_flow.ledger.segment import decode_event, encode_event
 from kitty_flow.ledger.state import EntityKey, EntityState
 from kitty_flow.ledger.store import Appended, SegmentStore
@@ -55,6 +60,7 @@ class Ledger:
     """The log of one mission. Use as a context manager, or call `close`. `on_commit` is told of every receipt.
 
     Args:
+        mission_slug: its slug; may be empty for a log that is only read or received.
         now: the wall clock, for display only (timezone-aware).
     """
 
@@ -150,6 +156,7 @@ class Ledger:
             ConflictError: LOCK_TIMEOUT; LEDGER_BUSY when the ref kept moving; STATE_CHANGED when a draft does not start
                 from the state that its entity has.
         """
+        assert self.mission_slug, "a log is written by those who know its mission"
         with self.lock():
             moved: RefMovedError | None = None
             for _ in range(_TRIES):
@@ -168,6 +175,27 @@ class Ledger:
             hint="run the command again; kitty-flow doctor locks finds locks that were left over",
             details={"ref": self.ref, "reason": str(moved)},
         ) from moved
+
+    def receive(self, theirs: str | None) -> tuple[Relation, LedgerView]:
+        """Take over what another clone recorded; returns how the two met, and the view afterwards.
+
+        Raises:
+            LedgerError: an object is missing or damaged.
+            ConflictError: LOCK_TIMEOUT; LEDGER_BUSY when the ref kept moving.
+        """
+        with self.lock():
+            found, _ = receive(self.repository, self.store.objects, self.ref, theirs, self._trailers)
+            view = self.view()
+        mission = view.entity("mission", self.mission_id)
+        if mission is not None:
+            self.mission_slug = mission.last_event.mission_slug
+        return found, replace(view, slug=self.mission_slug)
+
+    def _trailers(self, tree: str) -> list[str]:
+        folded = fold(located.event for located in self.projection.located(tree)[0])
+        mission = folded.entities.get(("mission", self.mission_id))
+        slug = mission.last_event.mission_slug if mission else self.mission_slug
+        return diary_trailers(folded.lamport, slug, mission.state if mission else "")
 
     def _commit(self, view: LedgerView, batch: Batch) -> Receipt:
         at = self._now()
@@ -216,7 +244,9 @@ class Ledger:
 
         latest: dict[EntityKey, tuple[str, str]] = {}
         events: list[Event] = []
-        for lamport, draft in enumerate(drafts, view.lamport + 1):
+        clock = LamportClock(view.lamport)
+        for draft in drafts:
+            clock = clock.tick()
             key = (draft.entity_type, draft.entity_id)
             known = view.entities.get(key)
             state, parent = latest.get(key) or ((known.state, known.last_event.event_id) if known else (None, None))
@@ -240,7 +270,7 @@ class Ledger:
                 from_state=state,
                 to_state=draft.to_state or state or "",
                 parent=parent,
-                lamport=lamport,
+                lamport=clock.value,
                 writer=self.store.writer,
                 at=at.isoformat(timespec="milliseconds"),
                 actor=draft.actor,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from kitty_flow.git.history import History
 from kitty_flow.git.process import GitFailedError
@@ -14,6 +15,9 @@ from kitty_flow.ledger.segment import Damage, decode_lines
 from kitty_flow.ledger.state import EntityKey, EntityState
 from kitty_flow.ledger.store import SegmentStore
 from kitty_flow.ledger.view import Fetch, LedgerView
+
+if TYPE_CHECKING:
+    from kitty_flow.model.event import Event
 
 __all__ = ["Projection"]
 
@@ -98,6 +102,16 @@ class Projection:
                 events += [Located(event, path) for event in found]
                 damage += bad
         return events, damage, paths
+
+    def beyond(self, tip: str, seen: str | None) -> list[Event]:
+        """The events that the commit `tip` has more than the commit `seen`; all of them where that is None.
+
+        Raises:
+            LedgerError: an object is missing or damaged.
+        """
+        known = {path: entry.oid for path, entry in self._store.changed(seen, {})} if seen else {}
+        added = self._added(tip, known)
+        return [located.event for located in (added[0] if added else self.located(tip)[0])]
 
     def _indexed(self) -> LedgerView | None:
         try:

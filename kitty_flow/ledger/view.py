@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from kitty_flow.ledger.clock import LamportClock
 from kitty_flow.ledger.fold import Conflict, Folded
 from kitty_flow.ledger.segment import Damage
 from kitty_flow.ledger.state import EntityKey, EntityState, evolve
@@ -121,7 +122,7 @@ class LedgerView:
         None when one of them does not follow the last event of its entity: then the whole log has to be folded.
         """
         changed: dict[EntityKey, EntityState] = {}
-        lamport, count = self.lamport, self.event_count
+        clock, count = LamportClock(self.lamport), self.event_count
         for event in sorted(added, key=lambda e: e.order):
             key = (event.entity_type, event.entity_id)
             known = changed.get(key) or self.entities.get(key)
@@ -130,7 +131,7 @@ class LedgerView:
             state = evolve(known, (event,))
             assert state is not None
             changed[key] = state
-            lamport = max(lamport, event.lamport)
+            clock = clock.receive((event.lamport,))
             count += 1
-        view = replace(self, tip=tip, entities=self.entities.changed(changed), lamport=lamport, event_count=count)
+        view = replace(self, tip=tip, entities=self.entities.changed(changed), lamport=clock.value, event_count=count)
         return view, changed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -72,7 +72,7 @@ def claim(
 
     Raises:
         RefusedError: DEPENDENCIES_NOT_SATISFIED, OWNERSHIP_CONFLICT, MISSION_NOT_RUNNING or ILLEGAL_TRANSITION.
-        ConflictError: CLAIM_SUPERSEDED, the remote that confirms claims has another clone's.
+        ConflictError: SYNC_BUSY, other clones were faster at the remote that confirms claims.
     """
     confirm_at = _confirming_remote(mission)
     expires = (datetime.now(UTC) + timedelta(seconds=lease_s)).isoformat(timespec="milliseconds")
@@ -99,13 +99,14 @@ def claim(
         builder.transition("work_package", work_package_id, "claim", facts, epoch=entity.epoch + 1, evidence=evidence)
         return builder.build()
 
-    receipt = mission.ledger.record(build)
-    held = Claim(claim_id, work_package_id, actor, receipt.events[0].epoch or 0, expires)
+    confirmation = None
     if confirm_at is None:
-        return held
-    from kitty_flow.flow.sync.claims import confirm
+        receipt = mission.ledger.record(build)
+    else:
+        from kitty_flow.flow.sync.claims import record_confirmed
 
-    return replace(held, confirmation=confirm(mission, held))
+        receipt, confirmation = record_confirmed(mission, build)
+    return Claim(claim_id, work_package_id, actor, receipt.events[0].epoch or 0, expires, confirmation)
 
 
 def _confirming_remote(mission: OpenMission) -> str | None:

@@ -144,11 +144,16 @@ class Ledger:
         path = self.repository.state_dir / "locks" / f"{self.mission_id}.lock"
         return exclusive(path, timeout_s=LOCK_TIMEOUT_S, what=f"the ledger of {self.mission_slug}")
 
-    def record(self, build: Callable[[LedgerView], Batch]) -> Receipt:
+    def record(
+        self, build: Callable[[LedgerView], Batch], *, publish: Callable[[str], None] = lambda commit: None
+    ) -> Receipt:
         """Record what `build` decides from the current state. Returns only after the commit.
 
         `build` must be pure: it runs again when another clone's sync moved the ref in between. Whatever it raises
         leaves the ledger as it was. An empty batch records nothing.
+
+        Args:
+            publish: is given the commit that was read back, before the ref moves; what it raises keeps it from moving.
 
         Raises:
             LedgerError: STATUS_EVENT_PERSISTENCE_FAILED (STA-001 to STA-003), with what was not recorded;
@@ -156,7 +161,6 @@ class Ledger:
             ConflictError: LOCK_TIMEOUT; LEDGER_BUSY when the ref kept moving; STATE_CHANGED when a draft does not start
                 from the state that its entity has.
         """
-        assert self.mission_slug, "a log is written by those who know its mission"
         with self.lock():
             moved: RefMovedError | None = None
             for _ in range(_TRIES):
@@ -164,9 +168,10 @@ class Ledger:
                 batch = build(view)
                 if not batch.drafts:
                     return Receipt(self.ref, view.tip or "", (), (), view)
+                assert self.mission_slug, "a log is written by those who know its mission"
                 refuse_rewound(view)
                 try:
-                    return self._commit(view, batch)
+                    return self._commit(view, batch, publish)
                 except RefMovedError as error:
                     moved = error
         raise ConflictError(
@@ -197,7 +202,7 @@ class Ledger:
         slug = mission.last_event.mission_slug if mission else self.mission_slug
         return diary_trailers(folded.lamport, slug, mission.state if mission else "")
 
-    def _commit(self, view: LedgerView, batch: Batch) -> Receipt:
+    def _commit(self, view: LedgerView, batch: Batch, publish: Callable[[str], None]) -> Receipt:
         at = self._now()
         events = self._events(view, batch.drafts, at)
         expected, changed = _following(view, events)
@@ -206,8 +211,9 @@ class Ledger:
             message = diary_message(events, mission_state=self._mission_state(expected))
             appended = self.store.append(view.tip, lines, batch.attachments, message, at)
             self._verify(view, changed, events, self._read_back(appended))
+            publish(appended.commit)
             self._move(view.tip, appended.commit)
-        except RefMovedError:
+        except ConflictError:
             raise
         except (KittyFlowError, OSError) as error:
             raise not_recorded(self.ref, events, error) from error

@@ -2,39 +2,64 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Final, Literal
 
 from kitty_flow.errors import ConflictError, ExternalToolError, UsageError
 from kitty_flow.flow.batch import BatchBuilder
-from kitty_flow.flow.claim import Claim
 from kitty_flow.flow.give_back import abandon_invocation
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.remarks import conflict_sentence, open_conflicts
 from kitty_flow.flow.sync.exchange import exchange_ledger
-from kitty_flow.ledger.ledger import Batch, Ledger
+from kitty_flow.flow.sync.peer import Peer
+from kitty_flow.ledger.ledger import Batch, Ledger, Receipt
 from kitty_flow.ledger.view import EntityState, LedgerView
 
-__all__ = ["Confirmation", "confirm", "give_up_lost", "refuse_superseded"]
+__all__ = ["Confirmation", "give_up_lost", "record_confirmed", "refuse_superseded"]
 
 Confirmation = Literal["confirmed", "provisional"]
 
+_TRIES: Final = 8
 
-def confirm(mission: OpenMission, held: Claim) -> Confirmation:
-    """Have a claim that was just recorded confirmed by the remote, where other clones see it.
 
-    ``provisional``: the remote could not be reached; the next exchange decides.
+def record_confirmed(mission: OpenMission, build: Callable[[LedgerView], Batch]) -> tuple[Receipt, Confirmation]:
+    """Record a claim at the remote that confirms claims first, then here: no two clones get the same one confirmed.
+
+    ``provisional``: the remote could not be reached, so the claim is recorded here only, and the next exchange decides.
+    A command that is killed in between leaves its claim at the remote, from where the next exchange brings it.
 
     Raises:
-        ConflictError: CLAIM_SUPERSEDED, another clone's claim counts.
+        ConflictError: SYNC_BUSY, other clones were faster again and again.
+        As `Ledger.record`.
     """
-    try:
-        exchange_ledger(mission.project, mission.ledger, None)
-    except (ExternalToolError, UsageError, ConflictError):
-        return "provisional"
-    entity = mission.work_package(held.work_package_id)
-    if held.current_epoch(entity) != held.epoch:
-        raise _superseded(mission, held.work_package_id, held.actor)
-    return "confirmed"
+    for _ in range(_TRIES):
+        try:
+            peer, _ = exchange_ledger(mission.project, mission.ledger, None)
+        except (ExternalToolError, UsageError):
+            return mission.ledger.record(build), "provisional"
+        outcome: list[Confirmation] = []
+
+        def publish(commit: str, peer: Peer = peer, outcome: list[Confirmation] = outcome) -> None:
+            try:
+                if peer.send({mission.ledger.ref: commit}):
+                    raise ConflictError("REMOTE_MOVED", f"another clone was faster at {peer.shown}")
+            except ExternalToolError:  # nobody knows whether it arrived; here it is recorded in any case
+                outcome.append("provisional")
+            else:
+                outcome.append("confirmed")
+
+        try:
+            receipt = mission.ledger.record(build, publish=publish)
+        except ConflictError as error:
+            if error.code != "REMOTE_MOVED":
+                raise
+            continue
+        return receipt, outcome[0] if outcome else "confirmed"
+    raise ConflictError(
+        "SYNC_BUSY",
+        f"other clones were faster each time a claim was to be confirmed ({_TRIES} tries)",
+        hint="run the command again",
+    )
 
 
 def give_up_lost(ledger: Ledger) -> None:

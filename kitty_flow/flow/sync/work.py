@@ -45,9 +45,9 @@ def share_work(project: Project, peer: Peer) -> int:
 
 
 def catch_up(project: Project, ledger: Ledger) -> list[str]:
-    """Bring the mission branch of this clone forward to what other clones integrated; returns remarks for people.
+    """Bring the mission branch of this clone forward to what other clones integrated, or make it; returns remarks.
 
-    A branch that does not exist is left to the next run, which makes it. Both clones make the same merge.
+    Where both sides went on, all clones make the same merge.
     """
     view = ledger.view()
     mission = view.entity("mission", ledger.mission_id)
@@ -57,14 +57,15 @@ def catch_up(project: Project, ledger: Ledger) -> list[str]:
     branch = f"refs/heads/{branch_stem(ledger.mission_id, mission.last_event.mission_slug)}"
     tip = refs.commit(branch)
     for commit in _integrated(view):
-        if tip is None or refs.commit(commit) is None or history.is_ancestor(commit, tip):
+        if refs.commit(commit) is None or (tip is not None and history.is_ancestor(commit, tip)):
             continue
         if project.worktrees.on_branch(branch):
             return [f"{branch} is checked out here and stays as it is; kitty-flow run brings it forward later"]
-        new = commit if relation(history, tip, commit) == "behind" else _merged(project, tip, commit)
+        behind = tip is None or relation(history, tip, commit) == "behind"
+        new = commit if behind else _merged(project, str(tip), commit)
         if new is None:
-            return [f"{branch} and what other clones integrated do not merge; both stay: {tip[:12]}, {commit[:12]}"]
-        refs.swap(branch, new, tip)
+            return [f"{branch} does not merge with {commit[:12]}, which another clone integrated; both stay"]
+        refs.swap(branch, new, tip or ABSENT)
         tip = new
     return []
 

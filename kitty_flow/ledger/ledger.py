@@ -162,18 +162,26 @@ class Ledger:
                 from the state that its entity has.
         """
         with self.lock():
-            moved: RefMovedError | None = None
-            for _ in range(_TRIES):
-                view = self.view()
-                batch = build(view)
-                if not batch.drafts:
-                    return Receipt(self.ref, view.tip or "", (), (), view)
-                assert self.mission_slug, "a log is written by those who know its mission"
-                refuse_rewound(view)
-                try:
-                    return self._commit(view, batch, publish)
-                except RefMovedError as error:
-                    moved = error
+            receipt = self._try(build, publish)
+        if receipt.events:
+            from kitty_flow.ledger.housekeeping import tidy_if_due
+
+            tidy_if_due(self.repository, len(receipt.events))
+        return receipt
+
+    def _try(self, build: Callable[[LedgerView], Batch], publish: Callable[[str], None]) -> Receipt:
+        moved: RefMovedError | None = None
+        for _ in range(_TRIES):
+            view = self.view()
+            batch = build(view)
+            if not batch.drafts:
+                return Receipt(self.ref, view.tip or "", (), (), view)
+            assert self.mission_slug, "a log is written by those who know its mission"
+            refuse_rewound(view)
+            try:
+                return self._commit(view, batch, publish)
+            except RefMovedError as error:
+                moved = error
         raise ConflictError(
             "LEDGER_BUSY",
             f"nothing was recorded: {self.ref} kept moving, or another git process holds it ({_TRIES} tries)",

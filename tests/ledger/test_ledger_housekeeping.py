@@ -17,7 +17,7 @@ import pytest
 from kitty_flow.errors import ConflictError, KittyFlowError
 from kitty_flow.git.repository import Repository
 from kitty_flow.ledger.housekeeping import EVERY, Tidied, crowd, tidy, tidy_if_due
-from kitty_flow.ledger.ledger import Ledger, Receipt
+from kitty_flow.ledger.ledger import Batch, Ledger, Receipt
 from kitty_flow.ledger.lock import exclusive
 
 RunGit = Callable[..., str]
@@ -58,8 +58,30 @@ def damage(pack: Path) -> None:
 def expect_everything(root: Path, git: RunGit, open_ledger: OpenLedger, lamport: int) -> None:
     """All events can be read by a newcomer, and git finds nothing to say about the repository."""
     with open_ledger(root) as ledger:
-        assert [event.lamport for event in ledger.view().events] == list(range(1, lamport + 1))
+        assert [event.lamport for event in ledger.events()] == list(range(1, lamport + 1))
     assert git(root, "fsck", "--strict", "--no-dangling") == ""
+
+
+@pytest.fixture(autouse=True)
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Recording itself does not tidy here, since the tests say when; what it would have been told is noted."""
+    told: list[int] = []
+
+    def note(repository: Repository, events: int) -> None:
+        with exclusive(
+            repository.state_dir / "locks" / f"01J0000000000000000000000A.lock", timeout_s=0, what="the ledger"
+        ):
+            told.append(events)
+
+    monkeypatch.setattr("kitty_flow.ledger.housekeeping.tidy_if_due", note)
+    return told
+
+
+def test_recording_tells_of_its_events_after_the_lock_is_free(ledger: Ledger, record: Record, asked: list[int]) -> None:
+    record(ledger, "WP01")
+    record(ledger, notes=5)
+    ledger.record(lambda view: Batch(()))
+    assert asked == [1, 5]
 
 
 def test_loose_objects_and_packs_stay_few_and_gc_auto_finds_nothing_to_do(
@@ -357,7 +379,7 @@ def test_stopped_at_every_step(
         assert tidy(Repository.discover(root)).packs <= 3
         assert loose(root) == of_user
         assert len(packs(root)) <= 3
-        assert {path.name for path in state.iterdir()} - {"scratch", "writer"} == {"locks", "packs.json"}
+        assert {path.name for path in state.iterdir()} - {"writer"} == {"index", "locks", "packs.json"}
         assert git(root, "fsck", "--strict", "--no-dangling") == ""
         shutil.rmtree(root)
         step += stride

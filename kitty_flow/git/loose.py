@@ -44,9 +44,7 @@ class LooseObjects:
         name = hashlib.new(self._algorithm, data, usedforsecurity=False).hexdigest()
         folder = self._directory / name[:2]
         path = folder / name[2:]
-        if path.exists():  # the same content, for example a tree that did not change
-            self._unsettled[folder] = None
-            return name
+        # Also where the object is there already: it may be damaged, not durable yet, or old enough for `git gc` to prune.
         try:
             self._publish(path, zlib.compress(data, _COMPRESSION))
         except FileNotFoundError:

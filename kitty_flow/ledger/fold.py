@@ -85,21 +85,26 @@ def _is_chain(history: Sequence[Event]) -> bool:
 
 
 def _resolve(history: Sequence[Event]) -> tuple[list[Event], list[Conflict]]:
-    """The events that count, in order, and the conflicts between transitions."""
+    """The events that count, each transition followed by the annotations made on it, and the conflicts.
+
+    So the last event is one made on the state that counts, and what is recorded next builds on that state.
+    """
     bases = _bases(history)
     moves: dict[str | None, list[Event]] = {}
+    stay: dict[str | None, list[Event]] = {}  # each transition with the annotations made on it
     for event in history:
+        base = bases[event.event_id]
         if event.kind == "transition":
-            moves.setdefault(bases[event.event_id], []).append(event)
-    counted: set[str | None] = {None}
+            moves.setdefault(base, []).append(event)
+        stay.setdefault(event.event_id if event.kind == "transition" else base, []).append(event)
+    kept = stay.get(None, [])
     conflicts = []
     at: str | None = None
     while at in moves:
         winner, *losers = sorted(moves[at], key=lambda e: e.event_id, reverse=True)
-        counted.add(winner.event_id)
+        kept += stay[winner.event_id]
         conflicts += [_conflict(winner, loser, history, bases) for loser in losers]
         at = winner.event_id
-    kept = [e for e in history if (e.event_id if e.kind == "transition" else bases[e.event_id]) in counted]
     return kept, conflicts
 
 

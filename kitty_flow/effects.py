@@ -1,7 +1,8 @@
 """Every lasting effect passes a numbered failpoint here, so that the crash suite can stop kitty-flow at each of them.
 
 A failpoint is reached just before its effect; they are numbered from 1 in the order in which one process reaches them.
-``KITTY_FLOW_FAILPOINT=17:exit`` makes the process end at the 17th (RELIABILITY, "B2. The suite"). Actions:
+``KITTY_FLOW_FAILPOINT=17:exit`` makes the process end at the 17th (RELIABILITY, "B2. The suite"); with a name in place
+of the number the action is taken each time that one is reached. Actions:
 
 ``exit``     end at once, as after a power cut of the program; locks are freed by the kernel
 ``kill``     kill the git process that was to do the effect, or that does it
@@ -54,7 +55,7 @@ class Child(Protocol):
 
 @dataclass
 class _Plan:
-    at: int
+    at: int | str
     action: str
     trace: str | None
     count: int = 0
@@ -66,8 +67,8 @@ _plan: _Plan | None = None
 def inject(spec: str | None, trace: str | None = None) -> None:
     """Set the failpoint of this process (``"17:exit"``) and where reached ones are noted; None for neither."""
     global _plan
-    number, _, action = (spec or "0:").partition(":")
-    _plan = _Plan(int(number), action, trace) if spec or trace else None
+    at, _, action = (spec or "0:").partition(":")
+    _plan = _Plan(int(at) if at.isdigit() else at, action, trace) if spec or trace else None
 
 
 def reach(name: str, child: Child | None = None) -> str | None:
@@ -82,7 +83,7 @@ def reach(name: str, child: Child | None = None) -> str | None:
     if _plan.trace is not None:
         with open(_plan.trace, "a", encoding="ascii") as file:  # noqa: PTH123 - a hot path
             file.write(f"{_plan.count} {name}\n")
-    if _plan.count != _plan.at:
+    if _plan.at not in (_plan.count, name):
         return None
     if _plan.action == "exit":
         os._exit(EXIT_STATUS)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from kitty_flow.errors import UsageError
+from kitty_flow.errors import KittyFlowError, UsageError
 from kitty_flow.flow.adoption import adopt, read_definition, refresh
 from kitty_flow.flow.project import Project
 from kitty_flow.flow.remarks import remarks
@@ -116,7 +116,11 @@ def open_mission(project: Project, name: str | None = None, *, refresh_source: b
         diagnostics = refresh(project, ledger) if refresh_source else ()
         definition, plan = read_definition(ledger)
         told = (*diagnostics, *remarks(ledger.view()))
-        yield OpenMission(project, ledger, definition, plan, told, name is not None)
+        try:
+            yield OpenMission(project, ledger, definition, plan, told, name is not None)
+        except KittyFlowError as error:
+            error.details.setdefault("mission", entry.slug)
+            raise
 
 
 def resolve(project: Project, name: str | None) -> CatalogEntry:

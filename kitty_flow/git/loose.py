@@ -44,7 +44,7 @@ class LooseObjects:
         name = hashlib.new(self._algorithm, data, usedforsecurity=False).hexdigest()
         folder = self._directory / name[:2]
         path = folder / name[2:]
-        # Also where the object is there already: it may be damaged, not durable yet, or old enough for `git gc` to prune.
+        # Also where the object is there already: it may be damaged, not durable yet, or so old that `git gc` prunes it.
         try:
             self._publish(path, zlib.compress(data, _COMPRESSION))
         except FileNotFoundError:

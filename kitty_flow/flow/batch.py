@@ -45,15 +45,16 @@ class BatchBuilder:
         reason: str | None = None,
         epoch: int | None = None,
         evidence: Mapping[str, Any] | None = None,
+        force_to: str | None = None,
     ) -> str:
-        """Decide one transition and collect it; returns the new state.
+        """Decide one transition and collect it; returns the new state. `force_to` goes with the trigger ``force``.
 
         Raises:
             RefusedError: the machine says no; `details` name the entity and every guard.
         """
         definition = machine(entity_type)
         try:
-            decision = decide(definition, self.state(entity_type, entity_id), trigger, facts)
+            decision = decide(definition, self.state(entity_type, entity_id), trigger, facts, force_to=force_to)
         except RefusedError as error:
             raise _about(error, entity_type, entity_id, self._mission_slug) from error
         self._states[entity_type, entity_id] = decision.to_state

@@ -16,7 +16,7 @@ from kitty_flow.flow.invocation import Action, Invocation, rebuild_invocation
 from kitty_flow.flow.life import accept_if_finished, begin, unfinished
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.provisional import provisional
-from kitty_flow.flow.readiness import Reason, hindrances, is_under_review, lane_users
+from kitty_flow.flow.readiness import Reason, has_no_head, hindrances, is_under_review, lane_users
 from kitty_flow.flow.review import apply_verdict, begin_review
 from kitty_flow.flow.start import base_for, start
 from kitty_flow.flow.submission import submit
@@ -74,6 +74,7 @@ def next_step(mission: OpenMission, agent: str, *, role: Role = "implement") -> 
         return _step(mission, held)
     claimed = _claimed(mission, agent)
     if claimed is not None:
+        begin(mission, run_id=new_ulid())
         return _step(mission, _start(mission, Claim.on(claimed)))
     for _ in range(_TRIES):
         found = _choose(mission, agent, role)
@@ -245,6 +246,7 @@ def _is_reviewable(mission: OpenMission, work_package_id: str, agent: str, view:
     """Submitted, by somebody else, with no reviewer at work, and the lane's worktree free."""
     entity = mission.work_package(work_package_id, view)
     waiting = entity.state in ("for_review", "in_review") and not is_under_review(entity, view)
+    waiting = waiting and not has_no_head(entity)  # imported: there is nothing here to look at
     return waiting and entity.facts.get("implementer") != agent and not lane_users(mission, work_package_id, view)
 
 

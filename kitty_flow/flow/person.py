@@ -9,10 +9,10 @@ from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.claim import Claim
 from kitty_flow.flow.give_back import abandon_invocation, block, cancel, give_back, open_invocation
 from kitty_flow.flow.mission import OpenMission
-from kitty_flow.flow.readiness import is_noted_integrated
+from kitty_flow.flow.readiness import has_no_head, is_noted_integrated
 from kitty_flow.ledger.ledger import Batch, Receipt
 from kitty_flow.ledger.view import EntityState, LedgerView
-from kitty_flow.machines import Facts
+from kitty_flow.machines import FORCE, Facts
 
 __all__ = ["PersonTrigger", "move"]
 
@@ -78,6 +78,13 @@ def _decide(
         block(builder, work_package_id, reason)
     elif trigger == "cancel":
         cancel(builder, work_package_id, reason)
+    elif trigger == "reopen" and entity.state in ("for_review", "in_review") and has_no_head(entity):
+        # Imported: nobody can review what is not here, and the machine knows no other way back.
+        facts = Facts(actor=actor, reason=reason)
+        evidence = _evidence(entity, trigger, reason)
+        builder.transition(
+            "work_package", work_package_id, FORCE, facts, reason=reason, evidence=evidence, force_to="planned"
+        )
     else:
         facts = Facts(actor=actor, reason=reason, state_before_block=entity.facts.get("state_before_block"))
         evidence = _evidence(entity, trigger, reason)

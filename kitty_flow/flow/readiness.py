@@ -12,6 +12,7 @@ __all__ = [
     "FINISHED",
     "Reason",
     "active_conflicts",
+    "has_no_head",
     "hindrances",
     "is_finished",
     "is_noted_integrated",
@@ -37,6 +38,11 @@ class Reason(NamedTuple):
     def as_data(self) -> dict[str, Any]:
         """JSON-ready."""
         return self._asdict()
+
+
+def has_no_head(entity: EntityState) -> bool:
+    """Whether no commit is on record: nothing was submitted yet, or the work was done elsewhere (imported history)."""
+    return entity.facts.get("head_commit") is None
 
 
 def is_noted_integrated(entity: EntityState) -> bool:

@@ -11,7 +11,7 @@ from kitty_flow.agents.result import read_review_result
 from kitty_flow.errors import ConflictError, KittyFlowError, LedgerError
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.claim import Claim, refuse_unless_open
-from kitty_flow.flow.integrate import integrate, integration_conflict
+from kitty_flow.flow.integrate import integrate, integration_conflict, refuse_without_head
 from kitty_flow.flow.invocation import Invocation, launch, prepare_invocation
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.outcome import AttemptFailure, process_failure, usage
@@ -48,10 +48,11 @@ def begin_review(mission: OpenMission, work_package_id: str, agent: AgentSpec, r
     """Put the submitted head into the lane's worktree, write the prompt, and record that the review has begun.
 
     Raises:
-        RefusedError: SELF_REVIEW or PROMPT_IDENTITY_MISMATCH.
+        RefusedError: SELF_REVIEW, PROMPT_IDENTITY_MISMATCH or HEAD_UNKNOWN.
         ConflictError: ALREADY_UNDER_REVIEW, LANE_BUSY or STATE_CHANGED; somebody was faster.
     """
     entity = mission.work_package(work_package_id)
+    refuse_without_head(mission, entity)
     facts = entity.facts
     head, base = str(facts.get("head_commit", "")), str(facts.get("base_commit", ""))
     lane = mission.plan.placements[work_package_id].execution_lane

@@ -9,6 +9,7 @@ from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.claim import Claim
 from kitty_flow.flow.invocation import Invocation, prepare_invocation
 from kitty_flow.flow.mission import OpenMission
+from kitty_flow.flow.readiness import has_no_head
 from kitty_flow.flow.workspace import prepare
 from kitty_flow.ledger.ledger import Batch
 from kitty_flow.ledger.view import EntityState, LedgerView
@@ -32,11 +33,16 @@ def base_for(mission: OpenMission, work_package_id: str, view: LedgerView) -> tu
 
 
 def contains_prerequisites(mission: OpenMission, work_package_id: str, base: str, view: LedgerView) -> bool:
-    """Whether `base` contains the heads of all prerequisites (DESIGN section 7, a must)."""
+    """Whether `base` contains the heads of all prerequisites (DESIGN section 7, a must).
+
+    Work that was done elsewhere (imported history) has no head to look for; it counts as part of the target.
+    """
     history = mission.project.history
     for prerequisite in mission.plan.prerequisites(work_package_id):
         entity = mission.work_package(prerequisite, view)
         head = entity.facts.get("head_commit")
+        if entity.state == "done" and has_no_head(entity):
+            continue
         if entity.state != "canceled" and not (head and history.is_ancestor(str(head), base)):
             return False
     return True

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Index", "IndexDamagedError", "Located"]
 
-_VERSION: Final = "1"
+_VERSION: Final = "2"
 """Raised whenever the schema or the rule of folding changes."""
 
 _BUSY_S: Final = 2.0

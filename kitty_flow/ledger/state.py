@@ -17,13 +17,17 @@ EntityKey: TypeAlias = tuple["EntityType", str]
 
 
 class LastEvent(NamedTuple):
-    """What an entity's state remembers of the last event that counted; the fields are those of the event."""
+    """What an entity's state remembers of the last event that counted; the fields are those of the event.
+
+    `at` is when it happened: for an imported event, when that was elsewhere.
+    """
 
     event_id: str
     lamport: int
     writer: str
     mission_slug: str
     trigger: str
+    from_state: str | None
     at: str
     actor: str
     reason: str | None
@@ -67,12 +71,19 @@ def evolve(state: EntityState | None, events: Iterable[Event]) -> EntityState | 
         last.entity_id,
         name,
         last.machine,
-        LastEvent(*(getattr(last, field) for field in LastEvent._fields)),
+        _last(last),
         epoch,
         forced,
         MappingProxyType(facts),
         MappingProxyType(counts),
     )
+
+
+def _last(event: Event) -> LastEvent:
+    last = LastEvent(*(getattr(event, field) for field in LastEvent._fields))
+    foreign = event.payload.get("foreign")
+    at = foreign.get("at") if isinstance(foreign, dict) else None
+    return last._replace(at=at) if isinstance(at, str) else last
 
 
 def state_to_text(state: EntityState) -> str:

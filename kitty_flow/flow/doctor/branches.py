@@ -10,6 +10,7 @@ from kitty_flow.errors import KittyFlowError
 from kitty_flow.flow.doctor.finding import DoctorFinding, broken, ok, problem, warning
 from kitty_flow.flow.doctor.ledgers import Ledgers
 from kitty_flow.flow.mission import OpenMission
+from kitty_flow.flow.readiness import has_no_head
 from kitty_flow.ledger.view import EntityState, LedgerView
 
 __all__ = ["examine_branches"]
@@ -52,6 +53,10 @@ def _mission(mission: OpenMission, view: LedgerView) -> Iterator[DoctorFinding]:
             found += _landed(mission, subject, head, target)
         else:
             found += _approved(mission, view, entity, subject, head, branch)
+    forced = [entity.entity_id for entity in judged if entity.forced and has_no_head(entity)]
+    if forced:
+        message = f"no commit is known for {', '.join(forced)}, so nothing proves where that work is"
+        found.append(warning("branch", mission.slug, message, f"kitty-flow verify {mission.slug}"))
     yield from found or [ok("branch", mission.slug, f"{len(judged)} finished work package(s) are where they belong")]
 
 

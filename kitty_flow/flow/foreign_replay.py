@@ -117,13 +117,16 @@ class _Replayer:
         if not triggers:
             return FORCE, ()
         facts = self._facts(row, standing)
-        missing = {t: self._missing(standing.state, t, facts) for t in triggers}
+        missing = {t: self._missing(standing.state, t, row.to_lane, facts) for t in triggers}
         best = min(triggers, key=lambda t: len(missing[t]))
         return best, missing[best]
 
-    def _missing(self, state: str, trigger: str, facts: Facts) -> tuple[str, ...]:
+    def _missing(self, state: str, trigger: str, to_state: str, facts: Facts) -> tuple[str, ...]:
         outcomes = check_guards(self._machine, state, trigger, facts)
-        return tuple(outcome.guard for outcome in outcomes if not outcome.passed)
+        missing = tuple(outcome.guard for outcome in outcomes if not outcome.passed)
+        edge = self._machine.transition(state, trigger)
+        target = edge.target if edge else None
+        return missing if target is None or getattr(facts, target) == to_state else (*missing, target)
 
     def _note_illegal(self, row: LaneRow, standing: _Standing) -> None:
         edge = {"wp": row.wp_id, "from": standing.state, "to": row.to_lane}

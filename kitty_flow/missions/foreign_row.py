@@ -75,7 +75,7 @@ def lane_row(row: Mapping[str, Any], line: int, where: str) -> LaneRow:
         line=line,
         event_id=_id(row, "event_id", where),
         wp_id=_id(row, "wp_id", where),
-        from_lane=lane_or_none(row.get("from_lane"), "from_lane", where),
+        from_lane=lane_or_none(row.get("from_lane", _BEFORE_FIRST[0]), "from_lane", where),
         to_lane=lane(row.get("to_lane"), "to_lane", where),
         at=_time(row, where),
         actor=_actor(row.get("actor"), where),
@@ -106,7 +106,7 @@ def lane_or_none(value: object, name: str, where: str) -> str | None:
     Raises:
         DefinitionError: UNKNOWN_LANE.
     """
-    return None if value is None or value in _BEFORE_FIRST else lane(value, name, where)
+    return None if value in _BEFORE_FIRST else lane(value, name, where)
 
 
 def _id(row: Mapping[str, Any], name: str, where: str) -> str:

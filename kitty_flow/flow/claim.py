@@ -21,11 +21,12 @@ __all__ = ["Claim", "claim", "refuse_unless_open"]
 class Claim:
     """A won claim: who holds what, under which epoch, until when.
 
-    Two clones that do not know of each other may give out the same epoch; the claim's own `id` tells them apart.
+    Two clones that do not know of each other may give out the same epoch; the claim's own `id` tells them apart (None for a
+    claim from an imported history).
     `confirmation` is ``confirmed`` or ``provisional`` where a remote is to confirm claims.
     """
 
-    id: str
+    id: str | None
     work_package_id: str
     actor: str
     epoch: int
@@ -37,7 +38,7 @@ class Claim:
         """The claim that the ledger says is on a work package now."""
         facts = entity.facts
         return cls(
-            str(facts.get("claim_id")),
+            facts.get("claim_id"),
             entity.entity_id,
             str(facts.get("holder")),
             entity.epoch,

@@ -135,7 +135,7 @@ def rebuild_invocation(
     if known is None or workspace is None:
         return None
     agent = str(known.facts.get("agent", "unknown"))
-    claim = Claim(str(known.facts.get("claim_id")), work_package_id, agent, int(known.facts.get("epoch", 0)), "")
+    claim = Claim(known.facts.get("claim_id"), work_package_id, agent, int(known.facts.get("epoch", 0)), "")
     return Invocation(
         invocation_id,
         action,

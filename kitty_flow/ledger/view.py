@@ -117,9 +117,11 @@ class LedgerView:
         return frozenset(event_id for conflict in self.conflicts for event_id in conflict.superseded)
 
     def follow(self, tip: str | None, added: Iterable[Event]) -> tuple[LedgerView, dict[EntityKey, EntityState]] | None:
-        """The view after further events, which come after all others, and the states that they changed.
+        """The view after further events, and the states that they changed.
 
-        None when one of them does not follow the last event of its entity: then the whole log has to be folded.
+        None when one of them does not follow the last event of its entity; or sorts between known ones, and is the first
+        of its entity (its place is among the others) or something is damaged (the fold guesses what lost parents were):
+        then the whole log has to be folded.
         """
         changed: dict[EntityKey, EntityState] = {}
         clock, count = LamportClock(self.lamport), self.event_count
@@ -127,6 +129,8 @@ class LedgerView:
             key = (event.entity_type, event.entity_id)
             known = changed.get(key) or self.entities.get(key)
             if event.parent != (known.last_event.event_id if known else None):
+                return None
+            if event.lamport <= self.lamport and (known is None or self.damage):
                 return None
             state = evolve(known, (event,))
             assert state is not None

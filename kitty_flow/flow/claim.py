@@ -21,9 +21,8 @@ __all__ = ["Claim", "claim", "refuse_unless_open"]
 class Claim:
     """A won claim: who holds what, under which epoch, until when.
 
-    Two clones that do not know of each other may give out the same epoch; the claim's own `id` tells them apart (None for a
-    claim from an imported history).
-    `confirmation` is ``confirmed`` or ``provisional`` where a remote is to confirm claims.
+    Two clones that do not know of each other may give out the same epoch; the claim's own `id` tells them apart (None
+    for a claim from an imported history). `confirmation` is ``confirmed`` or ``provisional`` where a remote is to confirm claims.
     """
 
     id: str | None

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from types import TracebackType
 
-from kitty_flow.errors import LedgerError
+from kitty_flow.errors import KittyFlowError, LedgerError
 from kitty_flow.git.coprocess import CoProcess
+from kitty_flow.git.fresh import Fresh
 from kitty_flow.git.loose import LooseObjects
 from kitty_flow.git.process import Git, GitFailedError
 
@@ -66,13 +69,16 @@ class ObjectStore:
         git: runs git with GIT_DIR set.
         directory: the ``objects`` directory.
         algorithm: gives the object format (``sha1`` or ``sha256``); asked only before the first write.
+        fresh: the folder in which objects that were written lately are kept.
     """
 
-    def __init__(self, git: Git, directory: Path, algorithm: Callable[[], str]) -> None:
+    def __init__(self, git: Git, directory: Path, algorithm: Callable[[], str], fresh: Path) -> None:
         self._directory = directory
-        self._algorithm = algorithm
+        self._git = git
+        self._next_look = 0.0
+        self._packed: tuple[int, set[str]] = (0, set())
         self._reader = CoProcess(git, ("cat-file", "--batch"))
-        self._loose: LooseObjects | None = None
+        self._loose = LooseObjects(directory, algorithm, Fresh(fresh, directory))
 
     def read(self, name: str) -> tuple[str, bytes] | None:
         """Type and content of an object or revision such as ``<oid>:path``; None when it does not exist.
@@ -86,6 +92,8 @@ class ObjectStore:
     def _ask(self, name: str) -> tuple[str, str, bytes] | None:
         if "\n" in name:
             raise LedgerError("OBJECT_NAME_INVALID", f"{name[:80]!r} cannot name an object")
+        if not self._loose.is_settled:
+            self._loose.settle()
         try:
             self._reader.send(name.encode("utf-8", "surrogateescape") + b"\n")
             head = self._reader.line().split(b" ")
@@ -157,11 +165,11 @@ class ObjectStore:
         return found[0] if found else None
 
     def write_blob(self, content: bytes) -> str:
-        """Store a blob and return its name."""
+        """Store a blob and return its name. Other processes find it after `write_commit`."""
         return self._write("blob", content)
 
     def write_tree(self, entries: Mapping[str, TreeEntry]) -> str:
-        """Store a tree and return its name."""
+        """Store a tree and return its name. Other processes find it after `write_commit`."""
         rows = [
             (f"{name}/" if entry.type == "tree" else name, name, entry) for name, entry in entries.items()
         ]  # git sorts a folder as if its name ended with a slash
@@ -175,18 +183,44 @@ class ObjectStore:
             OSError: it could not be written, or not be made durable.
         """
         name = self._write("commit", commit.encode())
-        if self._loose is not None:
-            self._loose.settle()
+        self._loose.settle()
         return name
 
+    def restore(self, *, at_once: bool = False) -> int:
+        """Put back what a `git prune` took that had looked at the refs before one named it; returns how many objects.
+
+        Looks at what this process wrote last, and at all that any process wrote lately: this at once, or when looking
+        took less than a twentieth of the time since then.
+        """
+        count = 0
+        with suppress(OSError, KittyFlowError):
+            count = self._loose.check()
+            begun = monotonic()
+            if at_once or count or begun >= self._next_look:
+                count += self._loose.restore(self._missing)
+                self._next_look = begun + (0 if count else 20 * (monotonic() - begun))
+        return count
+
+    def _missing(self, names: Collection[str]) -> list[str]:
+        """Which objects are nowhere. A git process that lives long also knows packs that were deleted since."""
+        packs = (self._directory / "pack").stat().st_mtime_ns
+        if packs != self._packed[0]:
+            self._packed = (packs, set())
+        asked = [name for name in names if name not in self._packed[1]]
+        if not asked:
+            return []
+        lines = self._git.text("cat-file", "--batch-check", stdin="\n".join(asked).encode()).splitlines()
+        missing = [line.split()[0] for line in lines if line.endswith(" missing")]
+        self._packed[1].update(set(asked).difference(missing))
+        return missing
+
     def _write(self, kind: str, content: bytes) -> str:
-        if self._loose is None:
-            self._loose = LooseObjects(self._directory, self._algorithm())
         return self._loose.write(kind, content)
 
     def close(self) -> None:
         """End the git process. Safe to call twice; the next use starts anew."""
         self._reader.close()
+        self._loose.close()
 
     def __enter__(self) -> ObjectStore:
         return self

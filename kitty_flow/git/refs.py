@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +19,8 @@ from kitty_flow.git.worktrees import Worktrees
 __all__ = ["ABSENT", "RefMovedError", "RefMover", "Refs"]
 
 _OWN_REFS: Final = ("refs/kitty/", "refs/heads/kitty/")
+
+_OBJECT_NAME: Final = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64})\n?")
 
 ABSENT: Final = ""
 """The old value of a ref that must not exist yet."""
@@ -37,6 +41,25 @@ class Refs:
         """The object that `ref` points to, or None."""
         done = self.git.call("rev-parse", "--verify", "--quiet", "--end-of-options", ref, ok=(0, 1))
         return done.stdout.decode().strip() or None
+
+    def unpacked(self, ref: str) -> str | None:
+        """The object in the ref's own file, read without git; None when there is no such file, or no name in it."""
+        try:
+            content = (self.common_dir / ref).read_bytes()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+        found = _OBJECT_NAME.fullmatch(content)
+        return found[1].decode() if found else None
+
+    def packed_state(self) -> tuple[int, ...] | None:
+        """What changes whenever refs are packed; None when that cannot be seen."""
+        if (self.common_dir / "reftable").is_dir():
+            return None
+        try:
+            found = (self.common_dir / "packed-refs").stat()
+        except FileNotFoundError:
+            return ()
+        return (found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size)
 
     def commit(self, ref: str) -> str | None:
         """The commit that a ref or object name resolves to, or None."""
@@ -88,15 +111,25 @@ class RefMover:
                 self._prepare(ref, new, old)
             except GitFailedError as again:
                 self._raise(again, ref, old)
+        self._confirm(ref, old)
         try:
             self._process.send(b"commit\0", "ref.commit")
             self._process.line()
         except GitFailedError as error:
             if self._refs.read(ref) != new:  # else git died after it had moved the ref
                 self._raise(error, ref, old)
-        folder = (self._refs.common_dir / ref).parent
-        if folder.is_dir():  # else the refs are in one file of git's own
-            sync_folder(folder, "ref.sync")
+        with suppress(FileNotFoundError, NotADirectoryError):  # the refs are in one file of git's own
+            sync_folder((self._refs.common_dir / ref).parent, "ref.sync")
+
+    def _confirm(self, ref: str, old: str) -> None:
+        """Now that the ref is locked, see for ourselves that it has the value `old`.
+
+        A git process that lives long may take a packed ref for what it was before (see `kitty_flow.ledger.tip`).
+        """
+        actual = self._refs.unpacked(ref) or self._refs.read(ref) or ABSENT
+        if actual != old:
+            self.close()  # git takes the lock away, and nothing was changed
+            raise _moved(ref, old, actual, f"{ref} changed in the meantime")
 
     def _prepare(self, ref: str, new: str, old: str) -> None:
         script = f"start\0update {ref}\0{new}\0{old or '0' * len(new)}\0prepare\0"
@@ -105,22 +138,20 @@ class RefMover:
         self._process.line()
 
     def _unlock_or_raise(self, error: GitFailedError, ref: str, old: str, *, is_ours: bool) -> None:
-        """Clear a dead lock that is in the way; anything else is an answer."""
-        if _is_locked(error) and (self._refs.read(ref) or ABSENT) == old and self._refs.unlock(ref, is_ours=is_ours):
+        """Clear a dead lock that is in the way, or see that git went by what it knew; anything else is an answer."""
+        if (self._refs.read(ref) or ABSENT) == old and (
+            _is_outdated(error) or (_is_locked(error) and self._refs.unlock(ref, is_ours=is_ours))
+        ):
             return
         self._raise(error, ref, old)
 
     def _raise(self, error: GitFailedError, ref: str, old: str) -> NoReturn:
         actual = self._refs.read(ref) or ABSENT
         locked = _is_locked(error)
-        if actual == old and not locked:
+        if actual == old and not locked and not _is_outdated(error):
             raise error
-        raise RefMovedError(
-            "REF_MOVED",
-            f"{ref} is locked by another git process" if actual == old else f"{ref} changed in the meantime",
-            hint="kitty-flow doctor locks" if locked else "run the command again",
-            details={"ref": ref, "expected": old, "actual": actual, "stderr": error.details.get("stderr")},
-        ) from error
+        message = f"{ref} is locked by another git process" if actual == old else f"{ref} changed in the meantime"
+        raise _moved(ref, old, actual, message, error) from error
 
     def close(self) -> None:
         """End the git process. Safe to call twice; the next use starts anew."""
@@ -131,6 +162,20 @@ class RefMover:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
+
+
+def _moved(ref: str, old: str, actual: str, message: str, error: GitFailedError | None = None) -> RefMovedError:
+    return RefMovedError(
+        "REF_MOVED",
+        message,
+        hint="kitty-flow doctor locks" if error and _is_locked(error) else "run the command again",
+        details={"ref": ref, "expected": old, "actual": actual, "stderr": error and error.details.get("stderr")},
+    )
+
+
+def _is_outdated(error: GitFailedError) -> bool:
+    reason = str(error.details.get("stderr", ""))
+    return "but expected" in reason or "reference already exists" in reason
 
 
 def _is_locked(error: GitFailedError) -> bool:

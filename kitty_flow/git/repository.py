@@ -88,7 +88,7 @@ class Repository:
         """A new door to the object database; the caller closes it."""
         # What the log says must not be replaced by a `git replace` of somebody else.
         git = Git(self.common_dir, {"GIT_DIR": os.fspath(self.common_dir), "GIT_NO_REPLACE_OBJECTS": "1"})
-        return ObjectStore(git, self.common_dir / "objects", lambda: self.object_format)
+        return ObjectStore(git, self.common_dir / "objects", lambda: self.object_format, self.state_dir / "fresh")
 
 
 def _toplevel(git: Git, common_dir: Path) -> Path:

@@ -6,20 +6,18 @@ Source of the rules: seed 004 (status-transition-atomicity, STA-001 to STA-004) 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from kitty_flow import EVENT_SCHEMA
 from kitty_flow.effects import reach
-from kitty_flow.errors import ConflictError, KittyFlowError, LedgerError
+from kitty_flow.errors import ConflictError, KittyFlowError
 from kitty_flow.git.history import History
 from kitty_flow.git.objects import ObjectStore
 from kitty_flow.git.refs import ABSENT, RefMovedError, RefMover
 from kitty_flow.git.repository import Repository
-from kitty_flow.ledger.clock import LamportClock
 from kitty_flow.ledger.diary import diary_message, diary_trailers
 from kitty_flow.ledger.draft import Batch, Draft, Receipt
 from kitty_flow.ledger.exchange import Relation
@@ -29,16 +27,19 @@ from kitty_flow.ledger.lock import exclusive
 from kitty_flow.ledger.persistence import not_recorded, refuse_rewound
 from kitty_flow.ledger.projection import Projection
 from kitty_flow.ledger.receive import receive
-from kitty_flow.ledger.segment import decode_event, encode_event
+from kitty_flow.ledger.recording import following, make_events, read_back, segments_of, verify
+from kitty_flow.ledger.segment import encode_event
 from kitty_flow.ledger.state import EntityKey, EntityState
 from kitty_flow.ledger.store import Appended, SegmentStore
-from kitty_flow.ledger.tip import read_tip
+from kitty_flow.ledger.tip import TipReader
 from kitty_flow.ledger.view import LedgerView
 
 if TYPE_CHECKING:
     from kitty_flow.model.event import Event
 
 __all__ = ["Batch", "Draft", "Ledger", "Receipt", "mission_ref", "new_ulid"]
+
+_T = TypeVar("_T")
 
 LOCK_TIMEOUT_S: Final = 30.0
 _TRIES: Final = 5
@@ -81,6 +82,7 @@ class Ledger:
         self._objects: ObjectStore | None = None
         self._store: SegmentStore | None = None
         self._mover: RefMover | None = None
+        self._tip: TipReader | None = None
         self._index: Index | None = None
         self._projection: Projection | None = None
 
@@ -114,7 +116,25 @@ class Ledger:
         Raises:
             LedgerError: the log cannot be read.
         """
-        return self.projection.view(lambda: read_tip(self.repository, self.store.objects, self.ref))
+        self.store.objects.restore()
+        return self._restoring(self._read)
+
+    def _read(self) -> LedgerView:
+        if self._tip is None:
+            self._tip = TipReader(self.repository, self.store.objects, self.ref)
+        return self.projection.view(self._tip.read)
+
+    def _restoring(self, work: Callable[[], _T]) -> _T:
+        """Do `work`, and again when it failed for an object that `git prune` took and that could be put back."""
+        for _ in range(_TRIES - 1):
+            try:
+                return work()
+            except RefMovedError:
+                raise
+            except KittyFlowError:
+                if not self.store.objects.restore(at_once=True):
+                    raise
+        return work()
 
     def events(self) -> tuple[Event, ...]:
         """Every event that can be read, in the ledger's order; read from the commits, whatever the length.
@@ -212,19 +232,27 @@ class Ledger:
 
     def _commit(self, view: LedgerView, batch: Batch, publish: Callable[[str], None]) -> Receipt:
         at = self._now()
-        events = self._events(view, batch.drafts, at)
-        expected, changed = _following(view, events)
+        mission = (self.mission_id, self.mission_slug)
+        events = make_events(view, batch.drafts, mission, self.store.writer, at)
+        expected, changed = following(view, events)
         try:
             lines = [encode_event(event) for event in events]
             message = diary_message(events, mission_state=self._mission_state(expected))
-            appended = self.store.append(view.tip, lines, batch.attachments, message, at)
-            self._verify(view, changed, events, self._read_back(appended))
-            publish(appended.commit)
-            self._move(view.tip, appended.commit)
+
+            def write() -> Appended:
+                appended = self.store.append(view.tip, lines, batch.attachments, message, at)
+                verify(view, changed, events, read_back(self.store, appended))
+                publish(appended.commit)
+                self._move(view.tip, appended.commit)
+                return appended
+
+            appended = self._restoring(write)
         except ConflictError:
             raise
         except (KittyFlowError, OSError) as error:
             raise not_recorded(self.ref, events, error) from error
+        # A `git prune` that looked at the refs before this move still takes what was written since.
+        self.store.objects.restore()
         return self._acknowledge(view, changed, appended, events)
 
     def _move(self, before: str | None, commit: str) -> None:
@@ -241,8 +269,8 @@ class Ledger:
         events: tuple[Event, ...],
     ) -> Receipt:
         """The fact is durable: nothing that is derived or displayed can turn it into a failure any more."""
-        view = _following(before, events, appended.commit)[0]
-        paths = _paths_of(events, appended)
+        view = following(before, events, appended.commit)[0]
+        paths = segments_of(events, appended)
         located = [Located(event, path) for event, path in zip(events, paths, strict=True)]
         known = appended.folders | {written.path: written.oid for written in appended.segments}
         self.projection.recorded(before, view, changed, located, known)
@@ -253,79 +281,6 @@ class Ledger:
                 self.on_commit(receipt)
         return receipt
 
-    def _events(self, view: LedgerView, drafts: Sequence[Draft], at: datetime) -> tuple[Event, ...]:
-        from kitty_flow.model.event import Event
-
-        latest: dict[EntityKey, tuple[str, str]] = {}
-        events: list[Event] = []
-        clock = LamportClock(view.lamport)
-        for draft in drafts:
-            clock = clock.tick()
-            key = (draft.entity_type, draft.entity_id)
-            known = view.entities.get(key)
-            state, parent = latest.get(key) or ((known.state, known.last_event.event_id) if known else (None, None))
-            if draft.to_state is not None and draft.from_state != state:
-                raise ConflictError(
-                    "STATE_CHANGED",
-                    f"{draft.entity_id} is {state}, not {draft.from_state}, so {draft.trigger} does not apply",
-                    hint=f"kitty-flow why {draft.entity_id}",
-                )
-            event = Event(
-                event_id=new_ulid(),
-                schema=EVENT_SCHEMA,
-                kind="annotation" if draft.to_state is None else "transition",
-                mission_id=self.mission_id,
-                mission_slug=self.mission_slug,
-                entity_type=draft.entity_type,
-                entity_id=draft.entity_id,
-                machine=draft.machine,
-                machine_digest=draft.machine_digest,
-                trigger=draft.trigger,
-                from_state=state,
-                to_state=draft.to_state or state or "",
-                parent=parent,
-                lamport=clock.value,
-                writer=self.store.writer,
-                at=at.isoformat(timespec="milliseconds"),
-                actor=draft.actor,
-                epoch=draft.epoch,
-                force=draft.force,
-                reason=draft.reason,
-                evidence=dict(draft.evidence),
-                causation_id=events[-1].event_id if events else None,
-                correlation_id=draft.correlation_id,
-                payload=dict(draft.payload),
-            )
-            latest[key] = (event.to_state, event.event_id)
-            events.append(event)
-        return tuple(events)
-
-    def _read_back(self, appended: Appended) -> list[Event]:
-        found: list[Event] = []
-        for written in appended.segments:
-            for line in self.store.read_back(appended.commit, written).splitlines():
-                try:
-                    found.append(decode_event(line, written.path))
-                except (ValueError, RecursionError) as error:
-                    raise LedgerError("READ_BACK_MISMATCH", f"a line of {written.path} reads back damaged") from error
-        return found
-
-    def _verify(
-        self,
-        before: LedgerView,
-        expected: dict[EntityKey, EntityState],
-        meant: Sequence[Event],
-        found: Sequence[Event],
-    ) -> None:
-        """STA-002: what the store returns must be what was meant, event by event and as folded state."""
-        for event, read in zip(meant, found, strict=False):
-            if read != event:
-                raise LedgerError("READ_BACK_MISMATCH", f"event {event.event_id} reads back differently")
-        if len(meant) != len(found):
-            raise LedgerError("READ_BACK_MISMATCH", f"{len(meant)} events were written, {len(found)} read back")
-        if _following(before, found)[1] != expected:
-            raise LedgerError("READ_BACK_MISMATCH", "the state folded from the read-back events differs")
-
     def _mission_state(self, view: LedgerView) -> str:
         mission = view.entity("mission", self.mission_id)
         return mission.state if mission else ""
@@ -335,27 +290,10 @@ class Ledger:
         for door in (self._objects, self._mover, self._index):
             if door is not None:
                 door.close()
-        self._objects = self._store = self._mover = self._index = self._projection = None
+        self._objects = self._store = self._mover = self._tip = self._index = self._projection = None
 
     def __enter__(self) -> Ledger:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
-
-
-def _following(
-    view: LedgerView, events: Sequence[Event], tip: str | None = None
-) -> tuple[LedgerView, dict[EntityKey, EntityState]]:
-    followed = view.follow(tip, events)
-    if followed is None:
-        raise LedgerError("READ_BACK_MISMATCH", "the events do not follow the state that they were decided on")
-    return followed
-
-
-def _paths_of(events: Sequence[Event], appended: Appended) -> list[str]:
-    """The segment of each event, in order."""
-    paths: list[str] = []
-    for written in appended.segments:
-        paths += [written.path] * (written.content.count(b"\n") - written.before.count(b"\n"))
-    return paths[: len(events)]

@@ -10,7 +10,7 @@ from kitty_flow.git.objects import ObjectStore
 from kitty_flow.git.refs import ABSENT, RefMovedError
 from kitty_flow.git.repository import Repository
 from kitty_flow.ledger.exchange import Relation, relation, write_union
-from kitty_flow.ledger.tip import read_tip
+from kitty_flow.ledger.tip import TipReader
 from kitty_flow.ledger.union import union
 
 __all__ = ["receive"]
@@ -36,10 +36,10 @@ def receive(
         LedgerError: an object is missing or damaged.
         ConflictError: LEDGER_BUSY, the ref kept moving.
     """
-    history = History(repository.git)
+    history, tip_reader = History(repository.git), TipReader(repository, objects, ref)
     moved: RefMovedError | None = None
     for _ in range(_TRIES):
-        ours = read_tip(repository, objects, ref)
+        ours = tip_reader.read()
         found = relation(history, ours, theirs)
         tip = _united(objects, found, ours, theirs, trailers)
         if tip in (ours, None):

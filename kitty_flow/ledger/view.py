@@ -119,9 +119,9 @@ class LedgerView:
     def follow(self, tip: str | None, added: Iterable[Event]) -> tuple[LedgerView, dict[EntityKey, EntityState]] | None:
         """The view after further events, and the states that they changed.
 
-        None when one of them does not follow the last event of its entity; or sorts between known ones, and is the first
-        of its entity (its place is among the others) or something is damaged (the fold guesses what lost parents were):
-        then the whole log has to be folded.
+        None when one of them does not follow the last event of its entity; or sorts between known ones, and is the
+        first of its entity (its place is among the others) or something is damaged (the fold guesses what lost parents
+        were): then the whole log has to be folded.
         """
         changed: dict[EntityKey, EntityState] = {}
         clock, count = LamportClock(self.lamport), self.event_count

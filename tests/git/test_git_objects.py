@@ -134,6 +134,7 @@ def test_a_damaged_object_is_reported_as_such(repo: Path) -> None:
     content = os.urandom(60_000)
     with Repository.discover(repo).objects() as store:
         oid = store.write_blob(content)
+        assert store.read_blob(oid) == content
     path = repo / ".git/objects" / oid[:2] / oid[2:]
     damaged = bytearray(path.read_bytes())
     damaged[len(damaged) // 2] ^= 0xFF

@@ -165,9 +165,7 @@ def test_the_order_is_clock_then_writer_then_event() -> None:
         event(4, lamport=2, writer="w000000000002", at="2000-01-01T00:00:00+00:00"),
     ]
     notes = [e.model_copy(update={"kind": "annotation", "parent": first.event_id}) for e in notes]
-    last = [
-        only(fold([*reversed(notes[:count]), first])).last_event.event_id for count in range(len(notes) + 1)
-    ]
+    last = [only(fold([*reversed(notes[:count]), first])).last_event.event_id for count in range(len(notes) + 1)]
     assert last == [first.event_id, *(e.event_id for e in notes)]
 
 
@@ -238,7 +236,11 @@ def test_an_annotation_conflicts_with_nothing_and_is_kept() -> None:
     move = event(2, lamport=2, writer="w000000000002", parent=start.event_id, to_state="claimed")
     folded = fold([start, note, move])
     assert folded.conflicts == ()
-    assert (only(folded).state, only(folded).facts, only(folded).counts) == ("claimed", {"seen": 1}, {"move": 2, "note": 1})
+    assert (only(folded).state, only(folded).facts, only(folded).counts) == (
+        "claimed",
+        {"seen": 1},
+        {"move": 2, "note": 1},
+    )
 
 
 def test_an_annotation_of_what_lost_is_superseded_with_it() -> None:

@@ -22,7 +22,8 @@ class Claim:
     """A won claim: who holds what, under which epoch, until when.
 
     Two clones that do not know of each other may give out the same epoch; the claim's own `id` tells them apart (None
-    for a claim from an imported history). `confirmation` is ``confirmed`` or ``provisional`` where a remote is to confirm claims.
+    for a claim from an imported history). `confirmation` is ``confirmed`` or ``provisional`` where a remote is to
+    confirm claims.
     """
 
     id: str | None

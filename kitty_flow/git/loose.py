@@ -99,16 +99,20 @@ class LooseObjects:
                 return
         raise FileNotFoundError(errno.ENOENT, "objects are removed while they are written", str(self._directory))
 
-    def check(self) -> int:
+    def check(self, missing: Callable[[Collection[str]], Collection[str]] = lambda names: names) -> int:
         """Put back what `git prune` took since the last `settle`; returns how many.
+
+        Args:
+            missing: says which of the objects that have no file are nowhere; by default all of them.
 
         Raises:
             OSError: one could not be put back.
         """
-        missing = [name for name in self._placed if not os.path.exists(self._path(name))]  # noqa: PTH110 - a hot path
-        for name in missing:
+        gone = [name for name in self._placed if not os.path.exists(self._path(name))]  # noqa: PTH110 - a hot path
+        lost = missing(gone) if gone else ()
+        for name in lost:
             self._put(name, self._placed[name])
-        return len(missing)
+        return len(lost)
 
     def restore(self, missing: Callable[[Collection[str]], Collection[str]]) -> int:
         """Put back what `git prune` took of all that was written lately, by whichever process; returns how many.
@@ -164,6 +168,12 @@ class LooseObjects:
                 os.link(kept, path)
                 return
             except FileExistsError:
+                # What is there may be damaged, not durable yet, or so old that `git gc` prunes it.
+                scratch = f"{self._directory}/{name[:2]}/tmp_obj_{secrets.token_hex(8)}"
+                os.link(kept, scratch)
+                os.replace(scratch, path)  # noqa: PTH105 - a hot path
+                with suppress(FileNotFoundError):  # both names meant one file already: then nothing was renamed
+                    os.unlink(scratch)  # noqa: PTH108 - a hot path
                 return
             except FileNotFoundError:
                 self._make(folder)

@@ -194,7 +194,7 @@ class ObjectStore:
         """
         count = 0
         with suppress(OSError, KittyFlowError):
-            count = self._loose.check()
+            count = self._loose.check(self._missing)
             begun = monotonic()
             if at_once or count or begun >= self._next_look:
                 count += self._loose.restore(self._missing)

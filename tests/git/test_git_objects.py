@@ -166,8 +166,11 @@ def test_reading_and_writing_leave_nothing_but_objects(repo: Path) -> None:
         store.read("HEAD")
         assert set((repo / ".git").rglob("*")) == before
         oid = store.write_blob(b"x")
-        path = repo / ".git/objects" / oid[:2] / oid[2:]
-        assert set((repo / ".git").rglob("*")) - before - {path.parent} == {path}
+        assert store.read_blob(oid) == b"x"
+        path, own = repo / ".git/objects" / oid[:2] / oid[2:], repository.state_dir
+        made = set((repo / ".git").rglob("*")) - before - {path.parent}
+        assert {place for place in made if own not in (place, *place.parents)} == {path}
+        assert {place for place in made if place.is_file()} == {path, next((own / "fresh").glob(f"*/{oid}"))}
         assert path.stat().st_mode & 0o777 == 0o444
     store.close()
     assert store.read("HEAD") is not None, "a closed store starts anew"
@@ -176,11 +179,8 @@ def test_reading_and_writing_leave_nothing_but_objects(repo: Path) -> None:
 
 @pytest.mark.parametrize("action", ["short", "ENOSPC", "EIO", "EROFS"])
 def test_a_write_that_fails_at_any_step_leaves_nothing_that_git_would_read(
-    repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: str
+    repo: Path, tmp_path: Path, git: RunGit, monkeypatch: pytest.MonkeyPatch, action: str
 ) -> None:
-    def files() -> set[Path]:
-        return {path for path in (repo / ".git").rglob("*") if path.is_file()}
-
     def fresh() -> bytes:
         """A content whose object has no folder yet."""
         contents = (b"%d" % number for number in range(10_000))
@@ -191,21 +191,22 @@ def test_a_write_that_fails_at_any_step_leaves_nothing_that_git_would_read(
     trace = tmp_path / "trace"
     with Repository.discover(repo).objects() as store:
         effects.inject(None, str(trace))
-        store.write_blob(fresh())
+        store.read_blob(store.write_blob(fresh()))
         effects.inject(None)
         steps = [line.split()[1] for line in trace.read_text().splitlines() if not line.split()[1].startswith("git.")]
-        assert steps == [
-            "object.create", "object.folder", "object.create", "object.write", "object.sync", "object.publish",
-        ]  # fmt: skip
-        before = files()
+        assert set(steps) == {
+            "object.create", "object.write", "object.sync", "object.keep", "object.publish", "object.folder",
+            "object.settle",
+        }  # fmt: skip
         for number, step in enumerate(steps, 1):
             if action == "short" and step != "object.write":
                 continue  # nothing is written there
             content = fresh()
             effects.inject(f"{number}:{action}")
             with pytest.raises(OSError):
-                store.write_blob(content)
+                store.read_blob(store.write_blob(content))
             effects.inject(None)
-            assert files() == before
+            git(repo, "fsck", "--strict")
+            assert not list((repo / ".git/objects").rglob("tmp_obj_*"))
         oid = store.write_blob(b"after all")
         assert store.read_blob(oid) == b"after all"

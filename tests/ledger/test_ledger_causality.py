@@ -10,17 +10,15 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from types import SimpleNamespace
 from unittest.mock import patch
 
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 from ulid import ULID
 
-from kitty_flow.git.repository import Repository
+from kitty_flow.ledger.draft import Draft
 from kitty_flow.ledger.fold import Folded, fold
-from kitty_flow.ledger.ledger import Draft, Ledger
+from kitty_flow.ledger.recording import make_events
 from kitty_flow.ledger.segment import Damage
 from kitty_flow.ledger.view import LedgerView
 from kitty_flow.model.event import Event
@@ -42,9 +40,9 @@ MOVES = {
 
 @dataclass
 class Clone:
-    """A clone: its own ledger, whose wall clock is wrong by `skew` seconds, and the events that it has."""
+    """A clone: a writer whose wall clock is wrong by `skew` seconds, and the events that it has."""
 
-    ledger: Ledger
+    writer: str
     skew: float
     events: dict[str, Event] = field(default_factory=dict)
 
@@ -74,8 +72,8 @@ class Clone:
         moment = now + timedelta(seconds=self.skew)
         time = int(moment.timestamp() * 1000).to_bytes(6, "big")
         ulid = lambda: str(ULID(time + chance.randbytes(10)))  # noqa: E731
-        with patch("kitty_flow.ledger.ledger.new_ulid", ulid):
-            (event,) = self.ledger._events(self.view, [draft], moment)
+        with patch("ulid.ULID", ulid):
+            (event,) = make_events(self.view, [draft], (MISSION, "sample"), self.writer, moment)
         self.events[event.event_id] = event
         return event
 
@@ -102,9 +100,7 @@ def histories(draw: st.DrawFn) -> History:
     chance = random.Random(draw(st.integers(0, 2**32)))  # decides the random parts of ids only
     clones = []
     for number in range(CLONES):
-        ledger = Ledger(Repository(Path("/nowhere/.git"), Path("/nowhere")), MISSION, "sample")
-        ledger._store = SimpleNamespace(writer=f"w00000000000{number}")  # type: ignore[assignment]
-        clones.append(Clone(ledger, draw(st.sampled_from(SKEWS_S))))
+        clones.append(Clone(f"w00000000000{number}", draw(st.sampled_from(SKEWS_S))))
     seen: dict[str, frozenset[str]] = {}
     now = NOON
     for step in draw(st.lists(st.integers(0, 5 * CLONES * CLONES * 3 * 3 * 2 - 1), max_size=30)):
@@ -240,7 +236,7 @@ def check_that_a_later_event_never_sorts_before_what_its_maker_had_seen(history:
             assert events[other].order < events[event_id].order
             assert events[other].lamport < events[event_id].lamport
     for clone in history.clones:
-        own = [e.lamport for e in events.values() if e.writer == clone.ledger.store.writer]
+        own = [e.lamport for e in events.values() if e.writer == clone.writer]
         assert len(own) == len(set(own)), "a clock never shows the same twice"
 
 

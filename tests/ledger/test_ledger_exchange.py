@@ -85,16 +85,16 @@ def test_three_clones_that_sync_at_random_end_at_the_same_tip(
     for _ in range(14):
         clone = chance.randrange(3)
         if chance.random() < 0.5:
-            seen = {event.event_id for event in ledgers[clone].view().events}
+            seen = {event.event_id for event in ledgers[clone].events()}
             receipt = record(ledgers[clone], notes=chance.randrange(1, 40))
             recorded |= {event.event_id: seen for event in receipt.events}
-        elif ledgers[clone].view().events:
+        elif ledgers[clone].events():
             sync(clones[clone])
     for clone in (0, 1, 2, 0, 1):
         sync(clones[clone])
 
     assert len({git(root, "rev-parse", REF, f"{REF}^{{tree}}") for root in clones}) == 1
-    events = ledgers[0].view().events
+    events = ledgers[0].events()
     assert {event.event_id for event in events} == recorded.keys()
     assert len(events) == len(recorded)
     place = {event.event_id: number for number, event in enumerate(events)}
@@ -126,7 +126,7 @@ def test_both_sides_make_the_same_commit_and_the_catalog_reads_it(
     )
     git(a, "update-ref", REF, made[0])
     assert [(entry.slug, entry.state) for entry in catalog(Repository.discover(a))] == [("sample", "running")]
-    assert len(open_ledger(a).view().events) == 2
+    assert len(open_ledger(a).events()) == 2
     assert record(open_ledger(a), notes=1).events[0].lamport == 2
 
 

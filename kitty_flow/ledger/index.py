@@ -2,8 +2,9 @@
 
 It says for one commit of the ledger: the states folded from it, which segments were read, and where each event is. It
 is made, and asked for events, through sqlite-utils; the one statement that follows each recorded batch goes to SQLite
-directly, since importing sqlite-utils takes longer than the rest of a command. A row that does not have its checksum,
-a version or file that is not ours, or any error of SQLite makes the whole file worthless: it is removed and made anew.
+directly, since importing sqlite-utils takes longer than the rest of a command. A row that does not have its checksum or
+is missing, a version or file that is not ours, or any error of SQLite makes the whole file worthless: it is removed and
+made anew. SQLite's own check finds a row that is not where its key says; it takes time, so only what needs it pays.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ from kitty_flow.ledger.view import Entities, LedgerView
 if TYPE_CHECKING:
     from kitty_flow.model.event import Event
 
-__all__ = ["Index", "IndexDamagedError", "Located"]
+__all__ = ["Index", "IndexDamagedError", "IndexElsewhereError", "Located"]
 
-_VERSION: Final = "2"
+_VERSION: Final = "3"
 """Raised whenever the schema or the rule of folding changes."""
 
 _BUSY_S: Final = 2.0
@@ -36,6 +37,10 @@ _BUSY_S: Final = 2.0
 
 class IndexDamagedError(Exception):
     """The index cannot be used; it is made anew."""
+
+
+class IndexElsewhereError(IndexDamagedError):
+    """The index is sound but stands at another commit: another process brought it forward, or it was left behind."""
 
 
 class Located(NamedTuple):
@@ -53,6 +58,7 @@ class Index:
         self._ref = ref
         self._slug = slug
         self._connection: sqlite3.Connection | None = None
+        self._is_checked = False
 
     def load(self) -> LedgerView | None:
         """The view that the index has, of whichever commit, without closed invocations; None when there is no index.
@@ -69,8 +75,10 @@ class Index:
                 rows = database.execute("SELECT text, checksum FROM entity WHERE closed = 0 ORDER BY rowid").fetchall()
             finally:
                 database.execute("COMMIT")
-            if meta["version"] != _VERSION or meta["ref"] != self._ref:
-                raise IndexDamagedError("another version")
+            if meta.pop("seal") != _seal(meta) or meta["version"] != _VERSION or meta["ref"] != self._ref:
+                raise IndexDamagedError("damaged, or of another version")
+            if meta["open"] != json.dumps([len(rows), sum(row[1] for row in rows)]):
+                raise IndexDamagedError("a row is missing")
             return LedgerView(
                 self._ref,
                 self._slug,
@@ -82,32 +90,30 @@ class Index:
                 tuple(Damage(*row) for row in json.loads(meta["damage"])),
             )
 
-    def fetch(self, key: EntityKey | None) -> dict[EntityKey, EntityState]:
-        """The state for a key, or all closed invocations for None.
+    def fetch(self, key: EntityKey | None, tip: str | None) -> dict[EntityKey, EntityState]:
+        """The state for a key, or all states for None, in the order of their first event.
 
         Raises:
-            IndexDamagedError: it cannot be used.
+            IndexDamagedError: it cannot be used, or does not stand at the commit `tip`.
         """
-        query = "SELECT text, checksum FROM entity WHERE "
-        with self._checked() as database:
+        with self._at(tip) as database:
+            if not self._is_checked:
+                _check(database, "entity")
+                self._is_checked = True
+            query = "SELECT text, checksum FROM entity"
             if key is None:
-                rows = database.execute(f"{query} closed = 1 ORDER BY rowid").fetchall()
-            else:
-                rows = database.execute(f"{query} type = ? AND id = ?", key).fetchall()
-            return _states(rows)
+                return _states(database.execute(f"{query} ORDER BY rowid").fetchall())
+            return _states(database.execute(f"{query} WHERE type = ? AND id = ?", key).fetchall())
 
-    def known_paths(self, tip: str | None) -> dict[str, str] | None:
-        """Path to object of every folder and segment that was read; None when the index is not at `tip` any more.
+    def known_paths(self, tip: str | None) -> dict[str, str]:
+        """Path to object of every folder and segment that was read.
 
         Raises:
-            IndexDamagedError: it cannot be used.
+            IndexDamagedError: it cannot be used, or does not stand at the commit `tip`.
         """
-        with self._checked() as database:
-            # One statement: another process may bring the index forward at any moment.
-            rows = database.execute(
-                "SELECT path, oid FROM path WHERE (SELECT value FROM meta WHERE key = 'tip') = ?", (tip,)
-            ).fetchall()
-            return dict(rows) if rows else None
+        with self._at(tip) as database:
+            _check(database, "path")
+            return dict(database.execute("SELECT path, oid FROM path").fetchall())
 
     def follow(
         self,
@@ -160,7 +166,9 @@ class Index:
                 database.table("event").create(dict(_EVENT_COLUMNS), pk="event_id")
                 with connection:
                     _write(connection, view, dict(view.entities), events, paths)
-                for columns in (["entity_id"], ["work_package_id"], ["trigger"], ["actor"], ["lamport"], ["at"]):
+                database.table("entity").create_index(["closed"])
+                database.table("path").create_index(["oid"])
+                for columns in (["entity_id"], ["work_package_id"], ["trigger"], ["actor"], ["at"], [*_ORDER]):
                     database.table("event").create_index(columns)
                 connection.execute("PRAGMA journal_mode = WAL")
             scratch.replace(self._path)
@@ -178,10 +186,8 @@ class Index:
 
         if not self._path.exists():
             raise IndexDamagedError("there is none")
-        with self._checked() as connection:
-            at = connection.execute("SELECT value FROM meta WHERE key = 'tip'").fetchone()
-            if at != (tip,):
-                raise IndexDamagedError("it is behind")
+        with self._at(tip) as connection:
+            _check(connection, "event")
             rows = (
                 sqlite_utils.Database(connection)
                 .table("event")
@@ -189,7 +195,7 @@ class Index:
                     where,
                     dict(arguments),
                     select="event_id, path",
-                    order_by="lamport DESC, writer DESC, event_id DESC",
+                    order_by=", ".join(f"{column} DESC" for column in _ORDER),
                     limit=limit,
                 )
             )
@@ -204,10 +210,22 @@ class Index:
 
     def close(self) -> None:
         """Close the file. Safe to call twice; the next use opens it again."""
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._is_checked = self._connection, None, False
         if connection is not None:
             with suppress(sqlite3.Error):
                 connection.close()
+
+    @contextmanager
+    def _at(self, tip: str | None) -> Iterator[sqlite3.Connection]:
+        """The database at one moment, which is that of the commit `tip`."""
+        with self._checked() as database:
+            database.execute("BEGIN")
+            try:
+                if database.execute("SELECT value FROM meta WHERE key = 'tip'").fetchone() != (tip,):
+                    raise IndexElsewhereError("it stands at another commit")
+                yield database
+            finally:
+                database.execute("COMMIT")
 
     @contextmanager
     def _checked(self) -> Iterator[sqlite3.Connection]:
@@ -220,7 +238,7 @@ class Index:
                 # Not lost by the death of a process; after a power cut the index may be behind, and catches up.
                 self._connection.execute("PRAGMA synchronous = NORMAL")
             yield self._connection
-        except (sqlite3.Error, ValueError, KeyError, TypeError) as error:
+        except (sqlite3.Error, ValueError, LookupError, TypeError, AttributeError) as error:
             raise IndexDamagedError(str(error)) from error
 
 
@@ -236,6 +254,9 @@ _EVENT_COLUMNS: Final[Mapping[str, type]] = {
     "at": str,
     "path": str,
 }
+
+_ORDER: Final = ("lamport", "writer", "event_id")
+"""The ledger's order. Every column that decides which rows are found is in some SQL index: the check covers it."""
 
 
 def _write(
@@ -254,7 +275,6 @@ def _write(
         "conflicts": json.dumps(view.conflicts),
         "damage": json.dumps(view.damage),
     }
-    database.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", meta.items())
     database.executemany("INSERT OR REPLACE INTO path VALUES (?, ?)", paths.items())
     # Not "INSERT OR REPLACE": a state keeps its row, and with it the order of the first events.
     database.executemany(
@@ -264,6 +284,19 @@ def _write(
     )
     marks = ", ".join("?" * len(_EVENT_COLUMNS))
     database.executemany(f"INSERT OR REPLACE INTO event VALUES ({marks})", map(_event_row, events))
+    total = database.execute("SELECT count(*), coalesce(sum(checksum), 0) FROM entity WHERE closed = 0").fetchone()
+    meta["open"] = json.dumps(total)
+    database.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", [*meta.items(), ("seal", _seal(meta))])
+
+
+def _seal(meta: Mapping[str, Any]) -> str:
+    return str(zlib.crc32(json.dumps(sorted(meta.items())).encode()))
+
+
+def _check(database: sqlite3.Connection, table: str) -> None:
+    """Whether the table and its indexes agree: about 3 ms for 10,000 states, 70 ms for 10,000 events."""
+    if database.execute(f"PRAGMA integrity_check({table})").fetchall() != [("ok",)]:
+        raise IndexDamagedError(f"the table {table} is damaged")
 
 
 def _entity_row(state: EntityState) -> tuple[str, str, bool, int, str]:

@@ -273,7 +273,7 @@ class Ledger:
         paths = segments_of(events, appended)
         located = [Located(event, path) for event, path in zip(events, paths, strict=True)]
         known = appended.folders | {written.path: written.oid for written in appended.segments}
-        self.projection.recorded(before, view, changed, located, known)
+        view = self.projection.recorded(before, view, changed, located, known)
         receipt = Receipt(self.ref, appended.commit, events, tuple(dict.fromkeys(paths)), view)
         reach("ledger.acknowledge")
         if self.on_commit is not None:

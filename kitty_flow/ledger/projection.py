@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kitty_flow.git.history import History
 from kitty_flow.git.process import GitFailedError
 from kitty_flow.ledger.fold import fold
-from kitty_flow.ledger.index import Index, IndexDamagedError, Located
+from kitty_flow.ledger.index import Index, IndexDamagedError, IndexElsewhereError, Located
 from kitty_flow.ledger.segment import Damage, decode_lines
 from kitty_flow.ledger.state import EntityKey, EntityState
 from kitty_flow.ledger.store import SegmentStore
@@ -72,9 +72,10 @@ class Projection:
         changed: Mapping[EntityKey, EntityState],
         events: Iterable[Located],
         paths: Mapping[str, str],
-    ) -> None:
-        """Take over what was just committed: the view after it, and the paths and events that it added."""
-        self._view = view
+    ) -> LedgerView:
+        """Take over what was just committed: the view after it, which is returned, its paths and the added events."""
+        # It asks the index from now on, which goes along, and no more for the commit before.
+        view = self._view = replace(view, entities=view.entities.fetching_on(self._fetcher(view.tip)))
         if self._paths is not None:
             self._paths.update(paths)
         with suppress(OSError):
@@ -85,6 +86,7 @@ class Projection:
                     self._index.follow(before.tip, view, changed, events, paths)
             except IndexDamagedError:
                 self._index.remove()
+        return view
 
     def located(self, tip: str) -> tuple[list[Located], list[Damage], dict[str, str]]:
         """Every event of a commit with its segment, what is damaged, and all paths; no index is consulted.
@@ -122,13 +124,14 @@ class Projection:
         return replace(view, entities=view.entities.fetching(self._fetcher(view.tip))) if view else None
 
     def _fetcher(self, tip: str | None) -> Fetch:
-        def fetch(key: EntityKey | None) -> Mapping[EntityKey, EntityState]:
+        def fetch(key: EntityKey | None) -> Mapping[EntityKey, EntityState] | None:
             try:
-                return self._index.fetch(key)
+                return self._index.fetch(key, tip)
+            except IndexElsewhereError:
+                pass
             except IndexDamagedError:
                 self._index.remove()
-                states = fold(located.event for located in self.located(str(tip))[0]).entities
-                return states if key is None else {k: s for k, s in states.items() if k == key}
+            return None if key else fold(located.event for located in self.located(str(tip))[0]).entities
 
         return fetch
 
@@ -158,8 +161,7 @@ class Projection:
             return self._whole(tip)
         events, damage, new_paths = added
         after = replace(followed[0], damage=(*view.damage, *damage))
-        self.recorded(view, after, followed[1], events, new_paths)
-        return after
+        return self.recorded(view, after, followed[1], events, new_paths)
 
     def _descends(self, tip: str, ancestor: str | None) -> bool:
         """Whether the commit `tip` contains `ancestor`; mostly it is a few commits ahead."""
@@ -189,7 +191,8 @@ class Projection:
         return self._paths
 
     def _added(self, tip: str, known: Mapping[str, str]) -> tuple[list[Located], list[Damage], dict[str, str]] | None:
-        """What a commit has more than the `known` paths; None when a segment lost a line, which no append does."""
+        """What a commit has more than the `known` paths; None when a segment lost a line, which no append does, or when
+        it is not here as it was before."""
         events: list[Located] = []
         damage: list[Damage] = []
         paths: dict[str, str] = {}
@@ -198,9 +201,10 @@ class Projection:
             paths[path] = entry.oid
             if entry.type != "blob":
                 continue
-            old = set(objects.read_blob(known[path]).split(b"\n")) if path in known else set()
+            before = objects.read(known[path]) if path in known else ("blob", b"")
             content = objects.read_blob(entry.oid)
-            if not old <= set(content.split(b"\n")):
+            old = set(before[1].split(b"\n")) if before else set()
+            if before is None or not old <= set(content.split(b"\n")):
                 return None
             found, bad = decode_lines(content, path, old)
             events += [Located(event, path) for event in found]

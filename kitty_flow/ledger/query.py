@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kitty_flow.ledger.index import IndexDamagedError
+from kitty_flow.ledger.index import IndexDamagedError, IndexElsewhereError
 from kitty_flow.ledger.ledger import Ledger
 from kitty_flow.ledger.segment import decode_event
 
@@ -81,9 +81,11 @@ def find_events(ledger: Ledger, wanted: EventFilter) -> tuple[Event, ...]:
         found = tuple(_read(ledger, tip, places))
         if all(wanted.admits(event) for event in found):
             return found
-    except IndexDamagedError:
+        ledger.index.remove()
+    except IndexElsewhereError:
         pass
-    ledger.index.remove()
+    except IndexDamagedError:
+        ledger.index.remove()
     found = tuple(event for event in ledger.events() if wanted.admits(event))
     return found if wanted.limit is None else found[-wanted.limit :]
 
@@ -92,8 +94,10 @@ def _read(ledger: Ledger, tip: str, places: Iterable[tuple[str, str]]) -> Iterat
     lines: dict[str, dict[bytes, bytes]] = {}
     for event_id, path in places:
         if path not in lines:
-            content = ledger.store.attachment(tip, path)
-            lines[path] = {line.partition(b'"event_id":"')[2][:26]: line for line in content.split(b"\n") if line}
+            segment = ledger.store.objects.read(f"{tip}:{path}")
+            if segment is None:
+                raise IndexDamagedError("it names a segment that is not there")
+            lines[path] = {line.partition(b'"event_id":"')[2][:26]: line for line in segment[1].split(b"\n") if line}
         line = lines[path].get(event_id.encode())
         if line is None:
             raise IndexDamagedError("it names an event that is not there")

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Entities", "EntityState", "Fetch", "LedgerView"]
 
-Fetch = Callable[[EntityKey | None], Mapping[EntityKey, EntityState]]
+Fetch = Callable[[EntityKey | None], Mapping[EntityKey, EntityState] | None]
 
 
 class Entities(Mapping[EntityKey, EntityState]):
     """States by (type, id). Closed invocations, of which there may be very many, are fetched only when asked for.
 
-    `fetch` gives the state for a key, or those of all keys that are not known yet for None; nothing where it has none.
+    `fetch` gives the state for a key, nothing where there is none, and None where it cannot tell; for the key None it
+    gives all states. What is known here already is newer.
     """
 
     def __init__(self, known: Mapping[EntityKey, EntityState], fetch: Fetch | None = None) -> None:
@@ -33,7 +34,11 @@ class Entities(Mapping[EntityKey, EntityState]):
         """The state of one entity."""
         found = self._known.get(key)
         if found is None and self._fetch is not None:
-            self._known.update(self._fetch(key))
+            fetched = self._fetch(key)
+            if fetched is None:
+                self._complete()
+            else:
+                self._known.update(fetched)
             found = self._known.get(key)
         if found is None:
             raise KeyError(key)
@@ -59,6 +64,10 @@ class Entities(Mapping[EntityKey, EntityState]):
         """The same, with a place to fetch from."""
         return Entities(self._known, fetch)
 
+    def fetching_on(self, fetch: Fetch) -> Entities:
+        """The same, with another place to fetch from if not everything is known."""
+        return self if self._fetch is None else self.fetching(fetch)
+
     def changed(self, states: Mapping[EntityKey, EntityState]) -> Entities:
         """The same with other states for some entities."""
         other = Entities(self._known, self._fetch)
@@ -68,7 +77,7 @@ class Entities(Mapping[EntityKey, EntityState]):
     def _complete(self) -> None:
         if self._fetch is not None:
             fetch, self._fetch = self._fetch, None
-            self._known = {**fetch(None), **self._known}
+            self._known = {**(fetch(None) or {}), **self._known}
 
 
 @dataclass(frozen=True)
@@ -119,9 +128,9 @@ class LedgerView:
     def follow(self, tip: str | None, added: Iterable[Event]) -> tuple[LedgerView, dict[EntityKey, EntityState]] | None:
         """The view after further events, and the states that they changed.
 
-        None when one of them does not follow the last event of its entity; or sorts between known ones, and is the
-        first of its entity (its place is among the others) or something is damaged (the fold guesses what lost parents
-        were): then the whole log has to be folded.
+        None when one of them does not follow the last event of its entity; or when it sorts between known ones, and is
+        the first of its entity (its place is among the others) or something is damaged (the fold guesses what lost
+        parents were): then the whole log has to be folded.
         """
         changed: dict[EntityKey, EntityState] = {}
         clock, count = LamportClock(self.lamport), self.event_count

@@ -1,8 +1,8 @@
-"""`kitty-flow doctor`: finds and explains what is broken; it changes nothing."""
+"""`kitty-flow doctor`: finds and explains what is broken, and with ``--fix`` mends what is safe to mend."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -10,11 +10,12 @@ from typer.core import TyperGroup
 from kitty_flow.cli.groups import CommandGroup
 from kitty_flow.cli.output import JsonOption, Result, command
 from kitty_flow.cli.terminal import console, safe, table
+from kitty_flow.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from kitty_flow.flow.doctor.examination import Examination
+    from kitty_flow.flow.doctor.examination import Examination, Part, Treatment
     from kitty_flow.flow.doctor.finding import DoctorFinding
 
 __all__ = ["app"]
@@ -28,52 +29,77 @@ class _DoctorGroup(CommandGroup):
         return TyperGroup.parse_args(self, ctx, args)
 
 
+FixOption = Annotated[
+    bool, typer.Option("--fix", help="Mend what is safe to mend, then look again.", show_default=False)
+]
+
 app = typer.Typer(cls=_DoctorGroup, add_completion=False, rich_markup_mode=None)
 
 
-@command(examples=["kitty-flow doctor", "kitty-flow doctor --json", "kitty-flow doctor locks"])
-def _everything() -> Result:
-    """Find what is broken and say what helps; nothing is changed.
+@command(examples=["kitty-flow doctor", "kitty-flow doctor --json", "kitty-flow doctor locks --fix"])
+def _everything(fix: FixOption = False) -> Result:
+    """Find what is broken and say what helps; without --fix nothing is changed.
 
-    Looks at the installation, the settings, the ledgers with their branches, the worktrees and the locks, or at one
-    part only. Outside a repository it looks at the installation. The exit status is 4 when there is a problem.
+    Looks at the installation, the settings, the ledgers with their branches, the worktrees, the locks and the conflicts
+    between clones, or at one part only. Outside a repository it looks at the installation. The exit status is 4 when
+    there is a problem, with --fix when one is left.
     """
     from kitty_flow.flow.doctor.examination import examine_all
 
-    return _result(examine_all())
+    return _result(examine_all(fix=fix))
 
 
 @app.callback(invoke_without_command=True, help=_everything.__doc__)
-def _doctor(ctx: typer.Context, json_output: JsonOption = False) -> None:
+def _doctor(ctx: typer.Context, json_output: JsonOption = False, fix: FixOption = False) -> None:
     if ctx.invoked_subcommand is None:
-        _everything(ctx=ctx, json_output=json_output)
+        _everything(ctx=ctx, json_output=json_output, fix=fix)
+    elif fix:
+        part = f"kitty-flow doctor {ctx.invoked_subcommand}"
+        raise UsageError("INVALID_USAGE", "--fix belongs behind the part that it is for", hint=f"{part} --fix")
 
 
 @app.command("ledger")
-@command(examples=["kitty-flow doctor ledger"])
-def ledger() -> Result:
-    """Check that every ledger can be read, agrees with itself, and that the branches hold what it says."""
-    from kitty_flow.flow.doctor.examination import examine
+@command(examples=["kitty-flow doctor ledger", "kitty-flow doctor ledger --fix"])
+def ledger(fix: FixOption = False) -> Result:
+    """Check that every ledger can be read, agrees with itself, and that the branches hold what it says.
 
-    return _result(examine("ledger"))
+    With --fix, a ref that lost what was acknowledged is brought back, an index that is not right is made anew, and
+    files that a killed command left behind are removed. No line of a ledger is ever lost by that.
+    """
+    return _part("ledger", fix)
 
 
 @app.command("locks")
-@command(examples=["kitty-flow doctor locks"])
-def locks() -> Result:
-    """List lock files that killed git processes left behind, and kitty-flow's own locks that are held."""
-    from kitty_flow.flow.doctor.examination import examine
+@command(examples=["kitty-flow doctor locks", "kitty-flow doctor locks --fix"])
+def locks(fix: FixOption = False) -> Result:
+    """List lock files that killed git processes left behind, and kitty-flow's own locks that are held.
 
-    return _result(examine("locks"))
+    With --fix, those that are provably dead are removed: too old, and no git process is at work in the repository.
+    """
+    return _part("locks", fix)
 
 
 @app.command("worktrees")
 @command(examples=["kitty-flow doctor worktrees"])
-def worktrees() -> Result:
+def worktrees(fix: FixOption = False) -> Result:
     """List the worktrees of all missions with their state, and the unsaved work that was kept."""
+    return _part("worktrees", fix)
+
+
+@app.command("conflicts")
+@command(examples=["kitty-flow doctor conflicts", "kitty-flow doctor conflicts --json"])
+def conflicts(fix: FixOption = False) -> Result:
+    """List what two clones recorded without knowing of each other, and claims that no remote has confirmed.
+
+    Which event counts follows from the ledger alone, everywhere alike: nothing has to be mended, both stay in the log.
+    """
+    return _part("conflicts", fix)
+
+
+def _part(name: Part, fix: bool) -> Result:
     from kitty_flow.flow.doctor.examination import examine
 
-    return _result(examine("worktrees"))
+    return _result(examine(name, fix=fix))
 
 
 def _result(examination: Examination) -> Result:
@@ -84,11 +110,28 @@ def _text(examination: Examination) -> str:
     found = examination.findings
     rows = [(f.status, f.check, f.subject, f.message) for f in found]
     lines = [_plain(table(("STATUS", "CHECK", "SUBJECT", "FINDING"), rows))]
+    lines += _treatments(examination.treatments)
     lines += _remedies("to mend:", [f for f in found if f.status != "ok"])
     lines += _remedies("to look at:", [f for f in found if f.status == "ok"])
     if not examination.problems:
         lines += ["", "no problems"]
     return "\n".join(lines)
+
+
+def _treatments(treatments: tuple[Treatment, ...] | None) -> list[str]:
+    if treatments is None:
+        return []
+    lines = [
+        f"  {safe(t.finding.subject)}: "
+        + (safe(t.done) if t.done is not None else f"nothing was done: {safe(_why(t.failure))}")
+        for t in treatments
+    ]
+    return ["", "mended:", *lines] if lines else ["", "there was nothing to mend"]
+
+
+def _why(failure: Exception | None) -> str:
+    hint = getattr(failure, "hint", None)
+    return f"{getattr(failure, 'message', failure)}{f'; {hint}' if hint else ''}"
 
 
 def _remedies(title: str, findings: list[DoctorFinding]) -> list[str]:

@@ -13,12 +13,10 @@ from kitty_flow.effects import sync_folder
 from kitty_flow.errors import ConflictError
 from kitty_flow.git.coprocess import CoProcess
 from kitty_flow.git.process import Git, GitFailedError
-from kitty_flow.git.stale_lock import clear_stale_lock
+from kitty_flow.git.stale_lock import OWN_REFS, clear_stale_lock, lifetime_s
 from kitty_flow.git.worktrees import Worktrees
 
 __all__ = ["ABSENT", "RefMovedError", "RefMover", "Refs"]
-
-_OWN_REFS: Final = ("refs/kitty/", "refs/heads/kitty/")
 
 _OBJECT_NAME: Final = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64})\n?")
 
@@ -86,12 +84,11 @@ class Refs:
 
     def unlock(self, ref: str, *, is_ours: bool) -> bool:
         """Clear a dead lock of a ref. On our own refs nobody else has business; elsewhere we wait longer."""
-        ours = ref.startswith(_OWN_REFS)
-        if not (ours or is_ours):
+        if not (ref.startswith(OWN_REFS) or is_ours):
             return False
         lock = Path(self.git.text("rev-parse", "--path-format=absolute", "--git-path", ref) + ".lock")
         places = (self.common_dir, *(checkout.path for checkout in Worktrees(self.git).all()))
-        return clear_stale_lock(lock, older_than_s=2.0 if ours else 10.0, places=places)
+        return clear_stale_lock(lock, older_than_s=lifetime_s(ref), places=places)
 
 
 class RefMover:

@@ -84,11 +84,16 @@ class Repository:
         """Our own files that may be deleted at any time: locks, index, writer id."""
         return self.common_dir / "kitty-flow"
 
+    @property
+    def store_git(self) -> Git:
+        """Runs git on objects as they are: what the log says must not be replaced by a `git replace` of somebody."""
+        return Git(self.common_dir, {"GIT_DIR": os.fspath(self.common_dir), "GIT_NO_REPLACE_OBJECTS": "1"})
+
     def objects(self) -> ObjectStore:
         """A new door to the object database; the caller closes it."""
-        # What the log says must not be replaced by a `git replace` of somebody else.
-        git = Git(self.common_dir, {"GIT_DIR": os.fspath(self.common_dir), "GIT_NO_REPLACE_OBJECTS": "1"})
-        return ObjectStore(git, self.common_dir / "objects", lambda: self.object_format, self.state_dir / "fresh")
+        return ObjectStore(
+            self.store_git, self.common_dir / "objects", lambda: self.object_format, self.state_dir / "fresh"
+        )
 
 
 def _toplevel(git: Git, common_dir: Path) -> Path:

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-__all__ = ["clear_stale_lock", "git_processes"]
+__all__ = ["OWN_REFS", "STALE_AFTER_S", "clear_stale_lock", "git_processes", "lifetime_s"]
+
+OWN_REFS: Final = ("refs/kitty/", "refs/heads/kitty/")
+"""Where nobody but kitty-flow has business."""
+
+STALE_AFTER_S: Final = 10.0
+"""git holds a lock for the time of one command; an older one is most likely left over."""
+
+_OWN_STALE_AFTER_S: Final = 2.0
 
 _LOCKLESS: Final = frozenset({"cat-file", "hash-object", "mktree"})
 """Commands of git that never lock anything; kitty-flow keeps some of them running."""
 
 _WAIT_S: Final = 15.0
 _LOOK_AGAIN_S: Final = 0.1
+
+
+def lifetime_s(name: str) -> float:
+    """How old a lock may be, in seconds, before it can be dead; `name` is relative to the git directory."""
+    return _OWN_STALE_AFTER_S if name.startswith(OWN_REFS) else STALE_AFTER_S
 
 
 def git_processes(places: Iterable[Path]) -> list[tuple[int, list[str]]]:
@@ -29,26 +43,40 @@ def git_processes(places: Iterable[Path]) -> list[tuple[int, list[str]]]:
             if not process.name().startswith("git") or process.status() == psutil.STATUS_ZOMBIE:
                 continue
             command, cwd = process.cmdline(), Path(process.cwd())
-            if _LOCKLESS.isdisjoint(command) and any(cwd.is_relative_to(folder) for folder in folders):
+            if (
+                _LOCKLESS.isdisjoint(command)
+                and not _waits_for_us(command)
+                and any(cwd.is_relative_to(folder) for folder in folders)
+            ):
                 found.append((process.pid, command))
     return found
 
 
-def clear_stale_lock(path: Path, *, older_than_s: float, places: Iterable[Path]) -> bool:
+def _waits_for_us(command: Sequence[str]) -> bool:
+    """Whether it is a process through which a kitty-flow moves refs: it holds a lock for milliseconds, and where that
+    is the lock of a ledger's ref, only while its owner holds the ledger."""
+    return "core.fsync=all" in command and "update-ref" in command and "--stdin" in command
+
+
+def clear_stale_lock(path: Path, *, older_than_s: float, places: Iterable[Path], wait_s: float = _WAIT_S) -> bool:
     """Wait until the lock file is gone, or remove it once it is dead; says whether the way is free.
 
     Dead means: older than `older_than_s` seconds, and no git process is at work below `places`. A lock whose owner
-    lives is never touched; after `_WAIT_S` seconds we give up.
+    lives is never touched; after `wait_s` seconds we give up.
     """
     folders = tuple(places)
-    deadline = time.monotonic() + _WAIT_S
-    while time.monotonic() < deadline:
+    deadline = time.monotonic() + wait_s
+    while True:
         try:
-            age = time.time() - path.lstat().st_mtime
+            written = path.lstat().st_mtime_ns
         except OSError:
             return True
-        if age > older_than_s and not git_processes(folders):
-            path.unlink(missing_ok=True)
-            return True
+        if time.time() - written / 1e9 > older_than_s and not git_processes(folders):
+            # Looking at processes takes a while: meanwhile the lock may have gone, and a live one have come.
+            with suppress(OSError):
+                if path.lstat().st_mtime_ns == written:
+                    path.unlink()
+            return not os.path.lexists(path)
+        if time.monotonic() >= deadline:
+            return False
         time.sleep(_LOOK_AGAIN_S)
-    return False

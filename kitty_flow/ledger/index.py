@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,7 +28,7 @@ from kitty_flow.ledger.view import Entities, LedgerView
 if TYPE_CHECKING:
     from kitty_flow.model.event import Event
 
-__all__ = ["Index", "IndexDamagedError", "IndexElsewhereError", "Located"]
+__all__ = ["Index", "IndexDamagedError", "IndexElsewhereError", "Located", "event_row"]
 
 _VERSION: Final = "3"
 """Raised whenever the schema or the rule of folding changes."""
@@ -51,10 +52,11 @@ class Located(NamedTuple):
 
 
 class Index:
-    """The index of the ledger `ref`, in the file `path`."""
+    """The index of the ledger `ref`, in the file `path`. With `only_look` nothing is ever written, removed or made."""
 
-    def __init__(self, path: Path, ref: str, slug: str) -> None:
-        self._path = path
+    def __init__(self, path: Path, ref: str, slug: str, *, only_look: bool = False) -> None:
+        self.path = path
+        self._only_look = only_look
         self._ref = ref
         self._slug = slug
         self._connection: sqlite3.Connection | None = None
@@ -66,7 +68,7 @@ class Index:
         Raises:
             IndexDamagedError: it cannot be used.
         """
-        if not self._path.exists():
+        if not self.path.exists():
             return None
         with self._checked() as database:
             database.execute("BEGIN")  # one moment for all that is read
@@ -89,6 +91,28 @@ class Index:
                 tuple(_conflict(row) for row in json.loads(meta["conflicts"])),
                 tuple(Damage(*row) for row in json.loads(meta["damage"])),
             )
+
+    def tip(self) -> str | None:
+        """The commit that the index stands at, also where the rest of it is damaged; None when it does not tell."""
+        query = "SELECT t.value FROM meta t, meta r WHERE t.key = 'tip' AND r.key = 'ref' AND r.value = ?"
+        if not self.path.exists():
+            return None
+        try:
+            with self._checked() as database:
+                found = database.execute(query, (self._ref,)).fetchone()
+        except IndexDamagedError:
+            return None
+        return found[0] if found and isinstance(found[0], str) and _OBJECT_NAME.fullmatch(found[0]) else None
+
+    def event_rows(self) -> dict[str, tuple[Any, ...]]:
+        """The row of every event, by event id, as `event_row` makes it.
+
+        Raises:
+            IndexDamagedError: it cannot be used.
+        """
+        with self._checked() as database:
+            names = ", ".join(f'"{name}"' for name in _EVENT_COLUMNS)
+            return {row[0]: row for row in database.execute(f"SELECT {names} FROM event")}
 
     def fetch(self, key: EntityKey | None, tip: str | None) -> dict[EntityKey, EntityState]:
         """The state for a key, or all states for None, in the order of their first event.
@@ -129,7 +153,7 @@ class Index:
             IndexDamagedError: it cannot be used.
             OSError: it cannot be written.
         """
-        if not self._path.exists():
+        if self._only_look or not self.path.exists():
             return
         reach("index.follow")
         with self._checked() as database:
@@ -148,11 +172,13 @@ class Index:
         """
         import sqlite_utils
 
+        if self._only_look:
+            return
         self.remove()
         reach("index.rebuild")
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         # Made aside and renamed: a reader finds a whole index or none.
-        scratch = self._path.with_suffix(".new")
+        scratch = self.path.with_suffix(".new")
         with suppress(FileNotFoundError):
             scratch.unlink()
         try:
@@ -171,7 +197,7 @@ class Index:
                 for columns in (["entity_id"], ["work_package_id"], ["trigger"], ["actor"], ["at"], [*_ORDER]):
                     database.table("event").create_index(columns)
                 connection.execute("PRAGMA journal_mode = WAL")
-            scratch.replace(self._path)
+            scratch.replace(self.path)
         except sqlite3.Error as error:
             raise IndexDamagedError(str(error)) from error
 
@@ -184,7 +210,7 @@ class Index:
         """
         import sqlite_utils
 
-        if not self._path.exists():
+        if not self.path.exists():
             raise IndexDamagedError("there is none")
         with self._at(tip) as connection:
             _check(connection, "event")
@@ -204,9 +230,11 @@ class Index:
     def remove(self) -> None:
         """Delete the index."""
         self.close()
+        if self._only_look:
+            return
         for suffix in ("", "-wal", "-shm", "-journal"):
             with suppress(OSError):
-                self._path.with_name(self._path.name + suffix).unlink()
+                self.path.with_name(self.path.name + suffix).unlink()
 
     def close(self) -> None:
         """Close the file. Safe to call twice; the next use opens it again."""
@@ -214,6 +242,14 @@ class Index:
         if connection is not None:
             with suppress(sqlite3.Error):
                 connection.close()
+
+    def _mode(self) -> str:
+        if not self._only_look and os.access(self.path.parent, os.W_OK):
+            return "mode=rw"
+        # Reading a file in WAL mode makes two more beside it, but for an immutable one, and what others have not moved
+        # into it yet is in the first of these.
+        waiting = self.path.with_name(f"{self.path.name}-wal")
+        return "mode=ro" if self._only_look and waiting.exists() and waiting.stat().st_size else "mode=ro&immutable=1"
 
     @contextmanager
     def _at(self, tip: str | None) -> Iterator[sqlite3.Connection]:
@@ -231,9 +267,8 @@ class Index:
     def _checked(self) -> Iterator[sqlite3.Connection]:
         try:
             if self._connection is None:
-                readable = "mode=rw" if os.access(self._path.parent, os.W_OK) else "mode=ro&immutable=1"
                 self._connection = sqlite3.connect(
-                    f"{self._path.as_uri()}?{readable}", uri=True, timeout=_BUSY_S, isolation_level=None
+                    f"{self.path.as_uri()}?{self._mode()}", uri=True, timeout=_BUSY_S, isolation_level=None
                 )
                 # Not lost by the death of a process; after a power cut the index may be behind, and catches up.
                 self._connection.execute("PRAGMA synchronous = NORMAL")
@@ -241,6 +276,8 @@ class Index:
         except (sqlite3.Error, ValueError, LookupError, TypeError, AttributeError) as error:
             raise IndexDamagedError(str(error)) from error
 
+
+_OBJECT_NAME: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 _EVENT_COLUMNS: Final[Mapping[str, type]] = {
     "event_id": str,
@@ -283,7 +320,7 @@ def _write(
         (_entity_row(state) for state in states.values()),
     )
     marks = ", ".join("?" * len(_EVENT_COLUMNS))
-    database.executemany(f"INSERT OR REPLACE INTO event VALUES ({marks})", map(_event_row, events))
+    database.executemany(f"INSERT OR REPLACE INTO event VALUES ({marks})", map(event_row, events))
     total = database.execute("SELECT count(*), coalesce(sum(checksum), 0) FROM entity WHERE closed = 0").fetchone()
     meta["open"] = json.dumps(total)
     database.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", [*meta.items(), ("seal", _seal(meta))])
@@ -305,7 +342,8 @@ def _entity_row(state: EntityState) -> tuple[str, str, bool, int, str]:
     return (state.entity_type, state.entity_id, closed, zlib.crc32(text.encode()), text)
 
 
-def _event_row(located: Located) -> tuple[Any, ...]:
+def event_row(located: Located) -> tuple[Any, ...]:
+    """What the index holds about an event, in the order of its columns."""
     event = located.event
     work_package = event.entity_id if event.entity_type == "work_package" else event.evidence.get("work_package_id")
     return (

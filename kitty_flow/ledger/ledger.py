@@ -63,6 +63,7 @@ class Ledger:
     Args:
         mission_slug: its slug; may be empty for a log that is only read or received.
         now: the wall clock, for display only (timezone-aware).
+        only_look: never write, remove or make the index, whatever is wrong with it.
     """
 
     def __init__(
@@ -72,12 +73,14 @@ class Ledger:
         mission_slug: str,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        only_look: bool = False,
     ) -> None:
         self.repository = repository
         self.mission_id = mission_id
         self.mission_slug = mission_slug
         self.ref = mission_ref(mission_id)
         self._now = now
+        self._only_look = only_look
         self.on_commit: Callable[[Receipt], None] | None = None
         self._objects: ObjectStore | None = None
         self._store: SegmentStore | None = None
@@ -99,7 +102,7 @@ class Ledger:
         """The index of this ledger."""
         if self._index is None:
             path = self.repository.state_dir / "index" / f"{self.mission_id}.sqlite3"
-            self._index = Index(path, self.ref, self.mission_slug)
+            self._index = Index(path, self.ref, self.mission_slug, only_look=self._only_look)
         return self._index
 
     @property

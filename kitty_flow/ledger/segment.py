@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from kitty_flow import EVENT_SCHEMA
@@ -28,6 +28,7 @@ __all__ = [
     "encode_event",
     "last_segment_name",
     "next_segment_name",
+    "read_lines",
     "segment_day",
     "segment_folder",
     "segment_number",
@@ -79,14 +80,27 @@ def decode_lines(content: bytes, path: str, known: Collection[bytes] = ()) -> tu
     """
     events: list[Event] = []
     damage: list[Damage] = []
+    for _, found in read_lines(content, path, known):
+        if isinstance(found, Damage):
+            damage.append(found)
+        else:
+            events.append(found)
+    return events, damage
+
+
+def read_lines(content: bytes, path: str, known: Collection[bytes] = ()) -> Iterator[tuple[bytes, Event | Damage]]:
+    """Every line of a segment, without its newline, and what it says. Lines in `known` are skipped.
+
+    Raises:
+        LedgerError: UNKNOWN_EVENT_SCHEMA, a newer kitty-flow wrote it.
+    """
     for number, line in enumerate(content.split(b"\n"), 1):
         if not line or line in known:
             continue
         try:
-            events.append(decode_event(line, f"{path}:{number}"))
+            yield line, decode_event(line, f"{path}:{number}")
         except (ValueError, RecursionError) as error:  # pydantic's ValidationError is a ValueError
-            damage.append(Damage(f"{path}:{number}", str(error).splitlines()[0][:200]))
-    return events, damage
+            yield line, Damage(f"{path}:{number}", str(error).splitlines()[0][:200])
 
 
 def decode_event(line: bytes, where: str) -> Event:

@@ -19,7 +19,7 @@ def test_a_ref_that_leads_nowhere_does_not_hide_the_other_missions(ward: Any, co
     findings = ward.examine("ledger")
     assert [status for status, _ in _about(findings, lost)] == ["problem"]
     assert [status for status, _ in _about(findings, "shop")] == ["ok"]
-    assert next(f["remedy"] for f in findings if f["subject"] == lost).startswith("git fetch CLONE ")
+    assert next(f["remedy"] for f in findings if f["subject"] == lost) == "kitty-flow doctor ledger --fix"
     assert "problem" not in {f["status"] for f in ward.examine("worktrees")}
     assert ward.examine("locks")
 

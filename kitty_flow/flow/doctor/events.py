@@ -41,23 +41,19 @@ def check_clocks(subject: str, segments: Iterable[Sequence[Event]]) -> Iterator[
 
 
 def check_chains(subject: str, events: Iterable[Event]) -> Iterator[DoctorFinding]:
-    """Every event starts where its parent left its entity, and the parent is there."""
+    """Every event starts where its parent left its entity, and the parent is there. Events that share a parent were
+    recorded without knowing of each other: a conflict, and no fault of the ledger."""
     known = {event.event_id: event for event in events}
     ordered = sorted(known.values(), key=lambda event: event.order)
     orphans = [e for e in ordered if e.parent is not None and e.parent not in known]
     strays = [e for e in ordered if e.parent in known and not _follows(known[str(e.parent)], e)]
     jumps = [e for e in ordered if _jumps(e, known)]
-    children = Counter((e.entity_type, e.entity_id, e.parent) for e in ordered)
-    forks = [e for e in ordered if children[e.entity_type, e.entity_id, e.parent] > 1]
     if orphans:
         yield _several(subject, orphans, "whose parent is not in the ledger")
     if strays:
         yield _several(subject, strays, "whose parent is a later event or one of another entity")
     if jumps:
         yield _several(subject, jumps, "that do not start from the state that their parent left")
-    if forks:
-        message = f"{_count(forks)} with a parent that they share: recorded without knowing of each other"
-        yield warning("ledger", subject, f"{message}; the first is {_name(forks[0])}", f"kitty-flow log {subject}")
 
 
 def check_machines(

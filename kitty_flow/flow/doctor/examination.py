@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,18 +18,36 @@ from kitty_flow.flow.doctor.finding import DoctorFinding, broken, by_urgency, ok
 from kitty_flow.flow.doctor.installation import examine_installation
 from kitty_flow.git.repository import Repository
 
-__all__ = ["ALL_PARTS", "Examination", "Part", "examine", "examine_all"]
+__all__ = ["ALL_PARTS", "Examination", "Part", "Treatment", "examine", "examine_all"]
 
-Part = Literal["settings", "ledger", "worktrees", "locks"]
+Part = Literal["settings", "ledger", "worktrees", "locks", "conflicts"]
 
-ALL_PARTS: Final[tuple[Part, ...]] = ("settings", "ledger", "worktrees", "locks")
+ALL_PARTS: Final[tuple[Part, ...]] = ("settings", "ledger", "worktrees", "locks", "conflicts")
+
+_ROUNDS: Final = 4
+"""What was mended may bring more to light: a ref that leads somewhere again has an index that can be judged."""
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """What was done about a finding; `failure` says why nothing was done."""
+
+    finding: DoctorFinding
+    done: str | None = None
+    failure: KittyFlowError | OSError | None = None
+
+    def as_data(self) -> dict[str, Any]:
+        """JSON-ready."""
+        known = {name: getattr(self.finding, name) for name in ("check", "subject", "message")}
+        return known | {"done": self.done, "failure": str(self.failure) if self.failure is not None else None}
 
 
 @dataclass(frozen=True)
 class Examination:
-    """What was found, problems first."""
+    """What was found, problems first. With ``--fix`` it is what is left, and `treatments` say what was done before."""
 
     findings: tuple[DoctorFinding, ...]
+    treatments: tuple[Treatment, ...] | None = None
 
     @property
     def problems(self) -> tuple[DoctorFinding, ...]:
@@ -42,9 +60,11 @@ class Examination:
         if not self.problems:
             return None
         number = len(self.problems)
+        several = "s" if number > 1 else ""
+        said = f"{number} problem{several} {'were' if several else 'was'} found; nothing was changed"
         return RefusedError(
             "DOCTOR_FOUND_PROBLEMS",
-            f"{number} problem{'s were' if number > 1 else ' was'} found; nothing was changed",
+            said if self.treatments is None else f"{number} problem{several} could not be mended",
             hint=self.problems[0].remedy,
             details={"findings": [finding.as_data() for finding in self.problems]},
         )
@@ -55,14 +75,56 @@ class Examination:
         return {
             "findings": [finding.as_data() for finding in self.findings],
             "counts": {status: counts[status] for status in ("problem", "warning", "ok")},
+            **({} if self.treatments is None else {"treatments": [t.as_data() for t in self.treatments]}),
         }
 
 
-def examine_all(start: Path | None = None) -> Examination:
-    """Everything that can be looked at from `start`: without a repository, only the installation."""
+def examine_all(start: Path | None = None, *, fix: bool = False) -> Examination:
+    """Everything that can be looked at from `start`: without a repository, only the installation.
+
+    With `fix`, what is safe to mend is mended, and then looked at again.
+    """
+    return _examination(lambda: _everything(start), fix=fix)
+
+
+def examine(part: Part, start: Path | None = None, *, fix: bool = False) -> Examination:
+    """One part of the repository around `start`; `fix` as in `examine_all`.
+
+    Raises:
+        UsageError: NO_REPOSITORY.
+        ExternalToolError: git is missing, too old, or refuses the repository.
+    """
+    repository = Repository.discover(start)
+    return _examination(lambda: _look(repository, (part,)), fix=fix)
+
+
+def _examination(look: Callable[[], Iterable[DoctorFinding]], *, fix: bool) -> Examination:
+    found = by_urgency(look())
+    if not fix:
+        return Examination(found)
+    treatments: list[Treatment] = []
+    for _ in range(_ROUNDS):
+        tried = [treatment.finding for treatment in treatments]
+        due = [finding for finding in found if finding.mend is not None and finding not in tried]
+        if not due:
+            break
+        treatments += [_treat(finding) for finding in due]
+        found = by_urgency(look())
+    return Examination(found, tuple(treatments))
+
+
+def _treat(finding: DoctorFinding) -> Treatment:
+    assert finding.mend is not None
+    try:
+        return Treatment(finding, finding.mend())
+    except (KittyFlowError, OSError) as error:
+        return Treatment(finding, failure=error)
+
+
+def _everything(start: Path | None) -> list[DoctorFinding]:
     found = list(examine_installation())
     if any(finding.status == "problem" for finding in found):
-        return Examination(by_urgency(found))  # nothing else can be relied on
+        return found  # nothing else can be relied on
     try:
         repository = Repository.discover(start)
     except UsageError as error:
@@ -74,22 +136,13 @@ def examine_all(start: Path | None = None) -> Examination:
         found.append(broken("installation", "repository", error, "git status"))
     else:
         found += _look(repository, ALL_PARTS)
-    return Examination(by_urgency(found))
-
-
-def examine(part: Part, start: Path | None = None) -> Examination:
-    """One part of the repository around `start`.
-
-    Raises:
-        UsageError: NO_REPOSITORY.
-        ExternalToolError: git is missing, too old, or refuses the repository.
-    """
-    return Examination(by_urgency(_look(Repository.discover(start), (part,))))
+    return found
 
 
 def _look(repository: Repository, parts: Sequence[Part]) -> Iterator[DoctorFinding]:
     from kitty_flow.flow.doctor.branches import examine_branches
     from kitty_flow.flow.doctor.configuration import examine_settings
+    from kitty_flow.flow.doctor.conflicts import examine_conflicts
     from kitty_flow.flow.doctor.ledgers import examine_ledgers, read_ledgers
     from kitty_flow.flow.doctor.locks import examine_locks
     from kitty_flow.flow.doctor.worktrees import examine_worktrees
@@ -107,3 +160,5 @@ def _look(repository: Repository, parts: Sequence[Part]) -> Iterator[DoctorFindi
             yield from examine_worktrees(ledgers)
         if "locks" in parts:
             yield from examine_locks(repository, ledgers.slugs, now=time.time())
+        if "conflicts" in parts:
+            yield from examine_conflicts(ledgers)

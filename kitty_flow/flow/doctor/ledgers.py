@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -10,23 +10,21 @@ from typing import Final
 
 from kitty_flow.errors import KittyFlowError, LedgerError
 from kitty_flow.flow.adoption import read_definition
-from kitty_flow.flow.doctor.events import check_chains, check_clocks, check_machines, check_origin
-from kitty_flow.flow.doctor.finding import DoctorFinding, broken, ok, problem, warning
+from kitty_flow.flow.doctor.finding import DoctorFinding, broken, ok, warning
+from kitty_flow.flow.doctor.mend import restore_by_hand
+from kitty_flow.flow.doctor.scratch import examine_scratch
+from kitty_flow.flow.doctor.soundness import examine_ledger
+from kitty_flow.flow.ledgers import KnownLedger, known_refs
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.project import Project
 from kitty_flow.git.repository import Repository
 from kitty_flow.ledger.ledger import Ledger, mission_ref
-from kitty_flow.ledger.segment import decode_lines
-from kitty_flow.ledger.store import SegmentStore
 from kitty_flow.ledger.view import LedgerView
-from kitty_flow.machines import MachineDefinition, machine, machine_names
-from kitty_flow.model.event import Event
 from kitty_flow.model.ids import is_ulid
 
 __all__ = ["Ledgers", "examine_ledgers", "read_ledgers"]
 
 _PREFIX: Final = mission_ref("")
-_BROKEN_REF: Final = re.compile(rf"broken ref ({re.escape(_PREFIX)}\S+)")
 
 
 @dataclass
@@ -46,21 +44,14 @@ class Ledgers:
 def read_ledgers(project: Project, stack: ExitStack) -> Ledgers:
     """Open every ledger that can be opened; `stack` closes them."""
     ledgers = Ledgers(project)
-    for ref in _mission_refs(project.repository):
-        ledger = stack.enter_context(Ledger(project.repository, ref.removeprefix(_PREFIX), ""))
+    for ref in known_refs(project.repository):
+        mission_id = ref.removeprefix(_PREFIX)
+        ledger = stack.enter_context(Ledger(project.repository, mission_id, "", only_look=True))
         try:
             ledgers.missions.append(_open(project, ledger))
         except KittyFlowError as error:
             ledgers.unreadable[ref] = error
     return ledgers
-
-
-def _mission_refs(repository: Repository) -> tuple[str, ...]:
-    """The refs of all ledgers. git only warns of a ref whose own file is damaged; it is listed all the same."""
-    done = repository.git.call("for-each-ref", "--format=%(refname)", "--", _PREFIX)
-    listed = done.stdout.decode("utf-8", "replace").splitlines()
-    damaged = _BROKEN_REF.findall(done.stderr.decode("utf-8", "replace"))
-    return tuple(sorted({*listed, *damaged}))
 
 
 def _open(project: Project, ledger: Ledger) -> OpenMission:
@@ -81,56 +72,21 @@ def _open(project: Project, ledger: Ledger) -> OpenMission:
 def examine_ledgers(ledgers: Ledgers) -> Iterator[DoctorFinding]:
     """Every ledger: its objects, its events, and its definition."""
     repository = ledgers.project.repository
-    machines = {name: machine(name) for name in machine_names()}
     slugs = {mission.ledger.ref: mission.slug for mission in ledgers.missions}
     for ref in sorted({*slugs, *ledgers.unreadable}):
         subject = slugs.get(ref, ref.removeprefix(_PREFIX))
-        with repository.objects() as objects:
-            found = list(_check(subject, ref, SegmentStore(objects, repository.state_dir), repository, machines))
+        sound = examine_ledger(repository, KnownLedger(ref, subject))
         error = ledgers.unreadable.get(ref)
-        if error is not None and not any(finding.status == "problem" for finding in found):
-            found.append(broken("ledger", subject, error, _restore(ref)))
-        yield from found
+        if error is not None and not sound.problems:
+            sound.findings.append(broken("ledger", subject, error, _restore(repository, ref)))
+        yield from sound.findings
+    yield from examine_scratch(repository, now=time.time())
     for mission in ledgers.missions:
         view = mission.view()
         yield ok("ledger", mission.slug, f"{mission.state(view)}, {view.event_count} events can be read and folded")
         yield from _forced(mission.slug, view)
     if not slugs and not ledgers.unreadable:
         yield ok("ledger", "ledger", "no mission has a ledger yet", "kitty-flow mission create SLUG")
-
-
-def _check(
-    subject: str, ref: str, store: SegmentStore, repository: Repository, machines: dict[str, MachineDefinition]
-) -> Iterator[DoctorFinding]:
-    """Read every segment for itself, so that each damaged one is named."""
-    tip = repository.refs.commit(ref)
-    if tip is None:
-        yield problem("ledger", subject, f"{ref} does not point to a commit that is here", _restore(ref))
-        return
-    segments: list[tuple[Event, ...]] = []
-    whole = True
-    try:
-        paths = repository.git.output("ls-tree", "-r", "-z", "--name-only", tip, "--", "log/")
-    except KittyFlowError as error:
-        yield broken("ledger", subject, error, _restore(ref))
-        return
-    for path in filter(None, paths.decode("utf-8", "replace").split("\0")):
-        try:
-            found, damage = decode_lines(store.attachment(tip, path), path)
-        except KittyFlowError as error:
-            whole = False
-            yield broken("ledger", subject, error, _restore(ref))
-            continue
-        segments.append(tuple(found))
-        for line in damage:
-            whole = False
-            yield problem("ledger", subject, f"the line {line.where} is damaged: {line.why}", _restore(ref))
-    events = [event for segment in segments for event in segment]
-    yield from check_origin(subject, ref.removeprefix(_PREFIX), events)
-    yield from check_clocks(subject, segments)
-    yield from check_machines(subject, events, machines)
-    if whole:  # with a segment missing, every gap in a chain would be reported once more
-        yield from check_chains(subject, events)
 
 
 def _forced(subject: str, view: LedgerView) -> Iterator[DoctorFinding]:
@@ -140,5 +96,6 @@ def _forced(subject: str, view: LedgerView) -> Iterator[DoctorFinding]:
         yield warning("ledger", subject, message, f"kitty-flow log {subject}")
 
 
-def _restore(ref: str) -> str:
-    return f"git fetch CLONE '+{ref}:{ref}', where CLONE is a clone or a backup that still has it"
+def _restore(repository: Repository, ref: str) -> str:
+    with Ledger(repository, ref.removeprefix(_PREFIX), "", only_look=True) as ledger:
+        return restore_by_hand(ledger)

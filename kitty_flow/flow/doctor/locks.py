@@ -13,15 +13,13 @@ from pathlib import Path
 from shlex import quote
 from typing import Final
 
-from kitty_flow.flow.doctor.finding import DoctorFinding, ok, problem, warning
+from kitty_flow.errors import ConflictError
+from kitty_flow.flow.doctor.finding import DoctorFinding, fixable, ok, problem, warning
 from kitty_flow.git.repository import Repository
-from kitty_flow.git.stale_lock import git_processes
+from kitty_flow.git.stale_lock import STALE_AFTER_S, clear_stale_lock, git_processes, lifetime_s
 from kitty_flow.git.worktrees import Worktrees
 
 __all__ = ["STALE_AFTER_S", "examine_locks"]
-
-STALE_AFTER_S: Final = 10.0
-"""git holds a lock for the time of one command; an older one is most likely left over."""
 
 _GIT_LOCKED: Final = frozenset({"refs", "logs", "info", "objects", "worktrees", "reftable"})
 """The folders of a git directory in which git makes lock files: not ours, not submodules, not large files."""
@@ -30,7 +28,7 @@ _OBJECT_FOLDER: Final = re.compile(r"[0-9a-f]{2}")
 
 
 def examine_locks(repository: Repository, slugs: Mapping[str, str], *, now: float) -> Iterator[DoctorFinding]:
-    """Lock files of git that are older than `STALE_AFTER_S` at `now`, and kitty-flow's own locks that are held.
+    """Lock files of git that are too old to be in use at `now`, and kitty-flow's own locks that are held.
 
     `slugs` names missions by id, `now` is in seconds since the epoch.
     """
@@ -38,7 +36,7 @@ def examine_locks(repository: Repository, slugs: Mapping[str, str], *, now: floa
     users = None
     for path in _git_lock_files(repository.common_dir):
         age = _age(path, now)
-        if age is not None and age > STALE_AFTER_S:
+        if age is not None and age > lifetime_s(_name(path, repository)):
             users = _git_processes(repository) if users is None else users
             found = True
             yield _left_over(path, repository, age, users)
@@ -69,12 +67,32 @@ def _age(path: Path, now: float) -> float | None:
 
 
 def _left_over(path: Path, repository: Repository, age: float, users: list[str]) -> DoctorFinding:
-    subject = path.relative_to(repository.common_dir).as_posix()
-    remedy = f"rm -- {quote(str(path))}"
+    subject = _name(path, repository)
     if users:
         message = f"{_duration(age)} old, and perhaps in use by {', '.join(users)}"
-        return warning("locks", subject, message, f"when that has finished: {remedy}")
-    return problem("locks", subject, f"{_duration(age)} old, and no git process is at work here", remedy)
+        return warning("locks", subject, message, "when that has finished: kitty-flow doctor locks --fix")
+    found = problem("locks", subject, f"{_duration(age)} old, and no git process is at work here", "")
+    return fixable(found, lambda: _remove(path, repository))
+
+
+def _remove(path: Path, repository: Repository) -> str:
+    """Remove a lock file, by the rules by which every command of kitty-flow removes one.
+
+    Raises:
+        ConflictError: LOCK_IN_USE, it is not certain any more that it is dead.
+    """
+    lifetime = lifetime_s(_name(path, repository))
+    if not clear_stale_lock(path, older_than_s=lifetime, places=_places(repository), wait_s=0):
+        raise ConflictError(
+            "LOCK_IN_USE",
+            f"{path} may be in use by now",
+            hint=f"when no git command runs here: rm -- {quote(str(path))}",
+        )
+    return f"{path} was removed"
+
+
+def _name(path: Path, repository: Repository) -> str:
+    return path.relative_to(repository.common_dir).as_posix()
 
 
 def _duration(seconds: float) -> str:
@@ -91,6 +109,10 @@ def _purpose(name: str, slugs: Mapping[str, str]) -> tuple[str, str]:
         return "missions", "a command that takes a mission into the ledger"
     if stem == "housekeeping":
         return "objects", "a command that packs the ledger's objects"
+    if stem.startswith("sync-"):
+        return "remotes", "an exchange with a remote"
+    if stem == "errors":
+        return "errors", "a command that was refused"
     mission_id = stem.removesuffix(".run")
     kind = "a run or a merge" if stem.endswith(".run") else "a command that records"
     return slugs.get(mission_id, mission_id), kind
@@ -113,8 +135,11 @@ def _held(folder: Path) -> dict[Path, list[str]]:
 
 
 def _git_processes(repository: Repository) -> list[str]:
-    places = (repository.common_dir, *(checkout.path for checkout in Worktrees(repository.git).all()))
-    return [_words(pid, command) for pid, command in git_processes(places)]
+    return [_words(pid, command) for pid, command in git_processes(_places(repository))]
+
+
+def _places(repository: Repository) -> tuple[Path, ...]:
+    return (repository.common_dir, *(checkout.path for checkout in Worktrees(repository.git).all()))
 
 
 def _words(pid: int, command: Sequence[str]) -> str:

@@ -41,6 +41,7 @@ COMMANDS: Final = (
     Row("why", "kitty_flow.cli.why_cmd:why", "Explain why a work package is not ready or done.", "See"),
     Row("log", "kitty_flow.cli.log_cmd:log", "List the events of a mission.", "See"),
     Row("errors", "kitty_flow.cli.errors_cmd:app", "List what was refused or did not validate.", "See"),
+    Row("ledger", "kitty_flow.cli.ledger_cmd:app", "Export ledgers, and prove that they are sound.", "See"),
     Row("machines", "kitty_flow.cli.machines_cmd:app", "Show the state machines that ship.", "See"),
     Row("dags", "kitty_flow.cli.dags_cmd:app", "Show the templates and pipelines that ship.", "See"),
     Row("merge", "kitty_flow.cli.merge_cmd:merge", "Land a mission on its target branch, gated.", "Land"),

@@ -13,7 +13,7 @@ from kitty_flow.cli.terminal import table
 __all__ = ["log"]
 
 
-@command(examples=["kitty-flow log", "kitty-flow log checkout --wp WP03 --limit 10"])
+@command(examples=["kitty-flow log", "kitty-flow log checkout --wp WP03 --limit 10", "kitty-flow log --since 2h"])
 def log(
     mission: MissionArgument = None,
     wp: Annotated[
@@ -29,11 +29,29 @@ def log(
     actor: Annotated[
         str | None, typer.Option("--actor", metavar="A", help="Only events of this actor.", show_default=False)
     ] = None,
+    entity: Annotated[
+        str | None,
+        typer.Option("--entity", metavar="ID", help="Only events of this entity, by its id.", show_default=False),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since", metavar="WHEN", help="Only since this date or time (UTC), or for 2h, 3d.", show_default=False
+        ),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option("--until", metavar="WHEN", help="Only before this date or time, or 2h ago.", show_default=False),
+    ] = None,
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, metavar="N", help="Only the last N.", show_default=False)
     ] = None,
 ) -> Result:
-    """List what was recorded, in the ledger's order, oldest first."""
+    """List what was recorded, in the ledger's order, oldest first.
+
+    Moments are those of the clones that recorded: their clocks may differ, and the order never follows them.
+    """
+    from kitty_flow.cli.moment import moment
     from kitty_flow.flow.mission import open_mission
     from kitty_flow.flow.project import Project
     from kitty_flow.ledger.query import EventFilter, find_events
@@ -41,7 +59,16 @@ def log(
     with open_mission(Project.discover(), mission) as opened:
         if wp is not None:
             opened.work_package(wp)
-        wanted = EventFilter(None, wp, kind, since_clock, actor, limit=limit)
+        wanted = EventFilter(
+            entity,
+            wp,
+            kind,
+            since_clock,
+            actor,
+            moment(since, "--since") if since is not None else None,
+            moment(until, "--until") if until is not None else None,
+            limit,
+        )
         events = find_events(opened.ledger, wanted)
         superseded = opened.view().superseded
         data = {

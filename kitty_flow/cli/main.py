@@ -15,6 +15,7 @@ from typer.main import get_command as build_command
 from kitty_flow import EVENT_SCHEMA, __version__
 from kitty_flow.cli.groups import CommandGroup
 from kitty_flow.cli.output import JsonOption, Output, Result, opened
+from kitty_flow.cli.plain_values import spare_conversion
 
 __all__ = ["COMMANDS", "Row", "main", "root_command"]
 
@@ -75,10 +76,10 @@ def _load(row: Row) -> Any:
     module, _, attribute = row.target.partition(":")
     loaded = getattr(import_module(module), attribute)
     if isinstance(loaded, typer.Typer):
-        return build_command(loaded)
+        return spare_conversion(build_command(loaded))
     alone = typer.Typer(add_completion=False, rich_markup_mode=None)
     alone.command(row.name)(loaded)
-    return build_command(alone)
+    return spare_conversion(build_command(alone))
 
 
 def _print_version(ctx: typer.Context, wanted: bool) -> None:
@@ -120,7 +121,7 @@ def root_command() -> Any:
         cls=_Root, name="kitty-flow", rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]}
     )
     app.callback()(_kitty_flow)
-    return build_command(app)
+    return spare_conversion(build_command(app))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kitty_flow.flow.mission import OpenMission
-from kitty_flow.flow.readiness import Reason, hindrances
+from kitty_flow.flow.readiness import Readiness
 from kitty_flow.ledger.fold import EntityState, LedgerView
 from kitty_flow.model.ids import natural_key
 from kitty_flow.model.mission import WorkPackage
@@ -54,12 +54,11 @@ class WorkPackageStatus:
 
 @dataclass(frozen=True)
 class Board:
-    """All cards in merge order, with counts, progress (0 to 1), what is ready, and remarks."""
+    """All cards wave by wave, with counts, progress (0 to 1), what is ready, and remarks."""
 
     mission: dict[str, Any]
     work_packages: tuple[WorkPackageStatus, ...]
     ready: tuple[str, ...]
-    waiting: tuple[Reason, ...]
     warnings: tuple[str, ...]
 
     @property
@@ -90,15 +89,8 @@ class Board:
 def make_board(mission: OpenMission) -> Board:
     """The board as the ledger has it now."""
     view = mission.view()
-    reasons: list[Reason] = []
-    ready: list[str] = []
-    for work_package in mission.definition.work_packages:
-        if mission.work_package(work_package.id, view).state != "planned":
-            continue
-        found = hindrances(mission, work_package.id, view)
-        reasons.extend(found)
-        if not found:
-            ready.append(work_package.id)
+    readiness = Readiness(mission, view)
+    ready = [w.id for w in mission.definition.work_packages if readiness.is_ready(w.id)]
     cards = tuple(work_package_status(mission, w, view) for w in mission.definition.work_packages)
     return Board(
         {
@@ -112,7 +104,6 @@ def make_board(mission: OpenMission) -> Board:
         },
         tuple(sorted(cards, key=lambda c: (c.wave, natural_key(c.id)))),
         tuple(sorted(ready, key=lambda i: order_of_work(mission, i))),
-        tuple(reasons),
         tuple(_warnings(cards)),
     )
 

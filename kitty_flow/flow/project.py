@@ -7,12 +7,15 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from kitty_flow.agents.settings import Settings, load_settings
 from kitty_flow.git.history import History
 from kitty_flow.git.process import Git
 from kitty_flow.git.repository import Repository
 from kitty_flow.git.worktrees import Worktrees
+
+if TYPE_CHECKING:
+    from kitty_flow.agents.settings import Settings
 
 __all__ = ["Project"]
 
@@ -45,6 +48,8 @@ class Project:
         Raises:
             DefinitionError: INVALID_SETTINGS.
         """
+        from kitty_flow.agents.settings import load_settings  # late: the board needs no settings
+
         return load_settings(self.root)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from kitty_flow.model.diagnostic import Diagnostic
@@ -29,9 +30,9 @@ def plan_data(definition: MissionDefinition, plan: Plan, diagnostics: tuple[Diag
                 "dependencies": list(w.dependencies),
                 "owned_files": list(w.owned_files),
                 "execution_mode": w.execution_mode,
-                "subtasks": [s.model_dump() for s in w.subtasks],
+                "subtasks": [asdict(s) for s in w.subtasks],
                 "requirement_refs": list(w.requirement_refs),
-                **plan.placements[w.id].model_dump(),
+                **asdict(plan.placements[w.id]),
             }
             for w in definition.work_packages
         ],
@@ -46,10 +47,10 @@ def plan_data(definition: MissionDefinition, plan: Plan, diagnostics: tuple[Diag
             }
             for c in plan.conflicts
         ],
-        "execution_lanes": [lane.model_dump(mode="json") for lane in plan.execution_lanes],
+        "execution_lanes": [asdict(lane) for lane in plan.execution_lanes],
         "critical_path": list(plan.critical_path),
         "merge_order": list(plan.merge_order),
-        "makespan": plan.makespan.model_dump(),
+        "makespan": asdict(plan.makespan),
         "warnings": [d.message for d in diagnostics],
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -149,7 +150,7 @@ def test_states_differ_in_colour_and_label() -> None:
 
 @pytest.mark.parametrize("render", _RENDERERS.values(), ids=_RENDERERS)
 def test_an_empty_mission_has_a_picture(render: Renderer) -> None:
-    empty = _mission().model_copy(update={"work_packages": ()})
+    empty = replace(_mission(), work_packages=())
     assert "Sample mission" in render(empty, compute_plan(empty), None)
 
 

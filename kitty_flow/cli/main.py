@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import sys
 from collections.abc import Sequence
@@ -126,6 +127,8 @@ def root_command() -> Any:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status; the entry point of the console script."""
+    # Most commands have answered before garbage in cycles matters; to look for it early costs a fifth of their time.
+    gc.set_threshold(100_000, *gc.get_threshold()[1:])
     arguments = list(sys.argv[1:] if argv is None else argv)
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     with opened(as_json="--json" in options) as output:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -78,7 +78,7 @@ def _creation(view: LedgerView, definition: MissionDefinition) -> Batch:
         mission_id,
         "create",
         Facts(actor=current_user()),
-        evidence={"source": asdict(definition.source), "title": definition.title},
+        evidence={"source": definition.source._asdict(), "title": definition.title},
     )
     return _define(builder, definition, "plan")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.readiness import Readiness
@@ -27,8 +27,7 @@ _WEIGHT: Final = {
 _HELD: Final = ("claimed", "in_progress", "for_review", "in_review")
 
 
-@dataclass(frozen=True)
-class WorkPackageStatus:
+class WorkPackageStatus(NamedTuple):
     """One card of the board."""
 
     id: str
@@ -47,8 +46,8 @@ class WorkPackageStatus:
 
     def as_data(self) -> dict[str, Any]:
         """The JSON shape of `status` (CLI reference)."""
-        data = dict(self.__dict__)
-        data.pop("id")
+        data = self._asdict()
+        del data["id"]
         return data
 
 

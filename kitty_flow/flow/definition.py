@@ -25,10 +25,11 @@ def read_definition(ledger: Ledger) -> tuple[MissionDefinition, Plan]:
             hint="kitty-flow mission list",
         )
     try:
-        definition = MissionDefinition.from_json(ledger.attachment(f"definition/{digest}.json"))
+        content = ledger.attachment(f"definition/{digest}.json")
+        definition = MissionDefinition.from_json(content)
         plan = Plan.from_json(ledger.attachment(f"plan/{digest}.json"))
     except ValueError as error:
         raise LedgerError("DEFINITION_DAMAGED", f"the definition {digest[:12]} cannot be read: {error}") from error
-    if definition.digest != digest:
+    if not definition.has_digest(digest, content):
         raise LedgerError("DEFINITION_DAMAGED", f"the definition {digest[:12]} does not have the recorded digest")
     return definition, plan

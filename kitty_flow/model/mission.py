@@ -1,6 +1,7 @@
 """The definition of a mission: work packages, their dependencies and the files they own.
 
-Frozen dataclasses and not pydantic models (docs/adr/0010): every command reads a definition before it answers.
+Named tuples and dataclasses, not pydantic models: every command reads a definition before it answers, and must not
+have to wait for pydantic and its schemas first (docs/adr/0010-plain-definition.md).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from kitty_flow.model.diagnostic import Diagnostic
@@ -20,8 +21,7 @@ __all__ = ["ExecutionMode", "LoadedMission", "MissionDefinition", "MissionSource
 ExecutionMode = Literal["code_change", "planning_artifact"]
 
 
-@dataclass(frozen=True)
-class Subtask:
+class Subtask(NamedTuple):
     """One step inside a work package, such as ``T001``."""
 
     id: str
@@ -57,8 +57,7 @@ class WorkPackage:
         return cls(**{**data, **lists, "subtasks": subtasks})
 
 
-@dataclass(frozen=True)
-class MissionSource:
+class MissionSource(NamedTuple):
     """Where a definition was read from: the reader's name and the path relative to the repository, or absolute."""
 
     kind: str
@@ -92,23 +91,39 @@ class MissionDefinition:
             raise ValueError(f"not a mission definition: {error}") from error
 
     def as_json(self) -> bytes:
-        """The definition as one line of JSON, the form in which the ledger keeps it."""
-        return _json({"id": self.id, **self._covered(), "source": self.source})
+        """The definition as one line of JSON, the form in which the ledger keeps it: what the digest covers is last."""
+        return self._head() + self._covered()[1:]
 
     @property
     def digest(self) -> str:
         """SHA-256 in hex of all but the mission's id and source, as JSON."""
-        return hashlib.sha256(_json(self._covered())).hexdigest()
+        return hashlib.sha256(self._covered()).hexdigest()
 
-    def _covered(self) -> dict[str, Any]:
+    def has_digest(self, digest: str, content: bytes) -> bool:
+        """Whether this is the digest of the definition, which was read from `content`.
+
+        It is taken from the bytes themselves where `as_json` wrote them: making them again takes ten times as long.
+        """
+        head = self._head()
+        covered = b"{" + content[len(head) :] if content.startswith(head) else self._covered()
+        return hashlib.sha256(covered).hexdigest() == digest
+
+    def _head(self) -> bytes:
+        return _json({"id": self.id, "source": self.source._asdict()})[:-1] + b","
+
+    def _covered(self) -> bytes:
         """What the digest covers; the order of the keys is part of it."""
-        return {
-            "slug": self.slug,
-            "title": self.title,
-            "target_branch": self.target_branch,
-            "template": self.template,
-            "work_packages": self.work_packages,
-        }
+        return _json(
+            {
+                "slug": self.slug,
+                "title": self.title,
+                "target_branch": self.target_branch,
+                "template": self.template,
+                "work_packages": [
+                    {**vars(w), "subtasks": [s._asdict() for s in w.subtasks]} for w in self.work_packages
+                ],
+            }
+        )
 
     def work_package(self, work_package_id: str) -> WorkPackage:
         """The work package with that id.
@@ -125,11 +140,10 @@ class MissionDefinition:
 
 
 def _json(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, default=vars, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
-@dataclass(frozen=True)
-class LoadedMission:
+class LoadedMission(NamedTuple):
     """What a reader returns: the definition and its remarks about what was guessed, dropped or odd."""
 
     definition: MissionDefinition

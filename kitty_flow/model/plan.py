@@ -1,4 +1,4 @@
-"""The computed plan of a mission (shape: `docs/reference/json.md`, "plan"). Dataclasses, as in `mission.py`."""
+"""The computed plan of a mission (shape: `docs/reference/json.md`, "plan"). No pydantic, as in `mission.py`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, NamedTuple
 
 __all__ = ["ExecutionLane", "Makespan", "OwnershipConflict", "Placement", "Plan"]
 
 
-@dataclass(frozen=True)
-class OwnershipConflict:
+class OwnershipConflict(NamedTuple):
     """Two otherwise unordered work packages whose owned files can overlap, and the order that was put between them."""
 
     work_packages: tuple[str, str]
@@ -26,16 +25,14 @@ class OwnershipConflict:
         return f"{self.before} before {self.after}"
 
 
-@dataclass(frozen=True)
-class ExecutionLane:
+class ExecutionLane(NamedTuple):
     """The chain of work packages that one worktree and branch carries. `lane-planning` holds planning artifacts."""
 
     id: str
     work_packages: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Placement:
+class Placement(NamedTuple):
     """Where and when one work package runs: its wave (from 1), execution lane and slack (in units of the makespan)."""
 
     wave: int
@@ -43,8 +40,7 @@ class Placement:
     slack: int
 
 
-@dataclass(frozen=True)
-class Makespan:
+class Makespan(NamedTuple):
     """Predicted length of the whole mission for a number of agents, with the bound that no schedule can beat."""
 
     agents: int
@@ -96,8 +92,17 @@ class Plan:
 
     def as_json(self) -> bytes:
         """The plan as one line of JSON, the form in which the ledger keeps it."""
-        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return json.dumps(fields, default=vars, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        data = {
+            "waves": self.waves,
+            "edges": self.edges,
+            "conflicts": [conflict._asdict() for conflict in self.conflicts],
+            "execution_lanes": [lane._asdict() for lane in self.execution_lanes],
+            "critical_path": self.critical_path,
+            "merge_order": self.merge_order,
+            "makespan": self.makespan._asdict(),
+            "placements": {name: placement._asdict() for name, placement in self.placements.items()},
+        }
+        return json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
     def prerequisites(self, work_package_id: str) -> tuple[str, ...]:
         """All work packages that must be approved first: declared dependencies, then conflict predecessors."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from kitty_flow.model.diagnostic import Diagnostic
@@ -30,9 +29,9 @@ def plan_data(definition: MissionDefinition, plan: Plan, diagnostics: tuple[Diag
                 "dependencies": list(w.dependencies),
                 "owned_files": list(w.owned_files),
                 "execution_mode": w.execution_mode,
-                "subtasks": [asdict(s) for s in w.subtasks],
+                "subtasks": [s._asdict() for s in w.subtasks],
                 "requirement_refs": list(w.requirement_refs),
-                **asdict(plan.placements[w.id]),
+                **plan.placements[w.id]._asdict(),
             }
             for w in definition.work_packages
         ],
@@ -47,10 +46,10 @@ def plan_data(definition: MissionDefinition, plan: Plan, diagnostics: tuple[Diag
             }
             for c in plan.conflicts
         ],
-        "execution_lanes": [asdict(lane) for lane in plan.execution_lanes],
+        "execution_lanes": [lane._asdict() for lane in plan.execution_lanes],
         "critical_path": list(plan.critical_path),
         "merge_order": list(plan.merge_order),
-        "makespan": asdict(plan.makespan),
+        "makespan": plan.makespan._asdict(),
         "warnings": [d.message for d in diagnostics],
     }
 

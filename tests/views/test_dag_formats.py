@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from kitty_flow.graph import compute_plan
 from kitty_flow.model.mission import MissionDefinition, MissionSource, WorkPackage
 from kitty_flow.model.plan import Plan
+from kitty_flow.model.text import clean
 from kitty_flow.views.dag_dot import dot
 from kitty_flow.views.dag_mermaid import mermaid
-from kitty_flow.views.dag_picture import STATE_STYLES, arrows, clean, wrap
+from kitty_flow.views.dag_picture import STATE_STYLES, arrows, wrap
 from kitty_flow.views.dag_svg import svg
 
 Renderer = Callable[[MissionDefinition, Plan, Mapping[str, str] | None], str]

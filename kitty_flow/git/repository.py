@@ -47,14 +47,14 @@ class Repository:
         done = git.call(*asked, ok=(0, 128))
         answers = done.stdout.decode("utf-8", "surrogateescape").splitlines()
         if len(answers) < 2:
-            error = failed(asked, done.returncode, done.stderr)
-            if "not a git repository" not in str(error.details.get("stderr")):
-                raise error
+            refused = failed(asked, done.returncode, done.stderr)
+            if "not a git repository" not in str(refused.details.get("stderr")):
+                raise refused
             raise UsageError(
                 "NO_REPOSITORY",
                 f"{here} is not inside a git repository",
                 hint="git init, or change to a repository (kitty-flow demo makes a sample one)",
-            ) from error
+            ) from refused
         own, common, *toplevel = answers
         if own == common and toplevel:
             return cls(Path(common), Path(toplevel[0]))

@@ -1,7 +1,7 @@
 """The definition of a mission: work packages, their dependencies and the files they own.
 
 Named tuples and dataclasses, not pydantic models: every command reads a definition before it answers, and must not
-have to wait for pydantic and its schemas first (docs/adr/0010-plain-definition.md).
+have to wait for pydantic and its schemas first (docs/adr/0013-plain-definition.md).
 """
 
 from __future__ import annotations

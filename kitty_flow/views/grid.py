@@ -39,7 +39,8 @@ class Grid:
         measured = [[_width(cell) for cell in row] for row in (self._columns, *self._rows)]
         widths = _fitted([max(column) for column in zip(*measured, strict=True)], options.max_width)
         for line in _lines(self._columns, measured[0], widths):
-            yield Segment(_GAP.join(line) + "\n", Style(bold=True))
+            yield Segment(_GAP.join(line), Style(bold=True))
+            yield Segment.line()
         known: dict[str, Style] = {}
         unstyled = ""
         for row, taken, name in zip(self._rows, measured[1:], self._styles or [""] * len(self._rows), strict=True):

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import settings
 
 settings.register_profile("kitty-flow", deadline=None)
+settings.register_profile("many", deadline=None, max_examples=3_000)  # pytest --hypothesis-profile=many
 settings.load_profile("kitty-flow")
 
 _GIT_CONFIG = """\

@@ -30,6 +30,7 @@ __all__ = [
     "MergeSettings",
     "RunSettings",
     "Settings",
+    "SyncSettings",
     "WorkspaceSettings",
     "check_executable",
     "command_agent",
@@ -110,6 +111,13 @@ class WorkspaceSettings(Model):
         return root
 
 
+class SyncSettings(Model):
+    """The `[sync]` table: the remote at which clones meet, and whether claims are confirmed there."""
+
+    remote: Text | None = None
+    confirm_claims: Annotated[bool, Field(strict=True)] = False
+
+
 class Settings(Model):
     """Everything in the settings file, with defaults for what it leaves out."""
 
@@ -117,6 +125,7 @@ class Settings(Model):
     run: RunSettings = RunSettings()
     merge: MergeSettings = MergeSettings()
     workspace: WorkspaceSettings = WorkspaceSettings()
+    sync: SyncSettings = SyncSettings()
 
     def workspace_root(self, root: Path) -> Path | None:
         """The configured workspace folder as an absolute path, or None when kitty-flow chooses."""

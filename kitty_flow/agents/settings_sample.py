@@ -36,6 +36,11 @@ strategy = "merge"
 [workspace]
 # Where worktrees and invocation files go, relative to the repository root.
 # root = "../my-project-work"
+
+[sync]
+# Where clones exchange their ledgers; and whether a claim has to be recorded there before it counts.
+# remote = "origin"
+confirm_claims = false
 """
 
 

@@ -36,16 +36,20 @@ def log(
     """List what was recorded, in the ledger's order, oldest first."""
     from kitty_flow.flow.mission import open_mission
     from kitty_flow.flow.project import Project
-    from kitty_flow.flow.timeline import EventFilter, select
+    from kitty_flow.ledger.query import EventFilter, find_events
 
     with open_mission(Project.discover(), mission) as opened:
         if wp is not None:
             opened.work_package(wp)
-        events = select(opened, EventFilter(wp, kind, since_clock, actor, limit))
+        wanted = EventFilter(None, wp, kind, since_clock, actor, limit=limit)
+        events = find_events(opened.ledger, wanted)
+        superseded = opened.view().superseded
         data = {
             "mission": {"id": opened.id, "slug": opened.slug},
             "ledger": opened.ledger.ref,
-            "events": [event.model_dump(by_alias=True) for event in events],
+            "events": [
+                event.model_dump(by_alias=True) | {"superseded": event.event_id in superseded} for event in events
+            ],
         }
         rows = [
             (
@@ -54,7 +58,9 @@ def log(
                 e.entity_id if e.entity_type == "work_package" else e.entity_type,
                 e.trigger if e.kind == "annotation" else f"{e.from_state or '-'} -> {e.to_state}",
                 e.actor,
-                ("FORCED " if e.force else "") + (e.reason or "")[:200],
+                ("SUPERSEDED " if e.event_id in superseded else "")
+                + ("FORCED " if e.force else "")
+                + (e.reason or "")[:200],
             )
             for e in events
         ]

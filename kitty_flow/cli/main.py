@@ -42,10 +42,12 @@ COMMANDS: Final = (
     Row("status", "kitty_flow.cli.status_cmd:status", "Show the board of a mission.", "See"),
     Row("why", "kitty_flow.cli.why_cmd:why", "Explain why a work package is not ready or done.", "See"),
     Row("log", "kitty_flow.cli.log_cmd:log", "List the events of a mission.", "See"),
+    Row("errors", "kitty_flow.cli.errors_cmd:app", "List what was refused or did not validate.", "See"),
     Row("machines", "kitty_flow.cli.machines_cmd:app", "Show the state machines that ship.", "See"),
     Row("dags", "kitty_flow.cli.dags_cmd:app", "Show the templates and pipelines that ship.", "See"),
     Row("merge", "kitty_flow.cli.merge_cmd:merge", "Land a mission on its target branch, gated.", "Land"),
     Row("verify", "kitty_flow.cli.verify_cmd:verify", "Prove that what is called done has landed.", "Land"),
+    Row("sync", "kitty_flow.cli.sync_cmd:sync", "Exchange ledgers with a remote.", "Share"),
     Row("doctor", "kitty_flow.cli.doctor_cmd:app", "Find and explain what is broken.", "Mend"),
 )
 

@@ -15,6 +15,7 @@ from kitty_flow.cli.terminal import fields, table
 if TYPE_CHECKING:
     from kitty_flow.flow.life import LifeTrigger
     from kitty_flow.flow.mission import OpenMission
+    from kitty_flow.flow.project import Project
 
 __all__ = ["app"]
 
@@ -41,11 +42,17 @@ def create(
 
 @app.command("import")
 @command(
-    examples=["kitty-flow mission import ../old/kitty-specs/checkout", "kitty-flow mission import a.toml --dry-run"]
+    examples=[
+        "kitty-flow mission import ../old/kitty-specs/checkout --history",
+        "kitty-flow mission import a.toml --dry-run",
+    ]
 )
 def import_mission(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A mission folder or file.", show_default=False)],
     target: TargetOption = None,
+    history: Annotated[
+        bool, typer.Option("--history", help="Take over its status.events.jsonl as well, and its lanes with it.")
+    ] = False,
     dry_run: DryRunOption = False,
 ) -> Result:
     """Take a mission into the ledger from anywhere; the source file is not needed afterwards."""
@@ -58,6 +65,8 @@ def import_mission(
     loaded = load_source(project, path)
     data = plan_data(loaded.definition, compute_plan(loaded.definition), loaded.diagnostics)
     count = len(loaded.definition.work_packages)
+    if history:
+        return _import_history(project, path, target, dry_run, data, loaded.diagnostics)
     if dry_run:
         words = f"{loaded.definition.slug}: {count} work packages would be imported; nothing was written"
         return Result(data | {"imported": False}, words, loaded.diagnostics)
@@ -66,6 +75,26 @@ def import_mission(
     data["mission"]["target_branch"] = target or data["mission"]["target_branch"]
     words = f"imported {entry.slug} ({entry.mission_id}): {count} work packages\nnext: kitty-flow plan {entry.slug}"
     return Result(data | {"imported": True}, words, loaded.diagnostics)
+
+
+def _import_history(
+    project: Project, path: Path, target: str | None, dry_run: bool, data: dict[str, Any], remarks: tuple[Any, ...]
+) -> Result:
+    from kitty_flow.flow.history_import import import_history
+    from kitty_flow.views.history_text import history_text
+
+    done = import_history(project, path, target_branch=target, dry_run=dry_run)
+    data |= {"imported": done.is_new, "history": done.as_data()}
+    slug = data["mission"]["slug"]
+    head, tail = f"{slug} would be imported with its history; nothing was written", ""
+    if done.entry is not None:
+        data["mission"]["id"] = done.entry.mission_id
+        slug = done.entry.slug
+        head, tail = f"{slug} had been imported with this history before; nothing was written", ""
+        if done.is_new:
+            head, tail = f"imported {slug} ({done.entry.mission_id})", f"\nnext: kitty-flow status {slug}"
+            data["mission"]["target_branch"] = target or data["mission"]["target_branch"]
+    return Result(data, lambda: f"{head}\n{history_text(done)}{tail}", (*remarks, *done.diagnostics))
 
 
 @app.command("list")
@@ -128,7 +157,7 @@ def _mission_data(opened: OpenMission) -> dict[str, Any]:
         "landed_commit": facts.get("target_commit"),
         "ledger": opened.ledger.ref,
         "ledger_commit": view.tip,
-        "events": len(view.events),
+        "events": view.event_count,
     }
 
 
@@ -174,6 +203,7 @@ def _change(mission: str | None, trigger: LifeTrigger, reason: str | None) -> Re
     with open_mission(Project.discover(), mission) as opened:
         before = opened.state()
         state = change_life(opened, trigger, reason=reason)
-        event = opened.view().events[-1]
-        data = {"mission": opened.slug, "from_state": before, "to_state": state, "event_id": event.event_id}
+        entity = opened.view().entity("mission", opened.id)
+        event_id = entity.last_event.event_id if entity else None
+        data = {"mission": opened.slug, "from_state": before, "to_state": state, "event_id": event_id}
         return Result(data | {"ledger": opened.ledger.ref}, f"{opened.slug} {before} -> {state}")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Output", "Result", "command", "is_json", "opened"]
 
 _AS_JSON: ContextVar[bool] = ContextVar("as_json", default=False)
+_NO_ARGUMENTS: Mapping[str, Any] = {}
 
 Printable: TypeAlias = "str | RenderableType"
 
@@ -57,18 +58,22 @@ class Output:
         self.command: tuple[str, ...] = ("usage",)
         self.written = False
         self._document = document
+        self._arguments = _NO_ARGUMENTS
 
     @property
     def as_json(self) -> bool:
         """Whether the outcome is one JSON document."""
         return self._document is not None
 
-    def perform(self, use_case: Callable[[], Result]) -> int:
+    def perform(self, use_case: Callable[[], Result], arguments: Mapping[str, Any] = _NO_ARGUMENTS) -> int:
         """Run a use case, show its result or its failure, and return the exit status.
+
+        `arguments` are what the user typed, by name; the error log takes from them what a failure is about.
 
         Raises:
             typer.TyperException: the use case found a wrong argument.
         """
+        self._arguments = arguments
         try:
             return self.show(use_case())
         except (typer.TyperException, typer.Exit):
@@ -91,7 +96,7 @@ class Output:
             if error is not None:
                 _explain(error)
         self.written = True
-        return error.exit_status if error is not None else 0
+        return self._keep(error, result.data) if error is not None else 0
 
     def fail(self, cause: BaseException) -> int:
         """Print a failure and return the exit status. What is not a `KittyFlowError` is a bug or an interruption."""
@@ -101,6 +106,14 @@ class Output:
         else:
             _explain(error)
         self.written = True
+        return self._keep(error, {})
+
+    def _keep(self, error: KittyFlowError, data: Mapping[str, Any]) -> int:
+        """Leave a trace in the error log, after everything is told, and return the exit status whatever happens."""
+        with suppress(Exception, KeyboardInterrupt):
+            from kitty_flow.cli.error_record import keep
+
+            keep(error, operation=self.command, data=data, arguments=self._arguments)
         return error.exit_status
 
     def _print_document(
@@ -171,7 +184,7 @@ def command(*, examples: Sequence[str]) -> Callable[[Callable[..., Result]], Cal
         def run(ctx: typer.Context, json_output: bool, **arguments: Any) -> None:
             output = ctx.find_object(Output)
             assert output is not None, "commands are started by kitty_flow.cli.main"
-            raise typer.Exit(output.perform(lambda: use_case(**arguments)))
+            raise typer.Exit(output.perform(lambda: use_case(**arguments), arguments))
 
         del run.__wrapped__  # typer would look through it and miss the added parameters
         hints = get_type_hints(use_case, include_extras=True)

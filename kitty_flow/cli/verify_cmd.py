@@ -28,9 +28,13 @@ def verify(mission: MissionArgument = None) -> Result:
         }
         error = None
         if broken:
+            lost = [p.work_package_id for p in proofs if not p.holds and p.head is not None]
+            bare = [p.work_package_id for p in proofs if not p.holds and p.head is None]
+            told = [f"called done, but not on {opened.target_ref}: {', '.join(lost)}"] if lost else []
+            told += [f"called done without proof, for no commit is known here: {', '.join(bare)}"] if bare else []
             error = RefusedError(
                 "LANDING_NOT_PROVED",
-                f"called done, but not on {opened.target_ref}: {', '.join(broken)}",
+                "; ".join(told),
                 hint=f"kitty-flow wp show {broken[0]}",
                 details={"work_packages": broken},
             )

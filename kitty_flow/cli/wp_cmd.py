@@ -92,8 +92,8 @@ def _move(work_package: str, mission: str | None, trigger: PersonTrigger, reason
         data = {
             "event_id": event.event_id,
             "work_package_id": work_package,
-            "from_state": event.from_state,
-            "to_state": event.to_state,
+            "from_lane": event.from_state,
+            "to_lane": event.to_state,
             "ledger": receipt.ref,
             "ledger_commit": receipt.commit,
             "path": list(receipt.paths),

@@ -130,7 +130,7 @@ def tell_story(
     """Put together what the ledger, the landing and the proofs say. Changes nothing."""
     view = mission.view()
     about: dict[str, list[Event]] = {i: [] for i in mission.plan.merge_order}
-    for event in view.events:
+    for event in mission.ledger.events():
         if event.entity_type == "work_package":
             about[event.entity_id].append(event)
     landed = Landed(
@@ -155,7 +155,7 @@ def tell_story(
         ),
         tuple(rejection for i in mission.plan.merge_order for rejection in _rejections(mission, i, about[i])),
         landed,
-        {"ref": mission.ledger.ref, "commit": view.tip, "events": len(view.events)},
+        {"ref": mission.ledger.ref, "commit": view.tip, "events": view.event_count},
     )
 
 

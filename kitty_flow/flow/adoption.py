@@ -12,9 +12,9 @@ from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.definition import read_definition
 from kitty_flow.flow.project import Project
 from kitty_flow.ledger.catalog import CatalogEntry, catalog
-from kitty_flow.ledger.fold import LedgerView
 from kitty_flow.ledger.ledger import Batch, Ledger, new_ulid
 from kitty_flow.ledger.lock import exclusive
+from kitty_flow.ledger.view import LedgerView
 from kitty_flow.machines import Facts
 from kitty_flow.model.diagnostic import Diagnostic
 from kitty_flow.model.mission import LoadedMission, MissionDefinition

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from kitty_flow.errors import RefusedError
-from kitty_flow.ledger.fold import LedgerView
 from kitty_flow.ledger.ledger import Batch, Draft
+from kitty_flow.ledger.view import LedgerView
 from kitty_flow.machines import Facts, MachineDefinition, decide, machine
 from kitty_flow.model.event import EntityType
 
@@ -25,7 +25,7 @@ class BatchBuilder:
     """
 
     def __init__(self, view: LedgerView, *, actor: str, correlation_id: str | None = None) -> None:
-        self._mission_slug = view.events[-1].mission_slug if view.events else "MISSION"
+        self._mission_slug = view.slug or "MISSION"
         self._states = {key: entity.state for key, entity in view.entities.items()}
         self._actor = actor
         self._correlation_id = correlation_id
@@ -45,15 +45,16 @@ class BatchBuilder:
         reason: str | None = None,
         epoch: int | None = None,
         evidence: Mapping[str, Any] | None = None,
+        force_to: str | None = None,
     ) -> str:
-        """Decide one transition and collect it; returns the new state.
+        """Decide one transition and collect it; returns the new state. `force_to` goes with the trigger ``force``.
 
         Raises:
             RefusedError: the machine says no; `details` name the entity and every guard.
         """
         definition = machine(entity_type)
         try:
-            decision = decide(definition, self.state(entity_type, entity_id), trigger, facts)
+            decision = decide(definition, self.state(entity_type, entity_id), trigger, facts, force_to=force_to)
         except RefusedError as error:
             raise _about(error, entity_type, entity_id, self._mission_slug) from error
         self._states[entity_type, entity_id] = decision.to_state

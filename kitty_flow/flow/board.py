@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from kitty_flow.flow.mission import OpenMission
+from kitty_flow.flow.provisional import provisional
 from kitty_flow.flow.readiness import Readiness
-from kitty_flow.ledger.fold import EntityState, LedgerView
+from kitty_flow.flow.remarks import open_conflicts
+from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.model.ids import natural_key
 from kitty_flow.model.mission import WorkPackage
 
@@ -40,6 +42,7 @@ class WorkPackageStatus(NamedTuple):
     lease_expires_at: str | None
     attempt: int
     force_count: int
+    provisional: bool
     last_event_id: str
     head: str | None
     reason: str | None
@@ -90,7 +93,8 @@ def make_board(mission: OpenMission) -> Board:
     view = mission.view()
     readiness = Readiness(mission, view)
     ready = [w.id for w in mission.definition.work_packages if readiness.is_ready(w.id)]
-    cards = tuple(work_package_status(mission, w, view) for w in mission.definition.work_packages)
+    unseen = provisional(mission, view)
+    cards = tuple(work_package_status(mission, w, view, w.id in unseen) for w in mission.definition.work_packages)
     return Board(
         {
             "id": mission.id,
@@ -103,7 +107,7 @@ def make_board(mission: OpenMission) -> Board:
         },
         tuple(sorted(cards, key=lambda c: (c.wave, natural_key(c.id)))),
         tuple(sorted(ready, key=lambda i: order_of_work(mission, i))),
-        tuple(_warnings(cards)),
+        tuple(_warnings(cards, view)),
     )
 
 
@@ -113,7 +117,9 @@ def order_of_work(mission: OpenMission, work_package_id: str) -> tuple[int, int,
     return (placement.wave, placement.slack, natural_key(work_package_id))
 
 
-def work_package_status(mission: OpenMission, work_package: WorkPackage, view: LedgerView) -> WorkPackageStatus:
+def work_package_status(
+    mission: OpenMission, work_package: WorkPackage, view: LedgerView, is_provisional: bool = False
+) -> WorkPackageStatus:
     """One card."""
     entity: EntityState = mission.work_package(work_package.id, view)
     placement = mission.plan.placements[work_package.id]
@@ -132,13 +138,17 @@ def work_package_status(mission: OpenMission, work_package: WorkPackage, view: L
         facts.get("lease_expires_at") if held else None,
         entity.counts.get("start", 0),
         entity.forced,
+        is_provisional,
         entity.last_event.event_id,
         facts.get("head_commit"),
         entity.last_event.reason if entity.state in ("blocked", "canceled", "planned") else None,
     )
 
 
-def _warnings(cards: tuple[WorkPackageStatus, ...]) -> list[str]:
+def _warnings(cards: tuple[WorkPackageStatus, ...], view: LedgerView) -> list[str]:
+    waiting = [f"{c.id}: the claim of {c.actor} is provisional until kitty-flow sync" for c in cards if c.provisional]
+    lost = Counter(c.entity_id for c in open_conflicts(view) if c.entity_type == "work_package")
+    conflicts = [f"{name} has {count} superseded event(s): kitty-flow doctor conflicts" for name, count in lost.items()]
     forced = [f"{c.id} was forced {c.force_count} time(s)" for c in cards if c.force_count]
     blocked = [f"{c.id} is blocked: {c.reason}" for c in cards if c.state == "blocked"]
-    return [*blocked, *forced]
+    return [*blocked, *forced, *conflicts, *waiting]

@@ -10,8 +10,8 @@ from kitty_flow.errors import RefusedError
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.readiness import Readiness
-from kitty_flow.ledger.fold import LedgerView
-from kitty_flow.ledger.ledger import Batch
+from kitty_flow.ledger.ledger import Batch, new_ulid
+from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.machines import Facts
 
 __all__ = ["Claim", "claim", "refuse_unless_open"]
@@ -19,12 +19,35 @@ __all__ = ["Claim", "claim", "refuse_unless_open"]
 
 @dataclass(frozen=True)
 class Claim:
-    """A won claim: who holds what, under which epoch, until when."""
+    """A won claim: who holds what, under which epoch, until when.
 
+    Two clones that do not know of each other may give out the same epoch; the claim's own `id` tells them apart (None
+    for a claim from an imported history). `confirmation` is ``confirmed`` or ``provisional`` where a remote is to
+    confirm claims.
+    """
+
+    id: str | None
     work_package_id: str
     actor: str
     epoch: int
     lease_expires_at: str
+    confirmation: str | None = None
+
+    @classmethod
+    def on(cls, entity: EntityState) -> Claim:
+        """The claim that the ledger says is on a work package now."""
+        facts = entity.facts
+        return cls(
+            facts.get("claim_id"),
+            entity.entity_id,
+            str(facts.get("holder")),
+            entity.epoch,
+            str(facts.get("lease_expires_at")),
+        )
+
+    def current_epoch(self, entity: EntityState) -> int:
+        """The epoch to compare with ours: that of the work package, or 0 when somebody else's claim counts."""
+        return entity.epoch if entity.facts.get("claim_id") == self.id else 0
 
 
 def refuse_unless_open(mission: OpenMission, view: LedgerView) -> None:
@@ -50,8 +73,11 @@ def claim(
 
     Raises:
         RefusedError: DEPENDENCIES_NOT_SATISFIED, OWNERSHIP_CONFLICT, MISSION_NOT_RUNNING or ILLEGAL_TRANSITION.
+        ConflictError: SYNC_BUSY, other clones were faster at the remote that confirms claims.
     """
+    confirm_at = _confirming_remote(mission)
     expires = (datetime.now(UTC) + timedelta(seconds=lease_s)).isoformat(timespec="milliseconds")
+    claim_id = new_ulid()
 
     def build(view: LedgerView) -> Batch:
         refuse_unless_open(mission, view)
@@ -64,9 +90,31 @@ def claim(
             holder="" if entity.state == "planned" else str(entity.facts.get("holder", "?")),
             ownership_conflicts=readiness.active_conflicts(work_package_id),
         )
-        evidence: dict[str, Any] = {"holder": actor, "lease_expires_at": expires, "run_id": run_id}
+        evidence: dict[str, Any] = {
+            "claim_id": claim_id,
+            "holder": actor,
+            "lease_expires_at": expires,
+            "run_id": run_id,
+            "invocation_id": None,
+            "confirm_at": confirm_at,
+        }
         builder.transition("work_package", work_package_id, "claim", facts, epoch=entity.epoch + 1, evidence=evidence)
         return builder.build()
 
-    receipt = mission.ledger.record(build)
-    return Claim(work_package_id, actor, receipt.events[0].epoch or 0, expires)
+    confirmation = None
+    if confirm_at is None:
+        receipt = mission.ledger.record(build)
+    else:
+        from kitty_flow.flow.sync.claims import record_confirmed
+
+        receipt, confirmation = record_confirmed(mission, build)
+    return Claim(claim_id, work_package_id, actor, receipt.events[0].epoch or 0, expires, confirmation)
+
+
+def _confirming_remote(mission: OpenMission) -> str | None:
+    """The key of the remote that is to confirm claims, under which is remembered what it has; None for none."""
+    if not mission.project.settings.sync.confirm_claims:
+        return None
+    from kitty_flow.flow.sync.peer import open_peer
+
+    return open_peer(mission.project, None).remote.location.key

@@ -15,8 +15,8 @@ from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.outcome import AttemptFailure
 from kitty_flow.flow.readiness import is_noted_integrated
 from kitty_flow.flow.review import review
-from kitty_flow.ledger.fold import EntityState, LedgerView
 from kitty_flow.ledger.ledger import Batch
+from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.machines import Facts
 
 __all__ = ["Driver", "Outcome"]

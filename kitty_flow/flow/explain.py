@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kitty_flow.flow.mission import OpenMission
-from kitty_flow.flow.readiness import Readiness, Reason, is_integrated
-from kitty_flow.ledger.fold import EntityState, LedgerView
+from kitty_flow.flow.readiness import Readiness, Reason, has_no_head, is_integrated
+from kitty_flow.ledger.view import EntityState, LedgerView
 
 __all__ = ["Explanation", "explain"]
 
@@ -77,7 +77,8 @@ def _sentence(mission: OpenMission, entity: EntityState, readiness: Readiness) -
     match entity.state:
         case "planned":
             waits = readiness.hindrances(name)
-            back = f" (it was given back: {reason})" if reason else ""
+            moved = entity.last_event.from_state != entity.state
+            back = f" (it was given back: {reason})" if reason and moved else ""
             return (waits[0].message if waits else f"{name} is ready and nobody has claimed it") + back
         case "claimed" | "in_progress":
             return f"{name} is {entity.state}, held by {facts.get('holder')} since {entity.last_event.at}"
@@ -85,6 +86,8 @@ def _sentence(mission: OpenMission, entity: EntityState, readiness: Readiness) -
             return f"{name} waits for a reviewer other than {facts.get('implementer')}"
         case "in_review":
             return f"{name} is being reviewed by {facts.get('reviewer')}"
+        case "approved" | "done" if has_no_head(entity):
+            return f"{name} is {entity.state} by its imported history; no commit is known, so nothing is proved here"
         case "approved":
             where = "integrated, and lands with the mission" if is_integrated(mission, entity) else "not integrated yet"
             return f"{name} is approved at {str(facts.get('head_commit'))[:12]}; it is {where}"
@@ -99,6 +102,8 @@ def _command(mission: OpenMission, entity: EntityState) -> str:
     match entity.state:
         case "blocked":
             return f"kitty-flow wp unblock {name} --reason TEXT{mission.option}"
+        case "approved" if has_no_head(entity):
+            return f"kitty-flow wp reopen {name} --reason TEXT{mission.option}"
         case "approved":
             return (
                 f"kitty-flow merge {mission.slug}"

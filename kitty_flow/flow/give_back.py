@@ -6,10 +6,11 @@ from typing import Any, Final, Literal
 
 from kitty_flow.errors import ExternalToolError
 from kitty_flow.flow.batch import BatchBuilder
+from kitty_flow.flow.claim import Claim
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.workspace import salvage, workspace_path
-from kitty_flow.ledger.fold import EntityState, LedgerView
 from kitty_flow.ledger.ledger import Batch, Receipt
+from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.machines import Facts
 
 __all__ = ["abandon_invocation", "block", "cancel", "give_back", "open_invocation"]
@@ -22,31 +23,31 @@ _HELD: Final = ("claimed", "in_progress")
 
 def give_back(
     mission: OpenMission,
-    work_package_id: str,
+    held: Claim,
     invocation_id: str | None,
     code: str,
     message: str,
     *,
-    actor: str,
-    epoch: int,
+    actor: str | None = None,
     run_id: str | None = None,
     then: Literal["block", "cancel"] | None = None,
 ) -> Receipt:
-    """Return the claim with this epoch: planned again, or blocked or canceled, with unsaved work kept.
+    """Return a claim: planned again, or blocked or canceled, with unsaved work kept. `actor` is the holder by default.
 
-    A claim that was fenced off by a later one gives nothing back: then only the invocation is closed.
+    A claim that was fenced off by another one gives nothing back: then only the invocation is closed.
     """
     reason = message[:2000]
-    ref = _salvaged(mission, work_package_id, epoch, invocation_id or "claim")
+    work_package_id = held.work_package_id
+    ref = _salvaged(mission, held, invocation_id or "claim")
 
     def build(view: LedgerView) -> Batch:
-        builder = BatchBuilder(view, actor=actor, correlation_id=run_id)
+        builder = BatchBuilder(view, actor=actor or held.actor, correlation_id=run_id)
         if invocation_id and builder.state("invocation", invocation_id) == "started":
             trigger = "abandon" if code in _NOT_THE_AGENTS_FAULT else "fail"
             facts = Facts(reason=reason)
             builder.transition("invocation", invocation_id, trigger, facts, reason=reason, evidence={"code": code})
         entity = mission.work_package(work_package_id, view)
-        if entity.epoch == epoch and entity.state in _HELD:
+        if held.current_epoch(entity) == held.epoch and entity.state in _HELD:
             evidence = {"salvage_ref": ref, "failure_code": code, **_counted(entity, code, reason)}
             facts = Facts(reason=reason)
             builder.transition("work_package", work_package_id, "release", facts, reason=reason, evidence=evidence)
@@ -90,10 +91,11 @@ def abandon_invocation(builder: BatchBuilder, invocation_id: str, reason: str) -
     builder.transition("invocation", invocation_id, "abandon", Facts(reason=reason), reason=reason)
 
 
-def _salvaged(mission: OpenMission, work_package_id: str, epoch: int, label: str) -> str | None:
-    """Keep what the holder of this epoch left in the lane's worktree; nothing was left before it started."""
+def _salvaged(mission: OpenMission, held: Claim, label: str) -> str | None:
+    """Keep what the holder left in the lane's worktree; nothing was left before it started."""
+    work_package_id = held.work_package_id
     entity = mission.work_package(work_package_id)
-    if entity.state != "in_progress" or entity.epoch != epoch:
+    if entity.state != "in_progress" or held.current_epoch(entity) != held.epoch:
         return None
     lane = mission.plan.placements[work_package_id].execution_lane
     checkout = mission.project.worktrees.at(workspace_path(mission, lane))

@@ -31,26 +31,15 @@ async def implement(
     lease = agent.timeout_s + _LEASE_GRACE_S
     held = claim(mission, work_package_id, actor=agent.name, lease_s=lease, run_id=run_id)
     try:
-        invocation = start(mission, work_package_id, agent, held.epoch, run_id)
+        invocation = start(mission, held, agent, run_id)
     except KittyFlowError as error:
-        give_back(
-            mission, work_package_id, None, error.code, error.message, actor=agent.name, epoch=held.epoch, run_id=run_id
-        )
+        give_back(mission, held, None, error.code, error.message, run_id=run_id)
         raise
     try:
         outcome = await launch(mission, invocation)
     except BaseException:
         reason = "the run was interrupted"
-        give_back(
-            mission,
-            work_package_id,
-            invocation.id,
-            "INTERRUPTED",
-            reason,
-            actor=agent.name,
-            epoch=held.epoch,
-            run_id=run_id,
-        )
+        give_back(mission, held, invocation.id, "INTERRUPTED", reason, run_id=run_id)
         raise
     return conclude(mission, invocation, outcome, run_id=run_id)
 
@@ -81,12 +70,10 @@ def conclude(
     assert failure is not None
     give_back(
         mission,
-        invocation.work_package_id,
+        invocation.claim,
         invocation.id,
         failure.code,
         failure.message,
-        actor=invocation.agent.name,
-        epoch=invocation.epoch,
         run_id=run_id,
         then="block" if result is not None and result.outcome == "blocked" else None,
     )

@@ -8,15 +8,16 @@ from kitty_flow.errors import ConflictError, LedgerError, RefusedError
 from kitty_flow.flow.actor import current_user
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.mission import OpenMission
+from kitty_flow.flow.readiness import has_no_head
 from kitty_flow.git.identity import OWN_IDENTITY, stamp
 from kitty_flow.git.merging import open_merger
 from kitty_flow.git.objects import CommitText
 from kitty_flow.git.refs import RefMovedError
-from kitty_flow.ledger.fold import EntityState, LedgerView
 from kitty_flow.ledger.ledger import Batch
+from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.model.text import printable
 
-__all__ = ["integrate", "integration_conflict", "refuse_checked_out_branch"]
+__all__ = ["integrate", "integration_conflict", "refuse_checked_out_branch", "refuse_without_head"]
 
 _TRIES = 20
 
@@ -51,16 +52,31 @@ def refuse_checked_out_branch(mission: OpenMission) -> None:
         )
 
 
+def refuse_without_head(mission: OpenMission, entity: EntityState) -> None:
+    """Work that was handed in elsewhere, and came here with an imported history, cannot be looked at or merged.
+
+    Raises:
+        RefusedError: HEAD_UNKNOWN.
+    """
+    if has_no_head(entity):
+        raise RefusedError(
+            "HEAD_UNKNOWN",
+            f"{entity.entity_id} is {entity.state} by its imported history, and no commit of it is known here",
+            hint=f"kitty-flow wp reopen {entity.entity_id} --reason TEXT{mission.option}, to have it done again",
+        )
+
+
 def integrate(mission: OpenMission, work_package_id: str, *, run_id: str | None = None) -> str:
     """Bring the approved head into the mission branch; returns the commit the branch is at. Repeating is harmless.
 
     Raises:
         ConflictError: INTEGRATION_CONFLICT, other work was integrated since the approval and does not merge;
             BRANCH_BUSY, the branch kept moving.
-        RefusedError: MISSION_BRANCH_CHECKED_OUT.
+        RefusedError: MISSION_BRANCH_CHECKED_OUT; HEAD_UNKNOWN.
     """
     refs = mission.project.repository.refs
     entity = mission.work_package(work_package_id)
+    refuse_without_head(mission, entity)
     head = str(entity.facts["head_commit"])
     for _ in range(_TRIES):
         tip = refs.commit(mission.branch)

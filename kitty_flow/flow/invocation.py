@@ -19,6 +19,7 @@ from kitty_flow.agents.prompt import (
     prompt_identity,
     review_prompt,
 )
+from kitty_flow.flow.claim import Claim
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.workspace import Workspace, invocation_folder, workspace_of
 from kitty_flow.ledger.ledger import new_ulid
@@ -30,17 +31,29 @@ Action = Literal["implement", "review"]
 
 @dataclass(frozen=True)
 class Invocation:
-    """An invocation that is about to run: who, what, where, and where its files are."""
+    """An invocation that is about to run: who, what, where, and where its files are.
+
+    `claim` is the claim that an implementer holds; a reviewer has the one whose work it reviews.
+    """
 
     id: str
     action: Action
     agent: AgentSpec
-    work_package_id: str
-    epoch: int
+    claim: Claim
     workspace: Workspace
     base_commit: str
     folder: Path
     identity_matches: bool
+
+    @property
+    def work_package_id(self) -> str:
+        """The work package."""
+        return self.claim.work_package_id
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the claim."""
+        return self.claim.epoch
 
     @property
     def prompt_path(self) -> Path:
@@ -63,6 +76,7 @@ class Invocation:
             "action": self.action,
             "agent": self.agent.name,
             "work_package_id": self.work_package_id,
+            "claim_id": self.claim.id,
             "epoch": self.epoch,
             "prompt_path": str(self.prompt_path),
             "result_path": str(self.result_path),
@@ -74,10 +88,9 @@ def prepare_invocation(
     mission: OpenMission,
     action: Action,
     agent: AgentSpec,
-    work_package_id: str,
+    claim: Claim,
     workspace: Workspace,
     *,
-    epoch: int,
     attempt: int,
     base_commit: str,
     head_commit: str | None = None,
@@ -85,6 +98,7 @@ def prepare_invocation(
 ) -> Invocation:
     """Write the prompt file and read it back: its identity must be the one that was meant (seed 004, RPM-001, -002)."""
     invocation_id = new_ulid()
+    work_package_id = claim.work_package_id
     folder = invocation_folder(mission, invocation_id)
     context = PromptContext(
         invocation_id=invocation_id,
@@ -109,7 +123,7 @@ def prepare_invocation(
     path.write_text(text, encoding="utf-8", errors="surrogateescape", newline="\n")
     found = prompt_identity(path.read_text(encoding="utf-8", errors="surrogateescape"))
     matches = not identity_mismatches(context.identity(), found)
-    return Invocation(invocation_id, action, agent, work_package_id, epoch, workspace, base_commit, folder, matches)
+    return Invocation(invocation_id, action, agent, claim, workspace, base_commit, folder, matches)
 
 
 def rebuild_invocation(
@@ -120,12 +134,13 @@ def rebuild_invocation(
     workspace = workspace_of(mission, work_package_id)
     if known is None or workspace is None:
         return None
+    agent = str(known.facts.get("agent", "unknown"))
+    claim = Claim(known.facts.get("claim_id"), work_package_id, agent, int(known.facts.get("epoch", 0)), "")
     return Invocation(
         invocation_id,
         action,
-        AgentSpec(str(known.facts.get("agent", "unknown")), ()),
-        work_package_id,
-        int(known.facts.get("epoch", 0)),
+        AgentSpec(agent, ()),
+        claim,
         workspace,
         str(mission.work_package(work_package_id).facts.get("base_commit", "")),
         Path(str(known.facts.get("prompt_path", ""))).parent,

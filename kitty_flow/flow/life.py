@@ -12,8 +12,8 @@ from kitty_flow.flow.integrate import refuse_checked_out_branch
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.readiness import unfinished
 from kitty_flow.git.refs import ABSENT, RefMovedError
-from kitty_flow.ledger.fold import LedgerView
 from kitty_flow.ledger.ledger import Batch
+from kitty_flow.ledger.view import LedgerView
 from kitty_flow.machines import Facts
 
 __all__ = [
@@ -36,7 +36,7 @@ def begin(mission: OpenMission, *, run_id: str) -> None:
             MISSION_BRANCH_CHECKED_OUT.
     """
     state = mission.state()
-    if state == "planned":
+    if state == "planned" or (state == "running" and _base(mission) is None):
         _start(mission, run_id)
         state = mission.state()
     if state == "accepted" and unfinished(mission, mission.view()):
@@ -66,15 +66,37 @@ def _start(mission: OpenMission, run_id: str) -> None:
             else f"kitty-flow run {mission.slug} --target BRANCH, or git branch {target}",
             details={"target_branch": target},
         )
-    if refs.read(mission.branch) is not None and mission.state() == "planned":
+    if refs.read(mission.branch) is not None and _base(mission) is None:
         raise RefusedError(
             "BRANCH_TAKEN",
             f"{mission.branch} exists already, and this mission did not make it",
             hint=f"rename it: git branch -m {mission.branch.removeprefix('refs/heads/')} NEW-NAME",
         )
     evidence = {"base_commit": base, "mission_branch": mission.branch, "target_ref": mission.target_ref}
-    # Two agents may ask for the first step at the same time: the second finds the mission running.
-    _transition(mission, "start", run_id, evidence=evidence, only_from="planned")
+    if mission.state() == "planned":
+        # Two agents may ask for the first step at the same time: the second finds the mission running.
+        _transition(mission, "start", run_id, evidence=evidence, only_from="planned")
+    else:
+        _take_over(mission, run_id, evidence)
+
+
+def _take_over(mission: OpenMission, run_id: str, evidence: Mapping[str, object]) -> None:
+    """Work that was begun elsewhere, and came here with its history, goes on from the target as it is now."""
+
+    def build(view: LedgerView) -> Batch:
+        if _base(mission, view) is not None:
+            return Batch(())
+        builder = BatchBuilder(view, actor=current_user(), correlation_id=run_id)
+        builder.annotate("mission", mission.id, "take_over", evidence=evidence)
+        return builder.build()
+
+    mission.ledger.record(build)
+
+
+def _base(mission: OpenMission, view: LedgerView | None = None) -> str | None:
+    """The commit that the mission branch began at; None before the first run here."""
+    entity = (view or mission.view()).entity("mission", mission.id)
+    return entity.facts.get("base_commit") if entity else None
 
 
 def _ensure_branch(mission: OpenMission) -> None:
@@ -82,9 +104,8 @@ def _ensure_branch(mission: OpenMission) -> None:
     refs = mission.project.repository.refs
     if refs.read(mission.branch) is not None:
         return
-    view = mission.view()
     entity = mission.view().entity("mission", mission.id)
-    integrated = [e.evidence["integrated_commit"] for e in view.events if "integrated_commit" in e.evidence]
+    integrated = [e.evidence["integrated_commit"] for e in mission.ledger.events() if "integrated_commit" in e.evidence]
     commit = integrated[-1] if integrated else (entity.facts.get("base_commit") if entity else None)
     try:
         refs.swap(mission.branch, str(commit), ABSENT)

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kitty_flow.errors import UsageError
+from kitty_flow.errors import KittyFlowError, UsageError
 from kitty_flow.flow.definition import read_definition
 from kitty_flow.flow.project import Project
+from kitty_flow.flow.remarks import remarks
 from kitty_flow.ledger.catalog import CatalogEntry, catalog
-from kitty_flow.ledger.fold import EntityState, LedgerView
 from kitty_flow.ledger.ledger import Ledger
+from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.model.mission import MissionDefinition
 from kitty_flow.model.plan import Plan
 
@@ -118,7 +119,12 @@ def open_mission(project: Project, name: str | None = None, *, refresh_source: b
     with Ledger(project.repository, entry.mission_id, entry.slug) as ledger:
         diagnostics = _refreshed(project, ledger) if refresh_source else ()
         definition, plan = read_definition(ledger)
-        yield OpenMission(project, ledger, definition, plan, diagnostics, name is not None)
+        told = (*diagnostics, *remarks(ledger.view()))
+        try:
+            yield OpenMission(project, ledger, definition, plan, told, name is not None)
+        except KittyFlowError as error:
+            error.details.setdefault("mission", entry.slug)
+            raise
 
 
 def resolve(project: Project, name: str | None) -> CatalogEntry:

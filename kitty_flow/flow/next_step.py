@@ -8,7 +8,7 @@ from typing import Final
 from kitty_flow.agents.command import AgentSpec
 from kitty_flow.agents.result import read_implement_result, read_review_result
 from kitty_flow.errors import ConflictError, KittyFlowError, RefusedError, UsageError
-from kitty_flow.flow.claim import claim
+from kitty_flow.flow.claim import Claim, claim
 from kitty_flow.flow.give_back import give_back
 from kitty_flow.flow.invocation import Action, Invocation
 from kitty_flow.flow.life import accept_if_finished, begin
@@ -17,6 +17,7 @@ from kitty_flow.flow.peek import NextStep, Role, choose, claimed, held, nothing,
 from kitty_flow.flow.review import apply_verdict, begin_review
 from kitty_flow.flow.start import start
 from kitty_flow.flow.submission import submit
+from kitty_flow.flow.sync.claims import refuse_superseded
 from kitty_flow.ledger.ledger import new_ulid
 from kitty_flow.model.result import ImplementResult
 
@@ -49,7 +50,8 @@ def next_step(mission: OpenMission, agent: str, *, role: Role = "implement") -> 
         return step_of(mission, holding)
     begun = claimed(agent, view)
     if begun is not None:
-        return step_of(mission, _start(mission, begun.entity_id, agent, begun.epoch))
+        begin(mission, run_id=new_ulid())
+        return step_of(mission, _start(mission, Claim.on(begun)))
     for _ in range(_TRIES):
         view = mission.view()
         found = choose(mission, agent, role, view)
@@ -71,14 +73,14 @@ def _take(mission: OpenMission, agent: str, action: Action, work_package_id: str
         return begin_review(mission, work_package_id, AgentSpec(agent, ()))
     begin(mission, run_id=new_ulid())
     won = claim(mission, work_package_id, actor=agent, lease_s=mission.project.settings.run.lease_s)
-    return _start(mission, work_package_id, agent, won.epoch)
+    return _start(mission, won)
 
 
-def _start(mission: OpenMission, work_package_id: str, agent: str, epoch: int) -> Invocation:
+def _start(mission: OpenMission, held: Claim) -> Invocation:
     try:
-        return start(mission, work_package_id, AgentSpec(agent, ()), epoch)
+        return start(mission, held, AgentSpec(held.actor, ()))
     except KittyFlowError as error:
-        give_back(mission, work_package_id, None, "RELEASED", error.message, actor=agent, epoch=epoch)
+        give_back(mission, held, None, "RELEASED", error.message)
         raise
 
 
@@ -87,10 +89,12 @@ def report(mission: OpenMission, agent: str, result: str) -> str:
 
     Raises:
         UsageError: NOTHING_HELD, or RESULT_FILE_NEEDED for a review.
+        ConflictError: CLAIM_SUPERSEDED, another clone's claim counts.
         RefusedError: the submission or the verdict was refused; the step is still held and can be mended.
     """
     invocation = held(mission, agent, mission.view())
     if invocation is None:
+        refuse_superseded(mission, agent)
         raise UsageError(
             "NOTHING_HELD", f"{agent} holds no work package of {mission.slug}", hint=f"kitty-flow next --agent {agent}"
         )
@@ -120,11 +124,9 @@ def _report_work(mission: OpenMission, invocation: Invocation, result: str) -> N
     code = "AGENT_BLOCKED" if told.outcome == "blocked" else "AGENT_REPORTED_FAILURE"
     give_back(
         mission,
-        invocation.work_package_id,
+        invocation.claim,
         invocation.id,
         code,
         reason,
-        actor=invocation.agent.name,
-        epoch=invocation.epoch,
         then="block" if told.outcome == "blocked" else None,
     )

@@ -9,9 +9,10 @@ from kitty_flow.errors import RefusedError
 from kitty_flow.flow.base import base_for
 from kitty_flow.flow.board import order_of_work
 from kitty_flow.flow.mission import OpenMission
-from kitty_flow.flow.readiness import Readiness, Reason, is_under_review, unfinished
+from kitty_flow.flow.provisional import provisional
+from kitty_flow.flow.readiness import Readiness, Reason, has_no_head, is_under_review, unfinished
 from kitty_flow.flow.workspace import workspace_path
-from kitty_flow.ledger.fold import EntityState, LedgerView
+from kitty_flow.ledger.view import EntityState, LedgerView
 
 if TYPE_CHECKING:
     from kitty_flow.flow.invocation import Action, Invocation
@@ -134,6 +135,7 @@ def choose(mission: OpenMission, agent: str, role: Role, view: LedgerView) -> tu
 def _is_reviewable(entity: EntityState, agent: str, view: LedgerView, readiness: Readiness) -> bool:
     """Submitted, by somebody else, with no reviewer at work, and the lane's worktree free."""
     waiting = entity.state in ("for_review", "in_review") and not is_under_review(entity, view)
+    waiting = waiting and not has_no_head(entity)  # imported: there is nothing here to look at
     return waiting and entity.facts.get("implementer") != agent and not readiness.lane_users(entity.entity_id)
 
 
@@ -182,6 +184,7 @@ def step_of(mission: OpenMission, invocation: Invocation) -> NextStep:
             "invocation_id": invocation.id,
             "epoch": invocation.epoch,
             "lease_expires_at": entity.facts.get("lease_expires_at"),
+            "confirmation": _confirmation(mission, entity),
             "worktree": str(invocation.workspace.checkout.path),
             "branch": invocation.workspace.branch.removeprefix("refs/heads/"),
             "base_commit": invocation.base_commit,
@@ -189,3 +192,10 @@ def step_of(mission: OpenMission, invocation: Invocation) -> NextStep:
             "result_path": str(invocation.result_path),
         },
     )
+
+
+def _confirmation(mission: OpenMission, entity: EntityState) -> str | None:
+    """Whether the remote has the claim; None where no remote is to confirm claims."""
+    if not entity.facts.get("confirm_at"):
+        return None
+    return "provisional" if entity.entity_id in provisional(mission, mission.view()) else "confirmed"

@@ -6,12 +6,13 @@ from typing import Any, Literal
 
 from kitty_flow.errors import RefusedError
 from kitty_flow.flow.batch import BatchBuilder
+from kitty_flow.flow.claim import Claim
 from kitty_flow.flow.give_back import abandon_invocation, block, cancel, give_back, open_invocation
 from kitty_flow.flow.mission import OpenMission
-from kitty_flow.flow.readiness import is_noted_integrated
-from kitty_flow.ledger.fold import EntityState, LedgerView
+from kitty_flow.flow.readiness import has_no_head, is_noted_integrated
 from kitty_flow.ledger.ledger import Batch, Receipt
-from kitty_flow.machines import Facts
+from kitty_flow.ledger.view import EntityState, LedgerView
+from kitty_flow.machines import FORCE, Facts
 
 __all__ = ["PersonTrigger", "move"]
 
@@ -39,12 +40,11 @@ def move(mission: OpenMission, work_package_id: str, trigger: PersonTrigger, *, 
         then = None if trigger == "release" else trigger
         return give_back(
             mission,
-            work_package_id,
+            Claim.on(entity),
             open_invocation(entity, view),
             "RELEASED",
             reason,
             actor=actor,
-            epoch=entity.epoch,
             then=then,
         )
     return mission.ledger.record(lambda v: _decide(mission, v, work_package_id, trigger, reason, actor))
@@ -78,6 +78,13 @@ def _decide(
         block(builder, work_package_id, reason)
     elif trigger == "cancel":
         cancel(builder, work_package_id, reason)
+    elif trigger == "reopen" and entity.state in ("for_review", "in_review") and has_no_head(entity):
+        # Imported: nobody can review what is not here, and the machine knows no other way back.
+        facts = Facts(actor=actor, reason=reason)
+        evidence = _evidence(entity, trigger, reason)
+        builder.transition(
+            "work_package", work_package_id, FORCE, facts, reason=reason, evidence=evidence, force_to="planned"
+        )
     else:
         facts = Facts(actor=actor, reason=reason, state_before_block=entity.facts.get("state_before_block"))
         evidence = _evidence(entity, trigger, reason)

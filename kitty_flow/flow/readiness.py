@@ -8,12 +8,13 @@ from typing import Any, Final, NamedTuple
 
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.graph.ownership import Owners
-from kitty_flow.ledger.fold import EntityState, LedgerView
+from kitty_flow.ledger.view import EntityState, LedgerView
 
 __all__ = [
     "FINISHED",
     "Readiness",
     "Reason",
+    "has_no_head",
     "is_finished",
     "is_integrated",
     "is_noted_integrated",
@@ -38,6 +39,11 @@ class Reason(NamedTuple):
     def as_data(self) -> dict[str, Any]:
         """JSON-ready."""
         return self._asdict()
+
+
+def has_no_head(entity: EntityState) -> bool:
+    """Whether no commit is on record: nothing was submitted yet, or the work was done elsewhere (imported history)."""
+    return entity.facts.get("head_commit") is None
 
 
 def is_noted_integrated(entity: EntityState) -> bool:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from kitty_flow.agents.result import read_implement_result, read_review_result
 from kitty_flow.errors import KittyFlowError, LedgerError
+from kitty_flow.flow.claim import Claim
 from kitty_flow.flow.give_back import give_back
 from kitty_flow.flow.implement import conclude
 from kitty_flow.flow.invocation import Invocation, rebuild_invocation
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.review import close_failed, conclude_review
-from kitty_flow.ledger.fold import EntityState
+from kitty_flow.ledger.view import EntityState
 
 __all__ = ["recover"]
 
@@ -36,21 +37,11 @@ def _held_by_run_of_this_clone(mission: OpenMission, entity: EntityState) -> boo
 
 def _recover_attempt(mission: OpenMission, entity: EntityState, run_id: str) -> None:
     """An agent that had written a valid result before the run died has done its part: its work is judged as usual."""
-    actor = str(entity.facts.get("holder", "unknown"))
     invocation_id = str(entity.facts.get("invocation_id")) if entity.state == "in_progress" else None
     if invocation_id and _concluded(mission, entity, invocation_id, run_id):
         return
     reason = "the run that held it ended without giving it back"
-    give_back(
-        mission,
-        entity.entity_id,
-        invocation_id,
-        "RUN_LOST",
-        reason,
-        actor=actor,
-        epoch=entity.epoch,
-        run_id=run_id,
-    )
+    give_back(mission, Claim.on(entity), invocation_id, "RUN_LOST", reason, run_id=run_id)
 
 
 def _concluded(mission: OpenMission, entity: EntityState, invocation_id: str, run_id: str) -> bool:

@@ -10,15 +10,15 @@ from kitty_flow.agents.process import ProcessOutcome
 from kitty_flow.agents.result import read_review_result
 from kitty_flow.errors import ConflictError, KittyFlowError, LedgerError
 from kitty_flow.flow.batch import BatchBuilder
-from kitty_flow.flow.claim import refuse_unless_open
-from kitty_flow.flow.integrate import integrate, integration_conflict
+from kitty_flow.flow.claim import Claim, refuse_unless_open
+from kitty_flow.flow.integrate import integrate, integration_conflict, refuse_without_head
 from kitty_flow.flow.invocation import Invocation, launch, prepare_invocation
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.outcome import AttemptFailure, process_failure, usage
 from kitty_flow.flow.readiness import Readiness, is_under_review
 from kitty_flow.flow.workspace import describe, prepare
-from kitty_flow.ledger.fold import EntityState, LedgerView
 from kitty_flow.ledger.ledger import Batch
+from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.machines import Facts, decide, machine
 from kitty_flow.model.result import ReviewResult
 
@@ -48,10 +48,11 @@ def begin_review(mission: OpenMission, work_package_id: str, agent: AgentSpec, r
     """Put the submitted head into the lane's worktree, write the prompt, and record that the review has begun.
 
     Raises:
-        RefusedError: SELF_REVIEW or PROMPT_IDENTITY_MISMATCH.
+        RefusedError: SELF_REVIEW, PROMPT_IDENTITY_MISMATCH or HEAD_UNKNOWN.
         ConflictError: ALREADY_UNDER_REVIEW, LANE_BUSY or STATE_CHANGED; somebody was faster.
     """
     entity = mission.work_package(work_package_id)
+    refuse_without_head(mission, entity)
     facts = entity.facts
     head, base = str(facts.get("head_commit", "")), str(facts.get("base_commit", ""))
     lane = mission.plan.placements[work_package_id].execution_lane
@@ -60,9 +61,8 @@ def begin_review(mission: OpenMission, work_package_id: str, agent: AgentSpec, r
         mission,
         "review",
         agent,
-        work_package_id,
+        Claim.on(entity),
         workspace,
-        epoch=entity.epoch,
         attempt=entity.counts.get("start", 0),
         base_commit=base,
         head_commit=head,
@@ -154,6 +154,7 @@ def apply_verdict(
 def _approve(mission: OpenMission, invocation: Invocation, result: ReviewResult, run_id: str | None) -> None:
     def build(view: LedgerView) -> Batch:
         entity = mission.work_package(invocation.work_package_id, view)
+        _refuse_other_review(entity, invocation)
         builder = BatchBuilder(view, actor=invocation.agent.name, correlation_id=run_id)
         facts = Facts(
             actor=invocation.agent.name,
@@ -186,6 +187,7 @@ def _send_back(
 
     def build(view: LedgerView) -> Batch:
         entity: EntityState = mission.work_package(invocation.work_package_id, view)
+        _refuse_other_review(entity, invocation)
         builder = BatchBuilder(view, actor=invocation.agent.name, correlation_id=run_id)
         facts = Facts(actor=invocation.agent.name, feedback=feedback, requested_state="planned")
         evidence = {
@@ -203,6 +205,17 @@ def _send_back(
         return builder.build(_review_record(invocation, result))
 
     mission.ledger.record(build)
+
+
+def _refuse_other_review(entity: EntityState, invocation: Invocation) -> None:
+    """A verdict counts only from the review that the ledger has on the work package; another clone's may have won."""
+    if entity.state == "in_review" and entity.facts.get("review_invocation_id") != invocation.id:
+        raise ConflictError(
+            "REVIEW_SUPERSEDED",
+            f"{entity.entity_id} is being reviewed by {entity.facts.get('reviewer')}: "
+            f"the review by {invocation.agent.name} does not count any more",
+            hint=f"kitty-flow wp show {entity.entity_id}",
+        )
 
 
 def _bounded(feedback: dict[str, object]) -> dict[str, object]:

@@ -7,19 +7,18 @@ from typing import Any
 from kitty_flow.agents.command import AgentSpec
 from kitty_flow.flow.base import base_for, contains_prerequisites
 from kitty_flow.flow.batch import BatchBuilder
+from kitty_flow.flow.claim import Claim
 from kitty_flow.flow.invocation import Invocation, prepare_invocation
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.workspace import prepare
-from kitty_flow.ledger.fold import EntityState, LedgerView
 from kitty_flow.ledger.ledger import Batch
+from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.machines import Facts
 
 __all__ = ["start"]
 
 
-def start(
-    mission: OpenMission, work_package_id: str, agent: AgentSpec, epoch: int, run_id: str | None = None
-) -> Invocation:
+def start(mission: OpenMission, held: Claim, agent: AgentSpec, run_id: str | None = None) -> Invocation:
     """Begin a claimed work package: worktree at its base, prompt, and the start on record together with its invocation.
 
     Raises:
@@ -27,6 +26,7 @@ def start(
         ExternalToolError: the worktree cannot be made.
     """
     view = mission.view()
+    work_package_id, epoch = held.work_package_id, held.epoch
     entity = mission.work_package(work_package_id, view)
     tip = str(mission.project.repository.refs.commit(mission.branch))
     base, commit = base_for(mission, work_package_id, view, tip)
@@ -37,9 +37,8 @@ def start(
         mission,
         "implement",
         agent,
-        work_package_id,
+        held,
         workspace,
-        epoch=epoch,
         attempt=attempt,
         base_commit=base,
         feedback=_feedback(entity),
@@ -51,7 +50,7 @@ def start(
         facts = Facts(
             actor=agent.name,
             epoch=epoch,
-            current_epoch=mission.work_package(work_package_id, view).epoch,
+            current_epoch=held.current_epoch(mission.work_package(work_package_id, view)),
             base_contains_dependencies=contains_prerequisites(mission, work_package_id, base, view),
             worktree=place["worktree"],
             branch=workspace.branch,

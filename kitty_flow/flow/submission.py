@@ -8,8 +8,8 @@ from kitty_flow.flow.invocation import Invocation
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.outcome import usage
 from kitty_flow.graph.ownership import owns
-from kitty_flow.ledger.fold import LedgerView
 from kitty_flow.ledger.ledger import Batch
+from kitty_flow.ledger.view import LedgerView
 from kitty_flow.machines import Facts
 from kitty_flow.model.mission import WorkPackage
 from kitty_flow.model.result import ImplementResult
@@ -41,7 +41,7 @@ def submit(mission: OpenMission, invocation: Invocation, result: ImplementResult
         facts = Facts(
             actor=invocation.agent.name,
             epoch=invocation.epoch,
-            current_epoch=mission.work_package(work_package.id, view).epoch,
+            current_epoch=invocation.claim.current_epoch(mission.work_package(work_package.id, view)),
             base_commit=base,
             head_commit=head,
             worktree_clean=not dirty,

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from typing import IO
 
+from kitty_flow.effects import reach
 from kitty_flow.git.process import OWN_GROUP, Git, GitFailedError, failed, not_started
 
 __all__ = ["CoProcess"]
@@ -23,14 +24,17 @@ class CoProcess:
         self._args = tuple(args)
         self._process: subprocess.Popen[bytes] | None = None
 
-    def send(self, data: bytes) -> None:
-        """Write one request.
+    def send(self, data: bytes, effect: str | None = None) -> None:
+        """Write one request. One that changes something names its `effect`, which makes it a failpoint.
 
         Raises:
             GitFailedError: the process ended.
+            OSError: the planned error of a failpoint.
             ExternalToolError: GIT_MISSING or DIRECTORY_MISSING.
         """
         stdin, _ = self._pipes()
+        if effect is not None:
+            reach(effect, self._process)
         try:
             stdin.write(data)
             stdin.flush()

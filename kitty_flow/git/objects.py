@@ -1,15 +1,18 @@
-"""Reading and writing git objects through long-lived git processes. Every write is fsynced by git itself."""
+"""The object database: read through a long-lived git process, written in this process, every write fsynced."""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from types import TracebackType
 
-from kitty_flow.errors import LedgerError
+from kitty_flow.errors import KittyFlowError, LedgerError
 from kitty_flow.git.coprocess import CoProcess
+from kitty_flow.git.fresh import Fresh
+from kitty_flow.git.loose import LooseObjects
 from kitty_flow.git.process import Git, GitFailedError
 
 __all__ = ["CommitText", "ObjectStore", "TreeEntry"]
@@ -22,6 +25,11 @@ class TreeEntry:
     mode: str
     type: str
     oid: str
+
+    def encode(self, name: str) -> bytes:
+        """The entry as it stands in a tree object."""
+        mode = self.mode.lstrip("0")
+        return f"{mode} {name}".encode("utf-8", "surrogateescape") + b"\0" + bytes.fromhex(self.oid)
 
     @classmethod
     def blob(cls, oid: str) -> TreeEntry:
@@ -54,16 +62,23 @@ class CommitText:
 class ObjectStore:
     """The object database of one repository. Use as a context manager, or call `close`.
 
-    Reading needs no place to write; the first write makes a private directory below `scratch`.
+    Objects are read by a long-lived git process, so packs, alternates and every object format work, and written in this
+    process (`loose`).
+
+    Args:
+        git: runs git with GIT_DIR set.
+        directory: the ``objects`` directory.
+        algorithm: gives the object format (``sha1`` or ``sha256``); asked only before the first write.
+        fresh: the folder in which objects that were written lately are kept.
     """
 
-    def __init__(self, git: Git, scratch: Path) -> None:
+    def __init__(self, git: Git, directory: Path, algorithm: Callable[[], str], fresh: Path) -> None:
+        self._directory = directory
         self._git = git
-        self._scratch_root = scratch
-        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self._next_look = 0.0
+        self._packed: tuple[int, set[str]] = (0, set())
         self._reader = CoProcess(git, ("cat-file", "--batch"))
-        self._trees = CoProcess(git, ("mktree", "-z", "--batch"))
-        self._hashers: dict[str, CoProcess] = {}
+        self._loose = LooseObjects(directory, algorithm, Fresh(fresh, directory))
 
     def read(self, name: str) -> tuple[str, bytes] | None:
         """Type and content of an object or revision such as ``<oid>:path``; None when it does not exist.
@@ -71,10 +86,16 @@ class ObjectStore:
         Raises:
             LedgerError: OBJECT_DAMAGED, git fails while it reads the object; OBJECT_NAME_INVALID.
         """
+        found = self._ask(name)
+        return found[1:] if found else None
+
+    def _ask(self, name: str) -> tuple[str, str, bytes] | None:
         if "\n" in name:
             raise LedgerError("OBJECT_NAME_INVALID", f"{name[:80]!r} cannot name an object")
-        self._reader.send(name.encode("utf-8", "surrogateescape") + b"\n")
+        if not self._loose.is_settled:
+            self._loose.settle()
         try:
+            self._reader.send(name.encode("utf-8", "surrogateescape") + b"\n")
             head = self._reader.line().split(b" ")
             if head[-1] in (b"missing", b"ambiguous"):
                 return None
@@ -87,7 +108,7 @@ class ObjectStore:
                 hint="kitty-flow doctor ledger",
                 details={"object": name},
             ) from error
-        return head[1].decode(), content
+        return head[0].decode(), head[1].decode(), content
 
     def read_blob(self, oid: str) -> bytes:
         """Content of a blob.
@@ -97,12 +118,7 @@ class ObjectStore:
         """
         found = self.read(oid)
         if found is None or found[0] != "blob":
-            raise LedgerError(
-                "OBJECT_MISSING",
-                f"the object {oid} is not in the repository",
-                hint="kitty-flow doctor ledger",
-                details={"object": oid},
-            )
+            raise _missing(oid)
         return found[1]
 
     def read_tree(self, oid: str) -> dict[str, TreeEntry]:
@@ -113,52 +129,113 @@ class ObjectStore:
         """
         found = self.read(f"{oid}^{{tree}}")
         if found is None:
-            raise LedgerError("OBJECT_MISSING", f"the tree {oid} is not in the repository", details={"object": oid})
+            raise _missing(oid)
         return _parse_tree(found[1], len(oid) // 2)
 
+    def read_parents(self, commit: str) -> tuple[str, ...]:
+        """The parents of a commit.
+
+        Raises:
+            LedgerError: OBJECT_MISSING.
+        """
+        found = self.read(commit)
+        if found is None or found[0] != "commit":
+            raise _missing(commit)
+        head = found[1].partition(b"\n\n")[0].decode("utf-8", "replace").splitlines()
+        return tuple(line.removeprefix("parent ") for line in head if line.startswith("parent "))
+
+    def tree_of(self, commit: str) -> str:
+        """The tree of a commit.
+
+        Raises:
+            LedgerError: OBJECT_MISSING.
+        """
+        found = self.resolve(f"{commit}^{{tree}}")
+        if found is None:
+            raise _missing(commit)
+        return found
+
+    def resolve(self, revision: str) -> str | None:
+        """The name of the object that a revision such as ``refs/x^{commit}`` stands for, or None.
+
+        Raises:
+            LedgerError: OBJECT_DAMAGED.
+        """
+        found = self._ask(revision)
+        return found[0] if found else None
+
     def write_blob(self, content: bytes) -> str:
-        """Store a blob and return its name."""
-        return self._hash("blob", content)
+        """Store a blob and return its name. Other processes find it after `write_commit`."""
+        return self._write("blob", content)
 
     def write_tree(self, entries: Mapping[str, TreeEntry]) -> str:
-        """Store a tree and return its name."""
-        lines = [f"{e.mode} {e.type} {e.oid}\t{name}\0" for name, e in entries.items()]
-        self._trees.send("".join(lines).encode("utf-8", "surrogateescape") + b"\0")
-        return self._trees.line().decode()
+        """Store a tree and return its name. Other processes find it after `write_commit`."""
+        rows = [
+            (f"{name}/" if entry.type == "tree" else name, name, entry) for name, entry in entries.items()
+        ]  # git sorts a folder as if its name ended with a slash
+        encoded = sorted((key.encode("utf-8", "surrogateescape"), name, entry) for key, name, entry in rows)
+        return self._write("tree", b"".join(entry.encode(name) for _, name, entry in encoded))
 
     def write_commit(self, commit: CommitText) -> str:
-        """Store a commit and return its name."""
-        return self._hash("commit", commit.encode())
+        """Store a commit and return its name. With it, everything written before is durable: a ref may name it.
 
-    def _hash(self, kind: str, content: bytes) -> str:
-        # hash-object takes paths, not contents: a private directory gives it one short, safe name to read.
-        if self._scratch is None:
-            self._scratch_root.mkdir(parents=True, exist_ok=True)
-            self._scratch = tempfile.TemporaryDirectory(
-                dir=self._scratch_root, prefix="objects-", ignore_cleanup_errors=True
-            )
-        directory = Path(self._scratch.name)
-        if kind not in self._hashers:
-            command = ("hash-object", "-w", "--no-filters", "--stdin-paths", "-t", kind)
-            self._hashers[kind] = CoProcess(Git(directory, self._git.env), command)
-        (directory / kind).write_bytes(content)
-        self._hashers[kind].send(kind.encode() + b"\n")
-        return self._hashers[kind].line().decode()
+        Raises:
+            OSError: it could not be written, or not be made durable.
+        """
+        name = self._write("commit", commit.encode())
+        self._loose.settle()
+        return name
+
+    def restore(self, *, at_once: bool = False) -> int:
+        """Put back what a `git prune` took that had looked at the refs before one named it; returns how many objects.
+
+        Looks at what this process wrote last, and at all that any process wrote lately: this at once, or when looking
+        took less than a twentieth of the time since then.
+        """
+        count = 0
+        with suppress(OSError, KittyFlowError):
+            count = self._loose.check()
+            begun = monotonic()
+            if at_once or count or begun >= self._next_look:
+                count += self._loose.restore(self._missing)
+                self._next_look = begun + (0 if count else 20 * (monotonic() - begun))
+        return count
+
+    def _missing(self, names: Collection[str]) -> list[str]:
+        """Which objects are nowhere. A git process that lives long also knows packs that were deleted since."""
+        packs = (self._directory / "pack").stat().st_mtime_ns
+        if packs != self._packed[0]:
+            self._packed = (packs, set())
+        asked = [name for name in names if name not in self._packed[1]]
+        if not asked:
+            return []
+        lines = self._git.text("cat-file", "--batch-check", stdin="\n".join(asked).encode()).splitlines()
+        missing = [line.split()[0] for line in lines if line.endswith(" missing")]
+        self._packed[1].update(set(asked).difference(missing))
+        return missing
+
+    def _write(self, kind: str, content: bytes) -> str:
+        return self._loose.write(kind, content)
 
     def close(self) -> None:
-        """End the git processes and remove the scratch directory. Safe to call twice; the next use starts anew."""
-        for process in (self._reader, self._trees, *self._hashers.values()):
-            process.close()
-        self._hashers.clear()
-        if self._scratch is not None:
-            self._scratch.cleanup()
-            self._scratch = None
+        """End the git process. Safe to call twice; the next use starts anew."""
+        self._reader.close()
+        self._loose.close()
 
     def __enter__(self) -> ObjectStore:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
+
+
+def _missing(name: str) -> LedgerError:
+    return LedgerError(
+        "OBJECT_MISSING",
+        f"the object {name} is not in the repository",
+        hint="kitty-flow doctor ledger",
+        details={"object": name},
+    )
 
 
 def _parse_tree(content: bytes, raw_size: int) -> dict[str, TreeEntry]:

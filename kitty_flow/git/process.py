@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from kitty_flow.effects import reach
 from kitty_flow.errors import ExternalToolError
 
 __all__ = ["MINIMUM_VERSION", "OWN_GROUP", "Git", "GitFailedError", "check_version", "failed", "not_started"]
@@ -89,17 +90,7 @@ class Git:
             ExternalToolError: GIT_MISSING or DIRECTORY_MISSING.
         """
         try:
-            done = subprocess.run(
-                self.argv(args),
-                cwd=self.cwd,
-                env=self.environment(),
-                input=stdin,
-                stdin=subprocess.DEVNULL if stdin is None else None,
-                capture_output=True,
-                timeout=timeout,
-                check=False,
-                **OWN_GROUP,
-            )
+            done = self._run(args, stdin, timeout)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise not_started(self.cwd) from error
         except subprocess.TimeoutExpired as error:
@@ -109,6 +100,26 @@ class Git:
         if done.returncode not in ok:
             raise failed(args, done.returncode, done.stderr)
         return done
+
+    def _run(self, args: Sequence[str], stdin: bytes | None, timeout: float) -> subprocess.CompletedProcess[bytes]:
+        doomed = reach(f"git.{args[0]}") is not None
+        with subprocess.Popen(
+            self.argv(args),
+            cwd=self.cwd,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            **OWN_GROUP,
+        ) as process:
+            if doomed:
+                process.kill()
+            try:
+                stdout, stderr = process.communicate(stdin, timeout=timeout)
+            except BaseException:
+                process.kill()
+                raise
+            return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
     def output(self, *args: str, stdin: bytes | None = None) -> bytes:
         """Standard output of a command that must succeed."""

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from types import TracebackType
+from typing import Final, NoReturn
 
+from kitty_flow.effects import sync_folder
 from kitty_flow.errors import ConflictError
+from kitty_flow.git.coprocess import CoProcess
 from kitty_flow.git.process import Git, GitFailedError
 from kitty_flow.git.stale_lock import clear_stale_lock
 from kitty_flow.git.worktrees import Worktrees
 
-__all__ = ["ABSENT", "RefMovedError", "Refs"]
+__all__ = ["ABSENT", "RefMovedError", "RefMover", "Refs"]
 
 _OWN_REFS: Final = ("refs/kitty/", "refs/heads/kitty/")
+
+_OBJECT_NAME: Final = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64})\n?")
 
 ABSENT: Final = ""
 """The old value of a ref that must not exist yet."""
@@ -25,14 +32,34 @@ class RefMovedError(ConflictError):
 
 @dataclass(frozen=True)
 class Refs:
-    """The refs of one repository."""
+    """The refs of one repository. `common_dir` is the git directory that all worktrees share."""
 
     git: Git
+    common_dir: Path
 
     def read(self, ref: str) -> str | None:
         """The object that `ref` points to, or None."""
         done = self.git.call("rev-parse", "--verify", "--quiet", "--end-of-options", ref, ok=(0, 1))
         return done.stdout.decode().strip() or None
+
+    def unpacked(self, ref: str) -> str | None:
+        """The object in the ref's own file, read without git; None when there is no such file, or no name in it."""
+        try:
+            content = (self.common_dir / ref).read_bytes()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+        found = _OBJECT_NAME.fullmatch(content)
+        return found[1].decode() if found else None
+
+    def packed_state(self) -> tuple[int, ...] | None:
+        """What changes whenever refs are packed; None when that cannot be seen."""
+        if (self.common_dir / "reftable").is_dir():
+            return None
+        try:
+            found = (self.common_dir / "packed-refs").stat()
+        except FileNotFoundError:
+            return ()
+        return (found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size)
 
     def commit(self, ref: str) -> str | None:
         """The commit that a ref or object name resolves to, or None."""
@@ -52,35 +79,105 @@ class Refs:
         Raises:
             RefMovedError: REF_MOVED, the ref does not have the value `old` any more, or is locked.
             GitFailedError: the ref has the value `old`, but git cannot write it.
+            OSError: the move could not be made durable.
         """
-        expected = old or "0" * len(new)
-        script = f"start\0update {ref}\0{new}\0{expected}\0prepare\0commit\0"
-        self._transact(ref, script, old, is_ours=is_ours)
+        with RefMover(self) as mover:
+            mover.swap(ref, new, old, is_ours=is_ours)
 
-    def _transact(self, ref: str, script: str, old: str, *, is_ours: bool = False, retry: bool = True) -> None:
-        try:
-            self.git.call("update-ref", "--no-deref", "--stdin", "-z", stdin=script.encode())
-        except GitFailedError as error:
-            reason = str(error.details.get("stderr", ""))
-            actual = self.read(ref) or ABSENT
-            locked = ".lock': File exists" in reason or "cannot lock references" in reason
-            if actual == old and not locked:
-                raise
-            if retry and actual == old and self._unlock(ref, is_ours=is_ours):
-                return self._transact(ref, script, old, is_ours=is_ours, retry=False)
-            raise RefMovedError(
-                "REF_MOVED",
-                f"{ref} is locked by another git process" if actual == old else f"{ref} changed in the meantime",
-                hint="kitty-flow doctor locks" if locked else "run the command again",
-                details={"ref": ref, "expected": old, "actual": actual, "stderr": reason},
-            ) from error
-
-    def _unlock(self, ref: str, *, is_ours: bool) -> bool:
+    def unlock(self, ref: str, *, is_ours: bool) -> bool:
         """Clear a dead lock of a ref. On our own refs nobody else has business; elsewhere we wait longer."""
         ours = ref.startswith(_OWN_REFS)
         if not (ours or is_ours):
             return False
         lock = Path(self.git.text("rev-parse", "--path-format=absolute", "--git-path", ref) + ".lock")
-        common = Path(self.git.text("rev-parse", "--path-format=absolute", "--git-common-dir"))
-        places = (common, *(checkout.path for checkout in Worktrees(self.git).all()))
+        places = (self.common_dir, *(checkout.path for checkout in Worktrees(self.git).all()))
         return clear_stale_lock(lock, older_than_s=2.0 if ours else 10.0, places=places)
+
+
+class RefMover:
+    """Moves refs of one repository through one long-lived git process. Use as a context manager, or call `close`."""
+
+    def __init__(self, refs: Refs) -> None:
+        self._refs = refs
+        self._process = CoProcess(refs.git, ("update-ref", "--no-deref", "--stdin", "-z"))
+
+    def swap(self, ref: str, new: str, old: str, *, is_ours: bool = False) -> None:
+        """As `Refs.swap`."""
+        try:
+            self._prepare(ref, new, old)
+        except GitFailedError as error:
+            self._unlock_or_raise(error, ref, old, is_ours=is_ours)
+            try:
+                self._prepare(ref, new, old)
+            except GitFailedError as again:
+                self._raise(again, ref, old)
+        self._confirm(ref, old)
+        try:
+            self._process.send(b"commit\0", "ref.commit")
+            self._process.line()
+        except GitFailedError as error:
+            if self._refs.read(ref) != new:  # else git died after it had moved the ref
+                self._raise(error, ref, old)
+        with suppress(FileNotFoundError, NotADirectoryError):  # the refs are in one file of git's own
+            sync_folder((self._refs.common_dir / ref).parent, "ref.sync")
+
+    def _confirm(self, ref: str, old: str) -> None:
+        """Now that the ref is locked, see for ourselves that it has the value `old`.
+
+        A git process that lives long may take a packed ref for what it was before (see `kitty_flow.ledger.tip`).
+        """
+        actual = self._refs.unpacked(ref) or self._refs.read(ref) or ABSENT
+        if actual != old:
+            self.close()  # git takes the lock away, and nothing was changed
+            raise _moved(ref, old, actual, f"{ref} changed in the meantime")
+
+    def _prepare(self, ref: str, new: str, old: str) -> None:
+        script = f"start\0update {ref}\0{new}\0{old or '0' * len(new)}\0prepare\0"
+        self._process.send(script.encode(), "ref.prepare")
+        self._process.line()
+        self._process.line()
+
+    def _unlock_or_raise(self, error: GitFailedError, ref: str, old: str, *, is_ours: bool) -> None:
+        """Clear a dead lock that is in the way, or see that git went by what it knew; anything else is an answer."""
+        if (self._refs.read(ref) or ABSENT) == old and (
+            _is_outdated(error) or (_is_locked(error) and self._refs.unlock(ref, is_ours=is_ours))
+        ):
+            return
+        self._raise(error, ref, old)
+
+    def _raise(self, error: GitFailedError, ref: str, old: str) -> NoReturn:
+        actual = self._refs.read(ref) or ABSENT
+        locked = _is_locked(error)
+        if actual == old and not locked and not _is_outdated(error):
+            raise error
+        message = f"{ref} is locked by another git process" if actual == old else f"{ref} changed in the meantime"
+        raise _moved(ref, old, actual, message, error) from error
+
+    def close(self) -> None:
+        """End the git process. Safe to call twice; the next use starts anew."""
+        self._process.close()
+
+    def __enter__(self) -> RefMover:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+
+def _moved(ref: str, old: str, actual: str, message: str, error: GitFailedError | None = None) -> RefMovedError:
+    return RefMovedError(
+        "REF_MOVED",
+        message,
+        hint="kitty-flow doctor locks" if error and _is_locked(error) else "run the command again",
+        details={"ref": ref, "expected": old, "actual": actual, "stderr": error and error.details.get("stderr")},
+    )
+
+
+def _is_outdated(error: GitFailedError) -> bool:
+    reason = str(error.details.get("stderr", ""))
+    return "but expected" in reason or "reference already exists" in reason
+
+
+def _is_locked(error: GitFailedError) -> bool:
+    reason = str(error.details.get("stderr", ""))
+    return ".lock': File exists" in reason or "cannot lock references" in reason

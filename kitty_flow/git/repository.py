@@ -68,7 +68,7 @@ class Repository:
     @cached_property
     def refs(self) -> Refs:
         """The refs."""
-        return Refs(self.git)
+        return Refs(self.git, self.common_dir)
 
     @cached_property
     def object_format(self) -> str:
@@ -82,13 +82,14 @@ class Repository:
 
     @property
     def state_dir(self) -> Path:
-        """Our own files that may be deleted at any time: locks, scratch, writer id."""
+        """Our own files that may be deleted at any time: locks, index, writer id."""
         return self.common_dir / "kitty-flow"
 
     def objects(self) -> ObjectStore:
         """A new door to the object database; the caller closes it."""
-        git = Git(self.common_dir, {"GIT_DIR": os.fspath(self.common_dir)})
-        return ObjectStore(git, self.state_dir / "scratch")
+        # What the log says must not be replaced by a `git replace` of somebody else.
+        git = Git(self.common_dir, {"GIT_DIR": os.fspath(self.common_dir), "GIT_NO_REPLACE_OBJECTS": "1"})
+        return ObjectStore(git, self.common_dir / "objects", lambda: self.object_format, self.state_dir / "fresh")
 
 
 def _from_common_dir(common_dir: Path) -> Repository:

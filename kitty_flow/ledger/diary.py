@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from kitty_flow.model.event import Event
 from kitty_flow.model.text import printable
 
-__all__ = ["diary_line", "diary_message"]
+__all__ = ["diary_line", "diary_message", "diary_trailers"]
 
 
 def diary_line(event: Event) -> str:
@@ -23,9 +23,14 @@ def diary_line(event: Event) -> str:
 def diary_message(events: Sequence[Event], *, mission_state: str) -> str:
     """The whole message: a subject, one line for each event of a batch, and trailers."""
     lines = [diary_line(event) for event in events]
+    last = events[-1]
     subject = lines[0] if len(lines) == 1 else f"{lines[0]} and {len(lines) - 1} more"
     body = "" if len(lines) == 1 else "\n".join(lines) + "\n\n"
     trailers = [f"Kitty-Event: {event.event_id}" for event in events[-16:]]
-    trailers.append(f"Kitty-Lamport: {events[-1].lamport}")
-    trailers.append(printable(f"Kitty-Mission: {events[-1].mission_slug} {mission_state}", "?"))
+    trailers += diary_trailers(last.lamport, last.mission_slug, mission_state)
     return f"{subject}\n\n{body}" + "\n".join(trailers) + "\n"
+
+
+def diary_trailers(lamport: int, mission_slug: str, mission_state: str) -> list[str]:
+    """The trailers that every commit of a mission's ledger has; the catalog reads the mission from them."""
+    return [f"Kitty-Lamport: {lamport}", printable(f"Kitty-Mission: {mission_slug} {mission_state}", "?")]

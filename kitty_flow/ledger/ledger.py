@@ -6,24 +6,40 @@ Source of the rules: seed 004 (status-transition-atomicity, STA-001 to STA-004) 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from kitty_flow import EVENT_SCHEMA
-from kitty_flow.errors import ConflictError, KittyFlowError, LedgerError
+from kitty_flow.effects import reach
+from kitty_flow.errors import ConflictError, KittyFlowError
+from kitty_flow.git.history import History
 from kitty_flow.git.objects import ObjectStore
-from kitty_flow.git.refs import ABSENT, RefMovedError
+from kitty_flow.git.refs import ABSENT, RefMovedError, RefMover
 from kitty_flow.git.repository import Repository
-from kitty_flow.ledger.diary import diary_message
-from kitty_flow.ledger.fold import LedgerView, evolve, fold
+from kitty_flow.ledger.diary import diary_message, diary_trailers
+from kitty_flow.ledger.draft import Batch, Draft, Receipt
+from kitty_flow.ledger.exchange import Relation
+from kitty_flow.ledger.fold import fold
+from kitty_flow.ledger.index import Index, Located
 from kitty_flow.ledger.lock import exclusive
-from kitty_flow.ledger.store import SegmentStore
-from kitty_flow.model.event import EntityType, Event
+from kitty_flow.ledger.persistence import not_recorded, refuse_rewound
+from kitty_flow.ledger.projection import Projection
+from kitty_flow.ledger.receive import receive
+from kitty_flow.ledger.recording import following, make_events, read_back, segments_of, verify
+from kitty_flow.ledger.segment import encode_event
+from kitty_flow.ledger.state import EntityKey, EntityState
+from kitty_flow.ledger.store import Appended, SegmentStore
+from kitty_flow.ledger.tip import TipReader
+from kitty_flow.ledger.view import LedgerView
+
+if TYPE_CHECKING:
+    from kitty_flow.model.event import Event
 
 __all__ = ["Batch", "Draft", "Ledger", "Receipt", "mission_ref", "new_ulid"]
+
+_T = TypeVar("_T")
 
 LOCK_TIMEOUT_S: Final = 30.0
 _TRIES: Final = 5
@@ -41,49 +57,11 @@ def new_ulid() -> str:
     return str(ULID())
 
 
-@dataclass(frozen=True)
-class Draft:
-    """A fact to be recorded: one decided transition of one entity, or an annotation (`to_state` None)."""
-
-    entity_type: EntityType
-    entity_id: str
-    machine: str
-    machine_digest: str
-    trigger: str
-    actor: str
-    from_state: str | None = None
-    to_state: str | None = None
-    reason: str | None = None
-    epoch: int | None = None
-    force: bool = False
-    evidence: Mapping[str, Any] = field(default_factory=dict)
-    payload: Mapping[str, Any] = field(default_factory=dict)
-    correlation_id: str | None = None
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What one use case wants recorded together, with attachments (path in the ledger's tree to content)."""
-
-    drafts: Sequence[Draft]
-    attachments: Mapping[str, bytes] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """Proof that events are in the ledger: the ref, the commit that it moved to, and the events as read back."""
-
-    ref: str
-    commit: str
-    events: tuple[Event, ...]
-    paths: tuple[str, ...]
-    view: LedgerView
-
-
 class Ledger:
     """The log of one mission. Use as a context manager, or call `close`. `on_commit` is told of every receipt.
 
     Args:
+        mission_slug: its slug; may be empty for a log that is only read or received.
         now: the wall clock, for display only (timezone-aware).
     """
 
@@ -101,9 +79,12 @@ class Ledger:
         self.ref = mission_ref(mission_id)
         self._now = now
         self.on_commit: Callable[[Receipt], None] | None = None
-        self._view: LedgerView | None = None
         self._objects: ObjectStore | None = None
         self._store: SegmentStore | None = None
+        self._mover: RefMover | None = None
+        self._tip: TipReader | None = None
+        self._index: Index | None = None
+        self._projection: Projection | None = None
 
     @property
     def store(self) -> SegmentStore:
@@ -113,16 +94,58 @@ class Ledger:
             self._store = SegmentStore(self._objects, self.repository.state_dir)
         return self._store
 
+    @property
+    def index(self) -> Index:
+        """The index of this ledger."""
+        if self._index is None:
+            path = self.repository.state_dir / "index" / f"{self.mission_id}.sqlite3"
+            self._index = Index(path, self.ref, self.mission_slug)
+        return self._index
+
+    @property
+    def projection(self) -> Projection:
+        """What is derived from the log."""
+        if self._projection is None:
+            empty = LedgerView(self.ref, self.mission_slug, None)
+            self._projection = Projection(self.store, History(self.repository.git), self.index, empty)
+        return self._projection
+
     def view(self) -> LedgerView:
         """The ledger as it is now; reads only segments that were not read before.
 
         Raises:
             LedgerError: the log cannot be read.
         """
-        tip = self.repository.refs.read(self.ref)
-        if self._view is None or self._view.tip != tip:
-            self._view = fold(self.ref, tip, self.store.read(tip) if tip else ())
-        return self._view
+        self.store.objects.restore()
+        return self._restoring(self._read)
+
+    def _read(self) -> LedgerView:
+        if self._tip is None:
+            self._tip = TipReader(self.repository, self.store.objects, self.ref)
+        return self.projection.view(self._tip.read)
+
+    def _restoring(self, work: Callable[[], _T]) -> _T:
+        """Do `work`, and again when it failed for an object that `git prune` took and that could be put back."""
+        for _ in range(_TRIES - 1):
+            try:
+                return work()
+            except RefMovedError:
+                raise
+            except KittyFlowError:
+                if not self.store.objects.restore(at_once=True):
+                    raise
+        return work()
+
+    def events(self) -> tuple[Event, ...]:
+        """Every event that can be read, in the ledger's order; read from the commits, whatever the length.
+
+        Raises:
+            LedgerError: the log cannot be read.
+        """
+        tip = self.view().tip
+        events = [located.event for located in self.projection.located(tip)[0]] if tip else []
+        unique = {event.event_id: event for event in events}
+        return tuple(sorted(unique.values(), key=lambda e: e.order))
 
     def attachment(self, path: str) -> bytes:
         """The content of an attachment at the current tip.
@@ -132,29 +155,53 @@ class Ledger:
         """
         return self.store.attachment(self.view().tip or self.ref, path)
 
-    def record(self, build: Callable[[LedgerView], Batch]) -> Receipt:
+    def lock(self) -> contextlib.AbstractContextManager[None]:
+        """Hold the ledger against every other kitty-flow process of this clone.
+
+        Raises:
+            ConflictError: LOCK_TIMEOUT.
+        """
+        path = self.repository.state_dir / "locks" / f"{self.mission_id}.lock"
+        return exclusive(path, timeout_s=LOCK_TIMEOUT_S, what=f"the ledger of {self.mission_slug}")
+
+    def record(
+        self, build: Callable[[LedgerView], Batch], *, publish: Callable[[str], None] = lambda commit: None
+    ) -> Receipt:
         """Record what `build` decides from the current state. Returns only after the commit.
 
         `build` must be pure: it runs again when another clone's sync moved the ref in between. Whatever it raises
         leaves the ledger as it was. An empty batch records nothing.
 
+        Args:
+            publish: is given the commit that was read back, before the ref moves; what it raises keeps it from moving.
+
         Raises:
-            LedgerError: STATUS_EVENT_PERSISTENCE_FAILED (STA-001 to STA-003), with what was not recorded.
+            LedgerError: STATUS_EVENT_PERSISTENCE_FAILED (STA-001 to STA-003), with what was not recorded;
+                LEDGER_REWOUND, the ref lost commits that were acknowledged.
             ConflictError: LOCK_TIMEOUT; LEDGER_BUSY when the ref kept moving; STATE_CHANGED when a draft does not start
                 from the state that its entity has.
         """
-        lock = self.repository.state_dir / "locks" / f"{self.mission_id}.lock"
-        with exclusive(lock, timeout_s=LOCK_TIMEOUT_S, what=f"the ledger of {self.mission_slug}"):
-            moved: RefMovedError | None = None
-            for _ in range(_TRIES):
-                view = self.view()
-                batch = build(view)
-                if not batch.drafts:
-                    return Receipt(self.ref, view.tip or "", (), (), view)
-                try:
-                    return self._commit(view, batch)
-                except RefMovedError as error:
-                    moved = error
+        with self.lock():
+            receipt = self._try(build, publish)
+        if receipt.events:
+            from kitty_flow.ledger.housekeeping import tidy_if_due
+
+            tidy_if_due(self.repository, len(receipt.events))
+        return receipt
+
+    def _try(self, build: Callable[[LedgerView], Batch], publish: Callable[[str], None]) -> Receipt:
+        moved: RefMovedError | None = None
+        for _ in range(_TRIES):
+            view = self.view()
+            batch = build(view)
+            if not batch.drafts:
+                return Receipt(self.ref, view.tip or "", (), (), view)
+            assert self.mission_slug, "a log is written by those who know its mission"
+            refuse_rewound(view)
+            try:
+                return self._commit(view, batch, publish)
+            except RefMovedError as error:
+                moved = error
         raise ConflictError(
             "LEDGER_BUSY",
             f"nothing was recorded: {self.ref} kept moving, or another git process holds it ({_TRIES} tries)",
@@ -162,117 +209,91 @@ class Ledger:
             details={"ref": self.ref, "reason": str(moved)},
         ) from moved
 
-    def _commit(self, view: LedgerView, batch: Batch) -> Receipt:
+    def receive(self, theirs: str | None) -> tuple[Relation, LedgerView]:
+        """Take over what another clone recorded; returns how the two met, and the view afterwards.
+
+        Raises:
+            LedgerError: an object is missing or damaged.
+            ConflictError: LOCK_TIMEOUT; LEDGER_BUSY when the ref kept moving.
+        """
+        with self.lock():
+            found, _ = receive(self.repository, self.store.objects, self.ref, theirs, self._trailers)
+            view = self.view()
+        mission = view.entity("mission", self.mission_id)
+        if mission is not None:
+            self.mission_slug = mission.last_event.mission_slug
+        return found, replace(view, slug=self.mission_slug)
+
+    def _trailers(self, tree: str) -> list[str]:
+        folded = fold(located.event for located in self.projection.located(tree)[0])
+        mission = folded.entities.get(("mission", self.mission_id))
+        slug = mission.last_event.mission_slug if mission else self.mission_slug
+        return diary_trailers(folded.lamport, slug, mission.state if mission else "")
+
+    def _commit(self, view: LedgerView, batch: Batch, publish: Callable[[str], None]) -> Receipt:
         at = self._now()
-        events = self._events(view, batch.drafts, at)
+        mission = (self.mission_id, self.mission_slug)
+        events = make_events(view, batch.drafts, mission, self.store.writer, at)
+        expected, changed = following(view, events)
         try:
-            message = diary_message(events, mission_state=self._mission_state(view, events))
-            commit, paths = self.store.append(view.tip, events, batch.attachments, message, at)
-            expected = view.with_events(commit, events)
-            self._verify(view, expected, events, self.store.read_back(commit, paths))
-            self.repository.refs.swap(self.ref, commit, view.tip or ABSENT)
-        except RefMovedError:
+            lines = [encode_event(event) for event in events]
+            message = diary_message(events, mission_state=self._mission_state(expected))
+
+            def write() -> Appended:
+                appended = self.store.append(view.tip, lines, batch.attachments, message, at)
+                verify(view, changed, events, read_back(self.store, appended))
+                publish(appended.commit)
+                self._move(view.tip, appended.commit)
+                return appended
+
+            appended = self._restoring(write)
+        except ConflictError:
             raise
         except (KittyFlowError, OSError) as error:
-            raise _not_recorded(self.ref, events, error) from error
-        self._view = expected
-        receipt = Receipt(self.ref, commit, events, paths, expected)
+            raise not_recorded(self.ref, events, error) from error
+        # A `git prune` that looked at the refs before this move still takes what was written since.
+        self.store.objects.restore()
+        return self._acknowledge(view, changed, appended, events)
+
+    def _move(self, before: str | None, commit: str) -> None:
+        """The one commit point: nothing is recorded before, everything after."""
+        if self._mover is None:
+            self._mover = RefMover(self.repository.refs)
+        self._mover.swap(self.ref, commit, before or ABSENT)
+
+    def _acknowledge(
+        self,
+        before: LedgerView,
+        changed: dict[EntityKey, EntityState],
+        appended: Appended,
+        events: tuple[Event, ...],
+    ) -> Receipt:
+        """The fact is durable: nothing that is derived or displayed can turn it into a failure any more."""
+        view = following(before, events, appended.commit)[0]
+        paths = segments_of(events, appended)
+        located = [Located(event, path) for event, path in zip(events, paths, strict=True)]
+        known = appended.folders | {written.path: written.oid for written in appended.segments}
+        self.projection.recorded(before, view, changed, located, known)
+        receipt = Receipt(self.ref, appended.commit, events, tuple(dict.fromkeys(paths)), view)
+        reach("ledger.acknowledge")
         if self.on_commit is not None:
-            # The fact is durable: whatever a display does with it cannot turn it into a failure any more.
             with contextlib.suppress(Exception):
                 self.on_commit(receipt)
         return receipt
 
-    def _events(self, view: LedgerView, drafts: Sequence[Draft], at: datetime) -> tuple[Event, ...]:
-        states = dict(view.entities)
-        events: list[Event] = []
-        for lamport, draft in enumerate(drafts, view.lamport + 1):
-            key = (draft.entity_type, draft.entity_id)
-            known = states.get(key)
-            state = known.state if known else None
-            if draft.to_state is not None and draft.from_state != state:
-                raise ConflictError(
-                    "STATE_CHANGED",
-                    f"{draft.entity_id} is {state}, not {draft.from_state}, so {draft.trigger} does not apply",
-                    hint=f"kitty-flow why {draft.entity_id}",
-                )
-            event = Event(
-                event_id=new_ulid(),
-                schema=EVENT_SCHEMA,
-                kind="annotation" if draft.to_state is None else "transition",
-                mission_id=self.mission_id,
-                mission_slug=self.mission_slug,
-                entity_type=draft.entity_type,
-                entity_id=draft.entity_id,
-                machine=draft.machine,
-                machine_digest=draft.machine_digest,
-                trigger=draft.trigger,
-                from_state=state,
-                to_state=draft.to_state or state or "",
-                parent=known.last_event.event_id if known else None,
-                lamport=lamport,
-                writer=self.store.writer,
-                at=at.isoformat(timespec="milliseconds"),
-                actor=draft.actor,
-                epoch=draft.epoch,
-                force=draft.force,
-                reason=draft.reason,
-                evidence=dict(draft.evidence),
-                causation_id=events[-1].event_id if events else None,
-                correlation_id=draft.correlation_id,
-                payload=dict(draft.payload),
-            )
-            states[key] = evolve(known, event)
-            events.append(event)
-        return tuple(events)
-
-    def _verify(self, before: LedgerView, expected: LedgerView, meant: Sequence[Event], found: Sequence[Event]) -> None:
-        """STA-002: what the store returns must be what was meant, event by event and as folded state."""
-        by_id = {event.event_id: event for event in found}
-        for event in meant:
-            if by_id.get(event.event_id) != event:
-                raise LedgerError(
-                    "READ_BACK_MISMATCH", f"event {event.event_id} reads back differently", details={"sta": "STA-002"}
-                )
-        again = before.with_events(expected.tip, [by_id[event.event_id] for event in meant])
-        if again.entities != expected.entities:
-            raise LedgerError("READ_BACK_MISMATCH", "the state folded from the read-back events differs")
-
-    def _mission_state(self, view: LedgerView, events: Sequence[Event]) -> str:
-        for event in reversed(events):
-            if event.entity_type == "mission":
-                return event.to_state
+    def _mission_state(self, view: LedgerView) -> str:
         mission = view.entity("mission", self.mission_id)
         return mission.state if mission else ""
 
     def close(self) -> None:
-        """End the git processes."""
-        if self._objects is not None:
-            self._objects.close()
-        self._objects = self._store = None
+        """End the git processes and close the index."""
+        for door in (self._objects, self._mover, self._index):
+            if door is not None:
+                door.close()
+        self._objects = self._store = self._mover = self._tip = self._index = self._projection = None
 
     def __enter__(self) -> Ledger:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
-
-
-def _not_recorded(ref: str, events: Sequence[Event], error: Exception) -> LedgerError:
-    first = events[0]
-    cause = getattr(error, "message", str(error))
-    return LedgerError(
-        "STATUS_EVENT_PERSISTENCE_FAILED",
-        f"{first.entity_id} did not become {first.to_state}: the event could not be recorded ({cause})",
-        hint=f"mend the cause, then run the command again; kitty-flow status {first.mission_slug}",
-        details={
-            "mission_slug": first.mission_slug,
-            "mission_id": first.mission_id,
-            "work_package_id": first.entity_id,
-            "requested_state": first.to_state,
-            "path": ref,
-            "diagnostic_code": getattr(error, "code", type(error).__name__),
-            "violated_invariant": "STA-002" if getattr(error, "code", "") == "READ_BACK_MISMATCH" else "STA-001",
-            "remediation": "nothing was recorded; the former state stands",
-        },
-    )

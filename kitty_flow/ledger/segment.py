@@ -9,24 +9,32 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from kitty_flow import EVENT_SCHEMA
 from kitty_flow.errors import LedgerError
-from kitty_flow.model.event import Event
+
+if TYPE_CHECKING:
+    from kitty_flow.model.event import Event
 
 __all__ = [
     "EVENT_BYTES",
+    "FOLDER_SEGMENTS",
     "SEGMENT_EVENTS",
-    "decode_segment",
+    "Damage",
+    "decode_event",
+    "decode_lines",
     "encode_event",
     "last_segment_name",
     "next_segment_name",
     "segment_day",
+    "segment_folder",
+    "segment_number",
 ]
 
 SEGMENT_EVENTS: Final = 64
+FOLDER_SEGMENTS: Final = 64
 EVENT_BYTES: Final = 64 * 1024
 """A larger event is refused: evidence belongs into an attachment."""
 
@@ -56,33 +64,52 @@ def encode_event(event: Event) -> bytes:
     return line
 
 
-def decode_segment(content: bytes, path: str) -> tuple[Event, ...]:
-    """All events of a segment, in the order of its lines.
+class Damage(NamedTuple):
+    """A line that cannot be read: where it is, as ``path:line``, and why."""
+
+    where: str
+    why: str
+
+
+def decode_lines(content: bytes, path: str, known: Collection[bytes] = ()) -> tuple[list[Event], list[Damage]]:
+    """The events of a segment, in the order of its lines, and the lines that are damaged. Lines in `known` are skipped.
 
     Raises:
-        LedgerError: EVENT_DAMAGED, naming path and line; UNKNOWN_EVENT_SCHEMA, a newer kitty-flow wrote it.
+        LedgerError: UNKNOWN_EVENT_SCHEMA, a newer kitty-flow wrote it.
     """
-    return tuple(_decode(line, f"{path}:{number}") for number, line in enumerate(content.splitlines(), 1) if line)
+    events: list[Event] = []
+    damage: list[Damage] = []
+    for number, line in enumerate(content.split(b"\n"), 1):
+        if not line or line in known:
+            continue
+        try:
+            events.append(decode_event(line, f"{path}:{number}"))
+        except (ValueError, RecursionError) as error:  # pydantic's ValidationError is a ValueError
+            damage.append(Damage(f"{path}:{number}", str(error).splitlines()[0][:200]))
+    return events, damage
 
 
-def _decode(line: bytes, where: str) -> Event:
-    try:
-        data = json.loads(line, object_pairs_hook=_no_duplicates, parse_constant=_no_constant, parse_float=_finite)
-        schema = data.get("schema") if isinstance(data, dict) else None
-        if isinstance(schema, str) and schema != EVENT_SCHEMA:
-            raise LedgerError(
-                "UNKNOWN_EVENT_SCHEMA",
-                f"{where} has the schema {schema!r}; this kitty-flow reads {EVENT_SCHEMA!r}",
-                hint="install a newer kitty-flow",
-            )
-        return Event.model_validate(data, strict=True)
-    except (ValueError, RecursionError) as error:  # pydantic's ValidationError is a ValueError
+def decode_event(line: bytes, where: str) -> Event:
+    """One line as an event.
+
+    Raises:
+        ValueError: it is no strict JSON, or no event.
+        RecursionError: it is nested too deeply.
+        LedgerError: UNKNOWN_EVENT_SCHEMA, a newer kitty-flow wrote it.
+    """
+    if len(line) > EVENT_BYTES:
+        raise ValueError(f"{len(line)} bytes; {EVENT_BYTES} is the limit")
+    data = json.loads(line, object_pairs_hook=_no_duplicates, parse_constant=_no_constant, parse_float=_finite)
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if isinstance(schema, str) and schema != EVENT_SCHEMA:
         raise LedgerError(
-            "EVENT_DAMAGED",
-            f"the ledger line {where} is damaged: {str(error).splitlines()[0]}",
-            hint="restore the ref from another clone or from its reflog",
-            details={"where": where},
-        ) from error
+            "UNKNOWN_EVENT_SCHEMA",
+            f"{where} has the schema {schema[:80]!r}; this kitty-flow reads {EVENT_SCHEMA!r}",
+            hint="install a newer kitty-flow",
+        )
+    from kitty_flow.model.event import Event
+
+    return Event.model_validate(data, strict=True)
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -109,16 +136,22 @@ def segment_day(name: str) -> str:
     return found[1] if found else ""
 
 
+def segment_number(name: str) -> int:
+    """The number in a segment's name; 0 for a foreign file."""
+    found = _NAME.fullmatch(name)
+    return int(found[2]) if found else 0
+
+
 def last_segment_name(existing: Iterable[str]) -> str:
     """The segment begun last: by number, since the days follow a wall clock that may go backwards; empty for none."""
-    return max(existing, key=_number, default="")
+    return max(existing, key=segment_number, default="")
 
 
 def next_segment_name(existing: Iterable[str], day: str) -> str:
     """The name of a new segment of a writer who has the segments `existing`."""
-    return f"{day}-{_number(last_segment_name(existing)) + 1:05d}.jsonl"
+    return f"{day}-{segment_number(last_segment_name(existing)) + 1:05d}.jsonl"
 
 
-def _number(name: str) -> int:
-    found = _NAME.fullmatch(name)
-    return int(found[2]) if found else 0
+def segment_folder(name: str) -> str:
+    """The folder of a segment below its writer: `FOLDER_SEGMENTS` a folder, so that no tree grows with the log."""
+    return f"{segment_number(name) // FOLDER_SEGMENTS:05d}"

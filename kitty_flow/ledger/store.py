@@ -1,62 +1,85 @@
-"""The ledger's trees in git: reading all segments of a commit, and writing a commit that adds events.
+"""The ledger's trees in git: which segments a commit has, reading them, and writing a commit that adds events.
 
-Tree of a ledger commit: ``log/<writer>/<segment>.jsonl`` and ``definition/<sha256>.json`` (attachments, named by their
-content). Nothing here moves a ref.
+Tree of a ledger commit: ``log/<writer>/<folder>/<segment>.jsonl`` and attachments such as ``definition/<sha256>.json``.
+Nothing here moves a ref.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Final, NamedTuple
 
 from kitty_flow.errors import LedgerError
 from kitty_flow.git.identity import OWN_IDENTITY, stamp
 from kitty_flow.git.objects import CommitText, ObjectStore, TreeEntry
 from kitty_flow.ledger.segment import (
     SEGMENT_EVENTS,
-    decode_segment,
-    encode_event,
     last_segment_name,
     next_segment_name,
     segment_day,
+    segment_folder,
 )
 from kitty_flow.ledger.writer import writer_id
-from kitty_flow.model.event import Event
 
-__all__ = ["SegmentStore"]
+__all__ = ["Appended", "SegmentStore", "Written"]
+
+_LOG: Final = "log"
+_TREES: Final = 64
+"""How many trees that were just written are remembered; the next commit starts from them."""
+
+
+class Written(NamedTuple):
+    """A segment as it was written: path in the ledger's tree, blob, content before, content now."""
+
+    path: str
+    oid: str
+    before: bytes
+    content: bytes
+
+
+class Appended(NamedTuple):
+    """A ledger commit that was written, its segments that changed, and its folders that changed (path to tree)."""
+
+    commit: str
+    segments: tuple[Written, ...]
+    folders: dict[str, str]
 
 
 @dataclass
 class SegmentStore:
-    """Reads and writes ledger commits of one repository. Remembers decoded segments by their content's name."""
+    """Reads and writes ledger commits of one repository. Remembers what it wrote last, by its content's name."""
 
     objects: ObjectStore
     state_dir: Path
-    _decoded: dict[str, tuple[Event, ...]] = field(default_factory=dict)
+    _trees: dict[str, dict[str, TreeEntry]] = field(default_factory=dict)
+    _last_content: tuple[str, bytes] = ("", b"")
 
     @cached_property
     def writer(self) -> str:
         """The id of this clone as a writer; made at first use, so that reading needs no place to write."""
         return writer_id(self.state_dir)
 
-    def read(self, commit: str) -> tuple[Event, ...]:
-        """All events of a ledger commit, in no particular order.
+    def changed(self, commit: str, known: Mapping[str, str]) -> Iterator[tuple[str, TreeEntry]]:
+        """(path, entry) of every folder and segment below ``log`` that is not `known` (path to object) already.
 
         Raises:
-            LedgerError: OBJECT_MISSING, EVENT_DAMAGED or UNKNOWN_EVENT_SCHEMA.
+            LedgerError: OBJECT_MISSING or OBJECT_DAMAGED.
         """
-        found: list[Event] = []
-        log = self._subtree(self.objects.read_tree(commit), "log")
-        for writer in log:
-            for name, entry in self._subtree(log, writer).items():
-                if entry.oid not in self._decoded:
-                    content = self.objects.read_blob(entry.oid)
-                    self._decoded[entry.oid] = decode_segment(content, f"log/{writer}/{name}")
-                found.extend(self._decoded[entry.oid])
-        return tuple(found)
+        entry = self.objects.read_tree(commit).get(_LOG)
+        if entry is not None:
+            yield from self._below(_LOG, entry, known)
+
+    def _below(self, path: str, entry: TreeEntry, known: Mapping[str, str]) -> Iterator[tuple[str, TreeEntry]]:
+        if known.get(path) == entry.oid:
+            return
+        yield path, entry
+        if entry.type == "tree":
+            for name, child in self.objects.read_tree(entry.oid).items():
+                yield from self._below(f"{path}/{name}", child, known)
 
     def attachment(self, commit: str, path: str) -> bytes:
         """The content of an attachment such as ``definition/<sha256>.json``.
@@ -72,15 +95,20 @@ class SegmentStore:
         return found[1]
 
     def append(
-        self, tip: str | None, events: Sequence[Event], attachments: Mapping[str, bytes], message: str, at: datetime
-    ) -> tuple[str, tuple[str, ...]]:
-        """Write the commit that follows `tip` and holds `events`; returns it and the paths of the segments written."""
+        self, tip: str | None, lines: Sequence[bytes], attachments: Mapping[str, bytes], message: str, at: datetime
+    ) -> Appended:
+        """Write the commit that follows `tip` and holds `lines`, one encoded event each.
+
+        Raises:
+            OSError: an object could not be written.
+            LedgerError: an object of `tip` cannot be read.
+        """
         root = dict(self.objects.read_tree(tip)) if tip else {}
-        log = self._subtree(root, "log")
+        log = self._subtree(root, _LOG)
         own = self._subtree(log, self.writer)
-        paths = self._extend(own, events, at.strftime("%Y-%m-%d"))
-        log[self.writer] = TreeEntry.tree(self.objects.write_tree(own))
-        root["log"] = TreeEntry.tree(self.objects.write_tree(log))
+        segments, folders = self._extend(own, lines, at.strftime("%Y-%m-%d"))
+        log[self.writer] = self._write_tree(own, f"{_LOG}/{self.writer}", folders)
+        root[_LOG] = self._write_tree(log, _LOG, folders)
         for path, content in attachments.items():
             folder, _, name = path.partition("/")
             entries = self._subtree(root, folder)
@@ -89,42 +117,67 @@ class SegmentStore:
         ident = stamp(OWN_IDENTITY, at)
         tree = self.objects.write_tree(root)
         commit = self.objects.write_commit(CommitText(tree, (tip,) if tip else (), ident, ident, message))
-        return commit, tuple(f"log/{self.writer}/{name}" for name in paths)
+        return Appended(commit, segments, folders)
 
-    def read_back(self, commit: str, paths: Sequence[str]) -> tuple[Event, ...]:
-        """The events of the named segments as the object store now returns them; no cache is consulted.
+    def read_back(self, commit: str, written: Written) -> bytes:
+        """What the object store now returns for the lines that were added to a segment; no cache is consulted.
 
         Raises:
-            LedgerError: OBJECT_MISSING or EVENT_DAMAGED.
+            LedgerError: OBJECT_MISSING, OBJECT_DAMAGED, or READ_BACK_MISMATCH when an older line changed.
         """
-        found: list[Event] = []
-        for path in paths:
-            blob = self.objects.read(f"{commit}:{path}")
-            if blob is None:
-                raise LedgerError("OBJECT_MISSING", f"{path} is missing from the ledger commit {commit}")
-            found.extend(decode_segment(blob[1], path))
-        return tuple(found)
+        found = self.objects.read(f"{commit}:{written.path}")
+        if found is None:
+            raise LedgerError("OBJECT_MISSING", f"{written.path} is missing from the ledger commit {commit}")
+        if not found[1].startswith(written.before):
+            raise LedgerError("READ_BACK_MISMATCH", f"{written.path} reads back with other lines than it had")
+        return found[1][len(written.before) :]
 
-    def _extend(self, own: dict[str, TreeEntry], events: Sequence[Event], day: str) -> list[str]:
-        """Add events to the writer's last segment, rolling over as the rules say; changes `own`."""
-        names: list[str] = []
-        waiting = list(events)
-        last = last_segment_name(own)
+    def _extend(
+        self, own: dict[str, TreeEntry], lines: Sequence[bytes], day: str
+    ) -> tuple[tuple[Written, ...], dict[str, str]]:
+        """Add lines to the writer's last segment, rolling over as the rules say; changes `own`."""
+        written: list[Written] = []
+        touched: dict[str, dict[str, TreeEntry]] = {}
+        waiting = list(lines)
+        folder = max(own, default="")
+        names = self._subtree(own, folder)
+        last = last_segment_name(names)
         content, count = b"", SEGMENT_EVENTS
         if segment_day(last) == day:
-            content = self.objects.read_blob(own[last].oid)
+            content = self._content(names[last].oid)
+            if content and not content.endswith(b"\n"):  # torn by somebody else: the next line is whole
+                content += b"\n"
             count = content.count(b"\n")
         while waiting:
             if count >= SEGMENT_EVENTS:
-                last, content, count = next_segment_name(own, day), b"", 0
-            room = SEGMENT_EVENTS - count
-            part, waiting = waiting[:room], waiting[room:]
-            content += b"".join(encode_event(event) for event in part)
-            own[last] = TreeEntry.blob(self.objects.write_blob(content))
-            names.append(last)
+                last, content, count = next_segment_name((last,), day), b"", 0
+            part, waiting = waiting[: SEGMENT_EVENTS - count], waiting[SEGMENT_EVENTS - count :]
+            if segment_folder(last) != folder:
+                folder, names = segment_folder(last), self._subtree(own, segment_folder(last))
+            after = content + b"".join(part)
+            names[last] = TreeEntry.blob(self.objects.write_blob(after))
+            touched[folder] = names
+            written.append(Written(f"{_LOG}/{self.writer}/{folder}/{last}", names[last].oid, content, after))
             count = SEGMENT_EVENTS
-        return names
+        self._last_content = (written[-1].oid, written[-1].content)
+        folders: dict[str, str] = {}
+        for folder, names in touched.items():
+            own[folder] = self._write_tree(names, f"{_LOG}/{self.writer}/{folder}", folders)
+        return tuple(written), folders
+
+    def _content(self, oid: str) -> bytes:
+        known, content = self._last_content
+        return content if known == oid else self.objects.read_blob(oid)
+
+    def _write_tree(self, entries: Mapping[str, TreeEntry], path: str, folders: dict[str, str]) -> TreeEntry:
+        folders[path] = self.objects.write_tree(entries)
+        if len(self._trees) > _TREES:
+            self._trees.clear()
+        self._trees[folders[path]] = dict(entries)
+        return TreeEntry.tree(folders[path])
 
     def _subtree(self, tree: Mapping[str, TreeEntry], name: str) -> dict[str, TreeEntry]:
         entry = tree.get(name)
-        return dict(self.objects.read_tree(entry.oid)) if entry else {}
+        if entry is None:
+            return {}
+        return dict(self._trees.get(entry.oid) or self.objects.read_tree(entry.oid))

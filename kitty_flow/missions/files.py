@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -19,6 +20,7 @@ __all__ = [
     "is_folder",
     "is_inside",
     "parse_json_object",
+    "read_bytes",
     "read_text",
 ]
 
@@ -31,21 +33,31 @@ def invalid(code: str, message: str, where: str) -> DefinitionError:
     return DefinitionError(code, message, hint="kitty-flow mission list", details={"where": where})
 
 
-def read_text(path: Path, where: str) -> str:
-    """The text of a mission file, without byte order mark and with plain line ends.
+def read_bytes(path: Path, where: str, *, limit: int = MAX_FILE_BYTES) -> bytes:
+    """The content of a mission file of at most `limit` bytes.
 
     Raises:
-        DefinitionError: UNREADABLE_FILE (missing, no regular file, no permission), FILE_TOO_LARGE or NOT_UTF8.
+        DefinitionError: UNREADABLE_FILE (missing, no regular file, no permission) or FILE_TOO_LARGE.
     """
     try:
         if not is_file(path):
             raise invalid("UNREADABLE_FILE", "is missing or not a regular file", where)
         with path.open("rb") as stream:
-            data = stream.read(MAX_FILE_BYTES + 1)
+            data = stream.read(limit + 1)
     except OSError as error:
         raise invalid("UNREADABLE_FILE", f"cannot be read: {error.strerror or error}", where) from error
-    if len(data) > MAX_FILE_BYTES:
-        raise invalid("FILE_TOO_LARGE", f"is larger than {MAX_FILE_BYTES} bytes", where)
+    if len(data) > limit:
+        raise invalid("FILE_TOO_LARGE", f"is larger than {limit} bytes", where)
+    return data
+
+
+def read_text(path: Path, where: str) -> str:
+    """The text of a mission file, without byte order mark and with plain line ends.
+
+    Raises:
+        DefinitionError: as `read_bytes`, or NOT_UTF8.
+    """
+    data = read_bytes(path, where)
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -103,17 +115,22 @@ def children(folder: Path) -> tuple[Path, ...]:
         raise invalid("UNREADABLE_FILE", f"cannot be listed: {error.strerror or error}", folder.name) from error
 
 
-def parse_json_object(text: str, where: str) -> dict[str, Any]:
-    """A JSON object, read strictly: no duplicate keys, no NaN, no lone surrogates. All numbers are floats.
+def parse_json_object(text: str, where: str, *, line: int | None = None) -> dict[str, Any]:
+    """A JSON object, read strictly: no duplicate keys, no NaN, no infinity, no lone surrogates.
+
+    `line` is the place of `text` in its file, when it is one line of many.
 
     Raises:
         DefinitionError: INVALID_JSON.
     """
+    file, where = where, where if line is None else f"{where}:{line}"
     try:
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=float)
+        value = json.loads(
+            text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_integer, parse_float=_finite
+        )
     except json.JSONDecodeError as error:
-        place = f"{where}:{error.lineno}"
-        raise invalid("INVALID_JSON", f"is not JSON: {error.msg} (line {error.lineno})", place) from error
+        number = line or error.lineno
+        raise invalid("INVALID_JSON", f"is not JSON: {error.msg} (line {number})", f"{file}:{number}") from error
     except ValueError as error:
         raise invalid("INVALID_JSON", f"is not usable JSON: {error}", where) from error
     except RecursionError as error:
@@ -133,6 +150,18 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
                 raise ValueError("a string holds half of a surrogate pair")
         result[key] = value
     return result
+
+
+def _integer(text: str) -> int | float:
+    # Long enough for any count or time; a longer one would take quadratic time to become a number.
+    return int(text) if len(text) <= 20 else _finite(text)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"the number {text[:40]} is too large")
+    return number
 
 
 def _no_constant(name: str) -> NoReturn:

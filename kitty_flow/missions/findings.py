@@ -53,11 +53,13 @@ class Findings:
         except DefinitionError as error:
             self.problem(error.code, error.message, str(error.details.get("where", where)))
 
-    def raise_if_invalid(self, path: Path) -> None:
-        """Report every problem at once.
+    def raise_if_invalid(
+        self, path: Path, *, code: str = "INVALID_MISSION", again: str = "kitty-flow plan {path}"
+    ) -> None:
+        """Report every problem at once; `again` is the command to repeat when they are mended.
 
         Raises:
-            DefinitionError: INVALID_MISSION, when there is at least one problem.
+            DefinitionError: with `code`, when there is at least one problem.
         """
         if not self.problems:
             return
@@ -65,9 +67,9 @@ class Findings:
         shown = "; ".join(f"{p.where}: {p.message}" for p in self.problems[:_SHOWN])
         more = f"; and {count - _SHOWN} more" if count > _SHOWN else ""
         raise DefinitionError(
-            "INVALID_MISSION",
+            code,
             f"{path} has {count} {'problem' if count == 1 else 'problems'}: {shown}{more}",
-            hint=f"correct what is named, then: kitty-flow plan {shlex.quote(str(path))}",
+            hint=f"correct what is named, then: {again.format(path=shlex.quote(str(path)))}",
             details={
                 "path": str(path),
                 "problem_count": count,

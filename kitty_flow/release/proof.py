@@ -8,8 +8,9 @@ from kitty_flow.errors import RefusedError
 from kitty_flow.flow.actor import current_user
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.mission import OpenMission
-from kitty_flow.ledger.fold import LedgerView
+from kitty_flow.flow.readiness import has_no_head
 from kitty_flow.ledger.ledger import Batch
+from kitty_flow.ledger.view import LedgerView
 from kitty_flow.machines import Facts
 from kitty_flow.release.landing import Landing, MergeOptions, contains, heads
 from kitty_flow.release.recorded import proved_landing
@@ -58,10 +59,11 @@ def prove(landing: Landing) -> None:
 
 
 def _left(mission: OpenMission, view: LedgerView, closed: Collection[str], shown: _Heads) -> list[str]:
-    """Work packages that are neither canceled nor shown to be on the target."""
+    """Work packages that are neither canceled, nor done elsewhere, nor shown to be on the target."""
     on_target = {i for i, head in heads(mission, view, "done").items() if (i, head) in shown} | set(closed)
-    canceled = heads(mission, view, "canceled")
-    return [w.id for w in mission.definition.work_packages if w.id not in on_target and w.id not in canceled]
+    elsewhere = {i for i in heads(mission, view, "done") if has_no_head(mission.work_package(i, view))}
+    over = {*on_target, *elsewhere, *heads(mission, view, "canceled")}
+    return [w.id for w in mission.definition.work_packages if w.id not in over]
 
 
 def _remark_rest(landing: Landing, view: LedgerView) -> None:
@@ -92,7 +94,8 @@ def already_landed(mission: OpenMission, options: MergeOptions) -> Landing | Non
     if lost:
         raise RefusedError(
             "LANDING_NOT_PROVED",
-            f"{mission.slug} has landed, but {mission.target_ref} does not contain {', '.join(lost)} any more",
+            f"{mission.slug} is {mission.state()}, but it is not proved that {mission.target_ref} contains "
+            f"{', '.join(lost)}",
             hint=f"kitty-flow verify {mission.slug}",
             details={"work_packages": lost},
         )

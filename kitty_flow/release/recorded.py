@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from kitty_flow.flow.mission import OpenMission
-from kitty_flow.ledger.fold import EntityState
 from kitty_flow.ledger.ledger import new_ulid
+from kitty_flow.ledger.view import EntityState
 from kitty_flow.release.landing import Landing, MergeOptions, TestRun, heads, refuse
 
 __all__ = ["proved_landing", "take_up"]

@@ -99,7 +99,7 @@ def _name(number: int) -> str:
 def _history(mission: OpenMission, head: str, work_packages: int, events: int) -> Iterator[Draft]:
     approved = work_packages // 10
     yield _draft("mission", mission.id, "start", "planned", "running", {"base_commit": head})
-    count = len(mission.view().events) + 1
+    count = mission.view().event_count + 1
     targets = dict.fromkeys(range(1, approved + 1), "approved")
     targets |= {approved + 3 * place: state for place, state in enumerate(2 * _ACTIVE, 1)}
     for number, target in targets.items():

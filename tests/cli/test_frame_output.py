@@ -105,12 +105,13 @@ def go() -> int:
 
 
 @pytest.fixture
-def call() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run one of the use cases behind the frame, as a real process."""
+def call(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run one of the use cases behind the frame, as a real process, outside any repository (no error log is kept)."""
 
     def run(*arguments: str, env: dict[str, str] | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-c", HERE, *arguments],
+            cwd=tmp_path,
             env={**os.environ, **(env or {})},
             **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
             encoding="utf-8",
@@ -295,7 +296,8 @@ def test_colour_comes_only_when_forced_or_seen(call: Call) -> None:
     assert "\x1b]0;" not in coloured
 
 
-def test_the_exit_status_follows_the_kind_of_error() -> None:
+def test_the_exit_status_follows_the_kind_of_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     statuses = {}
     for name in errors.__all__:
         kind = getattr(errors, name)

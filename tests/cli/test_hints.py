@@ -17,7 +17,7 @@ PACKAGE = Path(kitty_flow.__file__).parent
 MENTION = re.compile(r"\bkitty-flow ([^,;:`\n()]+)")
 # Everything that the command line is planned to have: a word outside this list is prose, one inside must exist by now.
 NAMES = re.compile(
-    "(init|demo|mission|plan|graph|run|next|wp|status|why|log|merge|ship|verify|sync|doctor|profiles|advise|ask|do|"
+    "(init|demo|mission|plan|graph|run|next|wp|status|why|log|errors|merge|ship|verify|sync|doctor|profiles|advise|ask|do|"
     "profile-invocation|invocations|auth|guard|skills|machines|dags)( |$)"
 )
 

@@ -81,6 +81,7 @@ def test_a_git_process_that_only_reads_holds_no_lock(repo: Path) -> None:
         (f"{MISSION}.run.lock", "shop", "a run or a merge"),
         (f"{MISSION}.lock", "shop", "a command that records"),
         ("adopt.lock", "missions", "a command that takes a mission into the ledger"),
+        ("housekeeping.lock", "objects", "a command that packs the ledger's objects"),
     ],
 )
 def test_a_held_lock_of_ours_is_listed_with_its_holder(repo: Path, name: str, subject: str, kind: str) -> None:

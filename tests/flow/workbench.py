@@ -151,9 +151,9 @@ class Workbench:
 
     @property
     def tips(self) -> dict[str, str]:
-        """Every ref and what it points to."""
+        """Every ref and what it points to, the error log aside, which grows with every refusal."""
         lines = self.git("for-each-ref", "--format=%(refname) %(objectname)").splitlines()
-        return {ref: oid for ref, _, oid in (line.partition(" ") for line in lines)}
+        return {ref: oid for ref, _, oid in (line.partition(" ") for line in lines) if ref != "refs/kitty/errors"}
 
     @property
     def ledger_tip(self) -> str | None:

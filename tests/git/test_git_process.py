@@ -38,6 +38,7 @@ def test_the_callers_git_variables_do_not_redirect_us(
     repository = Repository.discover(repo)
     with repository.objects() as objects:
         oid = objects.write_blob(b"mine")
+        assert objects.read_blob(oid) == b"mine"
     repository.refs.swap("refs/kitty/x", oid, "")
     (repo / "new.txt").write_text("new\n")
     tree = Checkout(repo, head, None).snapshot()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -123,5 +123,28 @@ def record(draft: Callable[..., Draft]) -> Callable[..., Receipt]:
     def run(ledger: Ledger, *args: Any, notes: int = 0, **more: Any) -> Receipt:
         drafts = [draft(f"WP{n:03d}") for n in range(notes)] or [draft(*args, **more)]
         return ledger.record(lambda view: Batch(drafts))
+
+    return run
+
+
+@pytest.fixture
+def forge(git: RunGit) -> Callable[..., str]:
+    """Put another commit on top of a ledger behind its back: ``forge(ledger, {path: content})``; None takes a file
+    away. Gives the commit.
+    """
+
+    def run(ledger: Ledger, files: Mapping[str, bytes | None]) -> str:
+        root = ledger.repository.common_dir
+        index = {**os.environ, "GIT_INDEX_FILE": str(root / "kitty-flow-forged-index"), "GIT_DIR": str(root)}
+        lines = b""
+        for path, content in files.items():
+            blob = "0" * 40 if content is None else git(root, "hash-object", "-w", "--stdin", stdin=content)
+            lines += f"{'0' if content is None else '100644'} {blob}\t{path}\n".encode()
+        for words, stdin in ((["read-tree", ledger.ref], b""), (["update-index", "--index-info"], lines)):
+            subprocess.run(["git", *words], env=index, input=stdin, check=True, timeout=60)
+        tree = subprocess.run(["git", "write-tree"], env=index, capture_output=True, check=True, timeout=60)
+        commit = git(root, "commit-tree", "-p", ledger.ref, "-m", "forged", tree.stdout.decode().strip())
+        git(root, "update-ref", ledger.ref, commit)
+        return commit
 
     return run

@@ -23,7 +23,7 @@ def test_the_wall_clock_may_jump_as_it_likes(repo: Path, ledger: Ledger, record:
         clock.move(seconds=jump)
         record(ledger, "WP01", state, str(step))
         state = str(step)
-    events = ledger.view().events
+    events = ledger.events()
     assert [event.lamport for event in events] == [1, 2, 3, 4, 5]
     assert [event.to_state for event in events] == ["0", "1", "2", "3", "4"]
     assert [event.at for event in events] != sorted(event.at for event in events)
@@ -62,17 +62,20 @@ def test_two_clones_are_two_writers_in_separate_segments(clones: tuple[Ledger, L
 
 def test_both_fold_to_the_same_state(clones: tuple[Ledger, Ledger], git: RunGit) -> None:
     here, there = clones
-    views = []
+    folded = []
     for one, other in ((here, there), (there, here)):
-        theirs = one.store.read(fetch(one, other, git))
-        views.append(fold(one.ref, None, (*one.store.read(str(one.view().tip)), *theirs)))
-    assert views[0] == views[1]
-    keys = [(event.lamport, event.writer, event.event_id) for event in views[0].events]
-    assert keys == sorted(keys)
-    assert [lamport for lamport, _, _ in keys] == [1, 2, 2, 3, 3, 4]
-    later = max((here, there), key=lambda ledger: ledger.store.writer)
-    expected = "claimed" if later is here else "blocked"
-    assert views[0].entities["work_package", "WP01"].state == expected, "same clock: the larger writer comes later"
+        theirs = [found.event for found in one.projection.located(fetch(one, other, git))[0]]
+        folded.append(fold((*one.events(), *theirs)))
+    assert folded[0] == folded[1]
+    assert list(folded[0].entities) == list(folded[1].entities)
+    assert (folded[0].event_count, folded[0].lamport) == (6, 4)
+    (claimed,) = (event for event in here.events() if event.to_state == "claimed")
+    (blocked,) = (event for event in there.events() if event.to_state == "blocked")
+    winner, loser = sorted((claimed, blocked), key=lambda event: event.event_id, reverse=True)
+    assert folded[0].entities["work_package", "WP01"].state == winner.to_state, "the larger event id counts"
+    (conflict,) = folded[0].conflicts
+    assert (conflict.winner, conflict.loser) == (winner.event_id, loser.event_id)
+    assert (conflict.loser_writer, conflict.superseded) == (loser.writer, (loser.event_id,))
 
 
 def test_a_union_commit_is_read_alike_and_the_clock_goes_on(
@@ -86,26 +89,43 @@ def test_a_union_commit_is_read_alike_and_the_clock_goes_on(
     git(there.repository.root, "fetch", "-q", here.repository.root, f"{here.ref}:{there.ref}")
 
     assert here.view() == there.view()
-    assert len(here.view().events) == 6
+    assert here.events() == there.events()
+    assert [event.order for event in here.events()] == sorted(event.order for event in here.events())
+    assert [event.lamport for event in here.events()] == [1, 2, 2, 3, 3, 4]
+    assert (here.view().event_count, len(here.view().conflicts), here.view().damage) == (6, 1, ())
     for ledger, expected in ((here, 5), (there, 5)):
         assert record(ledger, "WP09").events[0].lamport == expected
-    assert len(there.view().events) == 7
+    assert there.view().event_count == len(there.events()) == 7
+
+
+def test_the_loser_of_a_conflict_works_on_from_the_state_that_counts(
+    clones: tuple[Ledger, Ledger], git: RunGit, record: Record
+) -> None:
+    here, there = clones
+    theirs = fetch(here, there, git)
+    with here.repository.objects() as objects:
+        union = unite(objects, str(here.view().tip), theirs)
+    here.repository.refs.swap(here.ref, union, str(here.view().tip))
+    state = here.view().entities["work_package", "WP01"]
+    (event,) = record(here, "WP01", state.state, "in_progress").events
+    assert event.parent == state.last_event.event_id == here.view().conflicts[0].winner
+    assert [here.view().entities["work_package", "WP01"].state, len(here.view().conflicts)] == ["in_progress", 1]
 
 
 def unite(objects: ObjectStore, ours: str, theirs: str) -> str:
     """A commit with the segments of both; where both have a writer, the owner's newer side has more of them."""
     logs = [objects.read_tree(objects.read_tree(commit)["log"].oid) for commit in (theirs, ours)]
     writers = {writer for log in logs for writer in log}
-    segments = {
-        writer: max(
-            (objects.read_tree(log[writer].oid) for log in logs if writer in log), key=lambda t: size(objects, t)
-        )
+    log = {
+        writer: max((log[writer] for log in logs if writer in log), key=lambda entry: size(objects, entry))
         for writer in writers
     }
-    log = {writer: TreeEntry.tree(objects.write_tree(names)) for writer, names in segments.items()}
     root = objects.write_tree({"log": TreeEntry.tree(objects.write_tree(log))})
     return objects.write_commit(CommitText(root, (ours, theirs), IDENT, IDENT, "union\n"))
 
 
-def size(objects: ObjectStore, segments: dict[str, TreeEntry]) -> int:
-    return sum(len(objects.read_blob(entry.oid)) for entry in segments.values())
+def size(objects: ObjectStore, entry: TreeEntry) -> int:
+    """How many bytes of segments there are below a tree."""
+    if entry.type == "blob":
+        return len(objects.read_blob(entry.oid))
+    return sum(size(objects, child) for child in objects.read_tree(entry.oid).values())

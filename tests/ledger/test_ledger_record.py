@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +15,10 @@ import pytest
 from kitty_flow import EVENT_SCHEMA
 from kitty_flow.errors import ConflictError, LedgerError
 from kitty_flow.git import stale_lock
-from kitty_flow.git.refs import Refs
-from kitty_flow.ledger.fold import LedgerView
+from kitty_flow.git.refs import RefMover
 from kitty_flow.ledger.ledger import Batch, Draft, Ledger, Receipt
 from kitty_flow.ledger.store import SegmentStore
+from kitty_flow.ledger.view import LedgerView
 
 RunGit = Callable[..., str]
 Record = Callable[..., Receipt]
@@ -26,7 +27,8 @@ MakeDraft = Callable[..., Draft]
 
 def test_an_empty_ledger(ledger: Ledger) -> None:
     view = ledger.view()
-    assert (view.tip, view.events, view.lamport, dict(view.entities)) == (None, (), 0, {})
+    assert (view.tip, view.event_count, view.lamport, dict(view.entities)) == (None, 0, 0, {})
+    assert ledger.events() == ()
 
 
 def test_a_receipt_says_where_the_events_are(repo: Path, ledger: Ledger, record: Record, git: RunGit) -> None:
@@ -35,7 +37,7 @@ def test_a_receipt_says_where_the_events_are(repo: Path, ledger: Ledger, record:
     assert receipt.ref == "refs/kitty/m/01J0000000000000000000000A"
     assert receipt.commit == git(repo, "rev-parse", receipt.ref)
     (path,) = receipt.paths
-    assert re.fullmatch(r"log/w[0-9a-f]{12}/2026-03-01-00001\.jsonl", path)
+    assert re.fullmatch(r"log/w[0-9a-f]{12}/00000/2026-03-01-00001\.jsonl", path)
     (line,) = git(repo, "cat-file", "blob", f"{receipt.commit}:{path}").splitlines()
     (event,) = receipt.events
     assert json.loads(line) == event.model_dump(by_alias=True)
@@ -66,15 +68,17 @@ def test_a_receipt_says_where_the_events_are(repo: Path, ledger: Ledger, record:
         "payload": {},
     }
     assert receipt.view == ledger.view()
+    assert ledger.events() == receipt.events
 
 
 def test_another_reader_sees_the_same(repo: Path, ledger: Ledger, record: Record, open_ledger: Any) -> None:
     record(ledger, "WP01", None, "planned")
     receipt = record(ledger, "WP01", "planned", "claimed", evidence={"actor": "ann"})
-    other = open_ledger(repo).view()
-    assert other == receipt.view
-    assert other.events[1].parent == other.events[0].event_id
-    assert other.entity("work_package", "WP01").state == "claimed"
+    other = open_ledger(repo)
+    assert other.view() == receipt.view
+    first, second = other.events()
+    assert second.parent == first.event_id
+    assert other.view().entity("work_package", "WP01").state == "claimed"
 
 
 def test_nothing_is_visible_before_the_commit(
@@ -87,16 +91,16 @@ def test_nothing_is_visible_before_the_commit(
 
     def watched(step: str, action: Callable[..., Any]) -> Callable[..., Any]:
         def run(*args: Any) -> Any:
-            steps.append((f"before {step}", len(other.view().events)))
+            steps.append((f"before {step}", other.view().event_count))
             result = action(*args)
-            steps.append((f"after {step}", len(other.view().events)))
+            steps.append((f"after {step}", other.view().event_count))
             return result
 
         return run
 
     monkeypatch.setattr(SegmentStore, "append", watched("append", SegmentStore.append))
     monkeypatch.setattr(SegmentStore, "read_back", watched("read back", SegmentStore.read_back))
-    monkeypatch.setattr(Refs, "swap", watched("commit", Refs.swap))
+    monkeypatch.setattr(RefMover, "swap", watched("commit", RefMover.swap))
     record(ledger, "WP01", "planned", "claimed")
 
     assert steps == [
@@ -160,24 +164,26 @@ def test_what_build_raises_passes_and_leaves_the_ledger(ledger: Ledger, record: 
 
 
 def test_build_decides_again_when_the_ref_moved_in_between(
-    repo: Path, ledger: Ledger, draft: MakeDraft, git: RunGit, record: Record
+    repo: Path, tmp_path: Path, ledger: Ledger, draft: MakeDraft, git: RunGit, record: Record, open_ledger: Any
 ) -> None:
     """A fetch of another clone's ledger takes no lock of ours; only the compare-and-swap notices it."""
     record(ledger, "WP01", None, "planned")
-    newer = record(ledger, "WP01", "planned", "claimed").commit
-    git(repo, "update-ref", ledger.ref, f"{newer}~1")
+    git(tmp_path, "clone", "-q", repo, "there")
+    git(tmp_path / "there", "fetch", "-q", "origin", f"{ledger.ref}:{ledger.ref}")
+    newer = record(open_ledger(tmp_path / "there"), "WP01", "planned", "claimed").commit
     seen: list[str] = []
 
     def build(view: LedgerView) -> Batch:
         state = view.entities["work_package", "WP01"].state
         if not seen:
-            git(repo, "update-ref", ledger.ref, newer)
+            git(repo, "fetch", "-q", tmp_path / "there", f"{ledger.ref}:{ledger.ref}")
         seen.append(state)
         return Batch([draft("WP01", state, "in_progress")])
 
     receipt = ledger.record(build)
     assert seen == ["planned", "claimed"]
-    assert [e.to_state for e in receipt.view.events] == ["planned", "claimed", "in_progress"]
+    assert [e.to_state for e in ledger.events()] == ["planned", "claimed", "in_progress"]
+    assert (receipt.view.event_count, receipt.view.conflicts) == (3, ())
     assert git(repo, "rev-parse", f"{receipt.commit}^") == newer
 
 
@@ -197,7 +203,7 @@ def test_a_ref_that_another_git_process_keeps_locked_is_given_up(
     assert "locked" in refused.value.details["reason"]
     lock.unlink()
     assert ledger.view().tip == tip
-    assert len(record(ledger, "WP01", "planned", "claimed").view.events) == 2
+    assert record(ledger, "WP01", "planned", "claimed").view.event_count == 2
 
 
 def test_attachments_travel_with_the_log(repo: Path, ledger: Ledger, draft: MakeDraft, open_ledger: Any) -> None:
@@ -247,7 +253,7 @@ def test_a_worktree_and_the_main_checkout_share_one_log(
     one, other = open_ledger(repo), open_ledger(tmp_path / "linked")
     record(one, "WP01", None, "planned")
     receipt = record(other, "WP01", "planned", "claimed")
-    assert len({event.writer for event in receipt.view.events}) == 1
+    assert len({event.writer for event in other.events()}) == 1
     assert one.view() == receipt.view
 
 
@@ -280,14 +286,41 @@ def test_reading_needs_no_place_to_write(repo: Path, ledger: Ledger, record: Rec
     assert refused.value.code == "LOCK_UNAVAILABLE"
 
 
-def test_a_lost_writer_id_makes_a_new_writer(repo: Path, ledger: Ledger, record: Record, open_ledger: Any) -> None:
+@pytest.mark.parametrize("content", [None, b"", b"\xffdamaged", b"w0123", b"w000000000000", b"w000000000000 1\n"])
+def test_a_lost_writer_id_comes_back_the_same(
+    repo: Path, ledger: Ledger, record: Record, open_ledger: Any, content: bytes | None
+) -> None:
     first = record(ledger, "WP01", None, "planned").events[0]
     path = ledger.repository.state_dir / "writer"
-    for lost in (True, False):
-        path.unlink() if lost else path.write_bytes(b"\xffdamaged")
-        with_new = open_ledger(repo)
-        view = record(with_new, "WP01").view
-        assert view.events[0] == first
-        assert view.events[-1].writer == with_new.store.writer
-    assert len({event.writer for event in view.events}) == 3
-    assert [event.lamport for event in view.events] == [1, 2, 3]
+    kept = path.read_bytes()
+    path.unlink() if content is None else path.write_bytes(content)
+    second = record(open_ledger(repo), "WP01").events[0]
+    assert second.writer == first.writer
+    assert path.read_bytes() == kept
+    assert [event.lamport for event in open_ledger(repo).events()] == [1, 2]
+
+
+def test_an_id_once_given_is_kept_when_the_machine_is_renamed(
+    repo: Path, ledger: Ledger, record: Record, open_ledger: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = record(ledger, "WP01", None, "planned").events[0]
+    monkeypatch.setattr("platform.node", lambda: "renamed")
+    assert record(open_ledger(repo), "WP01").events[0].writer == first.writer
+    (ledger.repository.state_dir / "writer").unlink()
+    with_new = open_ledger(repo)
+    assert record(with_new, "WP01").events[0].writer != first.writer, "a new writer is allowed at any time"
+    assert [event.lamport for event in with_new.events()] == [1, 2, 3]
+
+
+def test_a_copied_repository_is_another_writer(
+    repo: Path, tmp_path: Path, ledger: Ledger, record: Record, open_ledger: Any, git: RunGit
+) -> None:
+    record(ledger, "WP01", None, "planned")
+    shutil.copytree(repo, tmp_path / "copy")
+    copy = open_ledger(tmp_path / "copy")
+    here, there = record(ledger, "WP02", None, "planned"), record(copy, "WP03", None, "planned")
+    assert here.paths != there.paths
+    assert [len({event.writer for event in one.events()}) for one in (ledger, copy)] == [1, 2]
+    assert git(tmp_path / "copy", "rev-parse", f"{there.commit}:{here.paths[0]}") == git(
+        repo, "rev-parse", f"{here.commit}^:{here.paths[0]}"
+    ), "the copy left the segment of the original alone"

@@ -13,8 +13,16 @@ from hypothesis import strategies as st
 
 from kitty_flow import EVENT_SCHEMA
 from kitty_flow.errors import LedgerError
+from kitty_flow.ledger import segment
 from kitty_flow.ledger.ledger import Ledger, Receipt
-from kitty_flow.ledger.segment import EVENT_BYTES, decode_segment, encode_event, last_segment_name, next_segment_name
+from kitty_flow.ledger.segment import (
+    EVENT_BYTES,
+    decode_lines,
+    encode_event,
+    last_segment_name,
+    next_segment_name,
+    segment_folder,
+)
 from kitty_flow.model.event import Event
 
 RunGit = Callable[..., str]
@@ -49,14 +57,18 @@ def event(**more: Any) -> Event:
 
 
 def segments(repo: Path, ledger: Ledger, git: RunGit) -> dict[str, int]:
-    """Number of events in each segment of this clone."""
-    folder = f"{ledger.ref}:log/{ledger.store.writer}"
-    names = git(repo, "ls-tree", "--name-only", folder).split()
-    return {name: len(git(repo, "cat-file", "blob", f"{folder}/{name}").splitlines()) for name in names}
+    """Number of events in each segment of this clone; each lies in the folder that its number says."""
+    top = f"{ledger.ref}:log/{ledger.store.writer}"
+    found = {}
+    for path in git(repo, "ls-tree", "-r", "--name-only", top).split():
+        folder, _, name = path.partition("/")
+        assert folder == segment_folder(name)
+        found[name] = len(git(repo, "cat-file", "blob", f"{top}/{path}").splitlines())
+    return found
 
 
 def test_a_segment_rolls_at_64_events(repo: Path, ledger: Ledger, record: Record, git: RunGit) -> None:
-    assert record(ledger, notes=63).paths == (f"log/{ledger.store.writer}/2026-03-01-00001.jsonl",)
+    assert record(ledger, notes=63).paths == (f"log/{ledger.store.writer}/00000/2026-03-01-00001.jsonl",)
     record(ledger, notes=1)
     assert segments(repo, ledger, git) == {"2026-03-01-00001.jsonl": 64}
     record(ledger, notes=1)
@@ -70,7 +82,7 @@ def test_a_batch_may_fill_several_segments(
     receipt = record(ledger, notes=200)
     assert len(receipt.paths) == 5
     assert list(segments(repo, ledger, git).values()) == [64, 64, 64, 64, 4]
-    assert [e.lamport for e in open_ledger(repo).view().events] == list(range(1, 261))
+    assert [e.lamport for e in open_ledger(repo).events()] == list(range(1, 261))
     assert git(repo, "rev-list", "--count", ledger.ref) == "2"
 
 
@@ -98,6 +110,34 @@ def test_full_segments_are_never_written_again(repo: Path, ledger: Ledger, recor
     oid = git(repo, "rev-parse", f"{first.commit}:{first.paths[0]}")
     later = record(ledger, notes=70)
     assert git(repo, "rev-parse", f"{later.commit}:{first.paths[0]}") == oid
+
+
+@pytest.mark.parametrize(("number", "folder"), [(1, "00000"), (63, "00000"), (64, "00001"), (6400, "00100")])
+def test_a_folder_holds_64_segments(number: int, folder: str) -> None:
+    assert segment_folder(f"2026-03-01-{number:05d}.jsonl") == folder
+
+
+def test_a_new_folder_is_begun_and_a_full_one_never_touched_again(
+    repo: Path, ledger: Ledger, record: Record, git: RunGit, monkeypatch: pytest.MonkeyPatch, open_ledger: Any
+) -> None:
+    monkeypatch.setattr(segment, "FOLDER_SEGMENTS", 2)
+    top = f"log/{ledger.store.writer}"
+    first = record(ledger, notes=200)
+    assert [path.removeprefix(top) for path in first.paths] == [
+        "/00000/2026-03-01-00001.jsonl",
+        "/00001/2026-03-01-00002.jsonl",
+        "/00001/2026-03-01-00003.jsonl",
+        "/00002/2026-03-01-00004.jsonl",
+    ]
+    later = record(open_ledger(repo), notes=70)
+    assert [path.removeprefix(top) for path in later.paths] == [
+        "/00002/2026-03-01-00004.jsonl",
+        "/00002/2026-03-01-00005.jsonl",
+    ]
+    for folder in ("00000", "00001"):
+        before, after = (git(repo, "rev-parse", f"{made.commit}:{top}/{folder}") for made in (first, later))
+        assert before == after
+    assert [e.lamport for e in open_ledger(repo).events()] == list(range(1, 271))
 
 
 @pytest.mark.parametrize(
@@ -143,15 +183,18 @@ def test_every_event_round_trips_with_fields_that_nobody_knows(
     line = encode_event(meant)
     assert line.count(b"\n") == 1
     assert line.endswith(b"\n")
-    (found,) = decode_segment(line, "x.jsonl")
+    (found,), damage = decode_lines(line, "x.jsonl")
+    assert damage == []
     assert found == meant
     assert encode_event(found) == line, "the same event is the same line in every clone"
 
 
 def test_several_lines_keep_their_order() -> None:
-    meant = tuple(event(lamport=number, reason="line\u2028break\r\n") for number in (3, 1, 2))
-    assert decode_segment(b"".join(map(encode_event, meant)), "x.jsonl") == meant
-    assert decode_segment(b"", "x.jsonl") == ()
+    meant = [event(lamport=number, reason="line\u2028break\r\n") for number in (3, 1, 2)]
+    lines = [encode_event(e) for e in meant]
+    assert decode_lines(b"".join(lines), "x.jsonl") == (meant, [])
+    assert decode_lines(b"".join(lines), "x.jsonl", {lines[1].rstrip(b"\n")}) == ([meant[0], meant[2]], [])
+    assert decode_lines(b"", "x.jsonl") == ([], [])
 
 
 def test_the_limit_is_64_kilobytes_of_the_line() -> None:
@@ -197,7 +240,9 @@ WRONG_VALUES: list[tuple[str, Any]] = [
         pytest.param(GOOD[:-1] + ', "actor": "eve"}', id="duplicate key"),
         pytest.param(GOOD[:-1] + ', "payload": {"x": {"y": 1, "y": 1}}}', id="duplicate key inside"),
         pytest.param(GOOD[:-1] + ', "payload": {"x": ' + "9" * 5000 + "}}", id="endless number"),
-        pytest.param(GOOD[:-1] + ', "payload": ' + "[" * 100_000 + "]" * 100_000 + "}", id="too deep"),
+        pytest.param(GOOD[:-1] + ', "payload": {"x": ' + "[" * 30_000 + "]" * 30_000 + "}}", id="too deep"),
+        pytest.param(GOOD[:-1] + ', "reason": "' + "x" * 65_536 + '"}', id="too long"),
+        pytest.param(GOOD[:-1] + ', "reason": "' + "x" * 10_000_000 + '"}', id="10 MB"),
         pytest.param(GOOD[:-7], id="cut off"),
         pytest.param(GOOD + GOOD, id="two on a line"),
         pytest.param("[]", id="no object"),
@@ -206,22 +251,24 @@ WRONG_VALUES: list[tuple[str, Any]] = [
         *(pytest.param(json.dumps({**MINIMAL, name: value}), id=f"{name} {value}") for name, value in WRONG_VALUES),
     ],
 )
-def test_a_line_that_is_no_event_is_damage(line: str) -> None:
-    with pytest.raises(LedgerError) as refused:
-        decode_segment(f"{GOOD}\n{line}\n{GOOD}\n".encode(), "log/w/s.jsonl")
-    assert (refused.value.code, refused.value.exit_status) == ("EVENT_DAMAGED", 6)
-    assert refused.value.details["where"] == "log/w/s.jsonl:2"
-    assert "\n" not in refused.value.message
+def test_a_line_that_is_no_event_is_damage_and_hides_no_other(line: str) -> None:
+    other = event(event_id="01J0000000000000000000000C")
+    content = f"{GOOD}\n{line}\n".encode() + encode_event(other)
+    found, ((where, why),) = decode_lines(content, "log/w/s.jsonl")
+    assert found == [event(), other]
+    assert where == "log/w/s.jsonl:2"
+    assert why
+    assert "\n" not in why
+    assert len(why) <= 200
 
 
 def test_bytes_that_are_no_text_are_damage() -> None:
-    with pytest.raises(LedgerError) as refused:
-        decode_segment(b"\xff\xfe\x00\n", "s.jsonl")
-    assert refused.value.code == "EVENT_DAMAGED"
+    found, ((where, _),) = decode_lines(b"\xff\xfe\x00\n", "s.jsonl")
+    assert (found, where) == ([], "s.jsonl:1")
 
 
 def test_a_schema_that_nobody_knows_yet_is_refused() -> None:
     with pytest.raises(LedgerError) as refused:
-        decode_segment(json.dumps({"schema": "kitty-flow/event/99"}).encode(), "s.jsonl")
+        decode_lines(json.dumps({"schema": "kitty-flow/event/99"}).encode(), "s.jsonl")
     assert refused.value.code == "UNKNOWN_EVENT_SCHEMA"
     assert "kitty-flow/event/99" in refused.value.message

@@ -62,7 +62,7 @@ def live(repo: Path, tmp_path: Path, open_ledger: Any, record: Record, draft: Ca
     ledger.attachment("definition/x.json")
     record(open_ledger(tmp_path / "linked"), "WP01", "claimed", "done")
     catalog(Repository.discover(repo))
-    assert len(ledger.view().events) == 74
+    assert len(ledger.events()) == ledger.view().event_count == 74
     return ledger
 
 

@@ -10,7 +10,8 @@ from kitty_flow.errors import KittyFlowError
 from kitty_flow.flow.doctor.finding import DoctorFinding, broken, ok, problem, warning
 from kitty_flow.flow.doctor.ledgers import Ledgers
 from kitty_flow.flow.mission import OpenMission
-from kitty_flow.ledger.fold import EntityState, LedgerView
+from kitty_flow.flow.readiness import has_no_head
+from kitty_flow.ledger.view import EntityState, LedgerView
 
 __all__ = ["examine_branches"]
 
@@ -52,6 +53,10 @@ def _mission(mission: OpenMission, view: LedgerView) -> Iterator[DoctorFinding]:
             found += _landed(mission, subject, head, target)
         else:
             found += _approved(mission, view, entity, subject, head, branch)
+    forced = [entity.entity_id for entity in judged if entity.forced and has_no_head(entity)]
+    if forced:
+        message = f"no commit is known for {', '.join(forced)}, so nothing proves where that work is"
+        found.append(warning("branch", mission.slug, message, f"kitty-flow verify {mission.slug}"))
     yield from found or [ok("branch", mission.slug, f"{len(judged)} finished work package(s) are where they belong")]
 
 
@@ -86,7 +91,9 @@ def _approved(
 def _put_back(mission: OpenMission, view: LedgerView, tip: str) -> str:
     """The command that moves the branch to where the ledger last saw it, after keeping what would be lost by that."""
     name = quote(_short(mission.branch))
-    last = [str(e.evidence["integrated_commit"]) for e in view.events if "integrated_commit" in e.evidence][-1]
+    last = [str(e.evidence["integrated_commit"]) for e in mission.ledger.events() if "integrated_commit" in e.evidence][
+        -1
+    ]
     back = f"git branch --force {name} {last}"
     behind = mission.project.repository.refs.commit(last) and mission.project.history.is_ancestor(tip, last)
     return back if behind else f"git branch NEW-NAME {name} && {back}"

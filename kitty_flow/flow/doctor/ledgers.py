@@ -15,9 +15,10 @@ from kitty_flow.flow.doctor.finding import DoctorFinding, broken, ok, problem, w
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.project import Project
 from kitty_flow.git.repository import Repository
-from kitty_flow.ledger.fold import LedgerView
 from kitty_flow.ledger.ledger import Ledger, mission_ref
+from kitty_flow.ledger.segment import decode_lines
 from kitty_flow.ledger.store import SegmentStore
+from kitty_flow.ledger.view import LedgerView
 from kitty_flow.machines import MachineDefinition, machine, machine_names
 from kitty_flow.model.event import Event
 from kitty_flow.model.ids import is_ulid
@@ -92,7 +93,7 @@ def examine_ledgers(ledgers: Ledgers) -> Iterator[DoctorFinding]:
         yield from found
     for mission in ledgers.missions:
         view = mission.view()
-        yield ok("ledger", mission.slug, f"{mission.state(view)}, {len(view.events)} events can be read and folded")
+        yield ok("ledger", mission.slug, f"{mission.state(view)}, {view.event_count} events can be read and folded")
         yield from _forced(mission.slug, view)
     if not slugs and not ledgers.unreadable:
         yield ok("ledger", "ledger", "no mission has a ledger yet", "kitty-flow mission create SLUG")
@@ -115,10 +116,15 @@ def _check(
         return
     for path in filter(None, paths.decode("utf-8", "replace").split("\0")):
         try:
-            segments.append(store.read_back(tip, (path,)))
+            found, damage = decode_lines(store.attachment(tip, path), path)
         except KittyFlowError as error:
             whole = False
             yield broken("ledger", subject, error, _restore(ref))
+            continue
+        segments.append(tuple(found))
+        for line in damage:
+            whole = False
+            yield problem("ledger", subject, f"the line {line.where} is damaged: {line.why}", _restore(ref))
     events = [event for segment in segments for event in segment]
     yield from check_origin(subject, ref.removeprefix(_PREFIX), events)
     yield from check_clocks(subject, segments)

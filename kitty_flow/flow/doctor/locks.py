@@ -89,6 +89,8 @@ def _purpose(name: str, slugs: Mapping[str, str]) -> tuple[str, str]:
     stem = name.removesuffix(".lock")
     if stem == "adopt":
         return "missions", "a command that takes a mission into the ledger"
+    if stem == "housekeeping":
+        return "objects", "a command that packs the ledger's objects"
     mission_id = stem.removesuffix(".run")
     kind = "a run or a merge" if stem.endswith(".run") else "a command that records"
     return slugs.get(mission_id, mission_id), kind

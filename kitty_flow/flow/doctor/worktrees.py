@@ -14,7 +14,7 @@ from kitty_flow.flow.doctor.ledgers import Ledgers
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.project import Project
 from kitty_flow.git.worktrees import Checkout
-from kitty_flow.ledger.fold import EntityState, LedgerView
+from kitty_flow.ledger.view import EntityState, LedgerView
 
 __all__ = ["examine_worktrees"]
 

@@ -32,6 +32,8 @@ PATTERNS = (
 class View:
     """A ledger's view with whatever states a test wants, also ones that no machine would allow together."""
 
+    conflicts = ()
+
     def __init__(self, states: dict[str, dict[str, Any]], mission_state: str) -> None:
         self._entities: dict[tuple[str, str], Any] = {("mission", "M"): entity("M", mission_state, {})}
         for name, fields in states.items():
@@ -41,6 +43,9 @@ class View:
 
     def entity(self, kind: str, name: str) -> Any:
         return self._entities.get((kind, name))
+
+    def of_type(self, kind: str) -> dict[str, Any]:
+        return {key[1]: found for key, found in self._entities.items() if key[0] == kind}
 
 
 def entity(name: str, state: str, facts: dict[str, Any]) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -19,8 +18,9 @@ from kitty_flow.agents.command import (
     check_executable,
     command_agent,
 )
+from kitty_flow.agents.settings_file import SETTINGS_PATH, invalid, problem, read_settings
 from kitty_flow.agents.settings_sample import settings_text
-from kitty_flow.errors import DefinitionError, UsageError
+from kitty_flow.errors import UsageError
 from kitty_flow.model.base import Model
 
 __all__ = [
@@ -39,12 +39,8 @@ __all__ = [
     "settings_text",
 ]
 
-SETTINGS_PATH: Final = Path(".kitty-flow", "config.toml")
-"""Where the settings live, relative to the repository root."""
-
 _AGENT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", re.ASCII)
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-_MAX_BYTES: Final = 1024 * 1024
 
 
 def _argv(value: object) -> object:
@@ -143,28 +139,14 @@ def load_settings(root: Path) -> Settings:
         DefinitionError: INVALID_SETTINGS, with every problem of the file in `details["problems"]`.
     """
     path = root / SETTINGS_PATH
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(_MAX_BYTES + 1)
-    except (FileNotFoundError, NotADirectoryError):
-        return Settings()
-    except OSError as error:
-        raise _invalid(path, [_problem("UNREADABLE", f"cannot be read: {error.strerror}", "")]) from error
-    if len(data) > _MAX_BYTES:
-        raise _invalid(path, [_problem("TOO_LARGE", "is larger than 1 MiB", "")])
-    try:
-        table = tomllib.loads(data.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise _invalid(path, [_problem("NOT_TOML", str(error), "")]) from error
-    except RecursionError as error:
-        raise _invalid(path, [_problem("NOT_TOML", "is nested too deeply", "")]) from error
+    table = read_settings(root)
     problems = _name_problems(table)
     try:
         settings = Settings.model_validate(table)
     except ValidationError as error:
         problems = [_explain(entry["type"], entry["loc"], entry["msg"]) for entry in error.errors()] + problems
     if problems:
-        raise _invalid(path, problems)
+        raise invalid(path, problems)
     return settings
 
 
@@ -192,7 +174,7 @@ def _name_problems(table: Mapping[str, Any]) -> list[dict[str, str]]:
     agents, run = table.get("agents"), table.get("run")
     names = list(agents) if isinstance(agents, dict) else []
     problems = [
-        _problem("INVALID_AGENT_NAME", "use letters, digits, '.', '_' and '-', at most 63", f"agents.{name}")
+        problem("INVALID_AGENT_NAME", "use letters, digits, '.', '_' and '-', at most 63", f"agents.{name}")
         for name in names
         if _AGENT_NAME.fullmatch(name) is None
     ]
@@ -200,7 +182,7 @@ def _name_problems(table: Mapping[str, Any]) -> list[dict[str, str]]:
         wanted = run.get(key) if isinstance(run, dict) else None
         if isinstance(wanted, str) and wanted not in names:
             message = f"there is no table [agents.{wanted}]{_near(wanted, names)}"
-            problems.append(_problem("UNKNOWN_AGENT", message, f"run.{key}"))
+            problems.append(problem("UNKNOWN_AGENT", message, f"run.{key}"))
     return problems
 
 
@@ -209,14 +191,14 @@ def _explain(kind: str, location: Sequence[int | str], message: str) -> dict[str
     if kind == "extra_forbidden":
         known = _known_keys(location[:-1])
         unknown = f"unknown key{_near(str(location[-1]), known)}; known here: {', '.join(known)}"
-        return _problem("UNKNOWN_KEY", unknown, where)
+        return problem("UNKNOWN_KEY", unknown, where)
     if kind == "missing":
-        return _problem("MISSING_KEY", "is required", where)
+        return problem("MISSING_KEY", "is required", where)
     if kind == "literal_error":
-        return _problem("INVALID_VALUE", f"{message}; other strategies are not available", where)
+        return problem("INVALID_VALUE", f"{message}; other strategies are not available", where)
     if kind in {"model_type", "dict_type"}:
-        return _problem("INVALID_VALUE", "must be a table", where)
-    return _problem("INVALID_VALUE", message.removeprefix("Value error, "), where)
+        return problem("INVALID_VALUE", "must be a table", where)
+    return problem("INVALID_VALUE", message.removeprefix("Value error, "), where)
 
 
 def _known_keys(location: Sequence[int | str]) -> list[str]:
@@ -234,17 +216,3 @@ def _known_keys(location: Sequence[int | str]) -> list[str]:
 def _near(word: str, known: Iterable[str]) -> str:
     matches = difflib.get_close_matches(word, list(known), n=1)
     return f" (did you mean {matches[0]}?)" if matches else ""
-
-
-def _problem(code: str, message: str, where: str) -> dict[str, str]:
-    return {"code": code, "message": message, "where": where}
-
-
-def _invalid(path: Path, problems: list[dict[str, str]]) -> DefinitionError:
-    lines = "; ".join(f"{p['where']}: {p['message']}" if p["where"] else p["message"] for p in problems)
-    return DefinitionError(
-        "INVALID_SETTINGS",
-        f"{path}: {lines}",
-        hint=f"correct {SETTINGS_PATH.as_posix()}; every key is described in docs/reference/config.md",
-        details={"path": str(path), "problems": problems},
-    )

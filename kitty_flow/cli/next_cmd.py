@@ -11,7 +11,8 @@ from kitty_flow.cli.output import Result, command
 from kitty_flow.cli.terminal import fields, safe
 
 if TYPE_CHECKING:
-    from kitty_flow.flow.next_step import NextStep
+    from kitty_flow.flow.mission import OpenMission
+    from kitty_flow.flow.peek import NextStep, Role
 
 __all__ = ["next_step"]
 
@@ -45,7 +46,6 @@ def next_step(
     An agent that holds a step gets the same step again. When there is none, the reasons are exact.
     """
     from kitty_flow.errors import UsageError
-    from kitty_flow.flow import next_step as flow
     from kitty_flow.flow.actor import plain_actor
     from kitty_flow.flow.mission import open_mission
     from kitty_flow.flow.project import Project
@@ -54,10 +54,22 @@ def next_step(
         raise UsageError("PEEK_REPORTS_NOTHING", "--peek changes nothing, so it cannot report", hint="leave out --peek")
     name = plain_actor(agent)
     with open_mission(Project.discover(), mission) as opened:
-        reported = flow.report(opened, name, result) if result is not None else None
-        answer = flow.peek(opened, name, role=role) if peek else flow.next_step(opened, name, role=role)
+        reported, answer = (None, _peek(opened, name, role)) if peek else _advance(opened, name, role, result)
         data = answer.as_data() | ({"reported": reported} if reported else {})
         return Result(data, lambda: _text(answer, reported), opened.diagnostics)
+
+
+def _peek(opened: OpenMission, agent: str, role: Role) -> NextStep:
+    from kitty_flow.flow.peek import peek
+
+    return peek(opened, agent, role=role)
+
+
+def _advance(opened: OpenMission, agent: str, role: Role, result: str | None) -> tuple[str | None, NextStep]:
+    from kitty_flow.flow.next_step import next_step, report
+
+    reported = report(opened, agent, result) if result is not None else None
+    return reported, next_step(opened, agent, role=role)
 
 
 def _text(answer: NextStep, reported: str | None) -> str:

@@ -261,5 +261,5 @@ def _rendered(text: Printable) -> str:
         return safe_block(text.rstrip("\n")) + "\n" if text else ""
     target = console()
     with target.capture() as capture:
-        target.print(text)
+        target.print(text, crop=False)
     return "".join(line.rstrip() + "\n" for line in capture.get().splitlines())

@@ -12,6 +12,9 @@ from kitty_flow.cli.output import Result, command
 from kitty_flow.cli.terminal import console
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from kitty_flow.flow.board import Board
     from kitty_flow.flow.mission import OpenMission
 
 __all__ = ["status"]
@@ -28,13 +31,18 @@ def status(
     from kitty_flow.flow.board import make_board
     from kitty_flow.flow.mission import open_mission
     from kitty_flow.flow.project import Project
-    from kitty_flow.views.board_text import board_text
 
     with open_mission(Project.discover(), mission) as opened:
         if watch:
             _watch(opened)
         board = make_board(opened)
-        return Result(board.as_data(), lambda: board_text(board), opened.diagnostics)
+        return Result(board.as_data(), lambda: _text(board), opened.diagnostics)
+
+
+def _text(board: Board) -> RenderableType:
+    from kitty_flow.views.board_text import board_text
+
+    return board_text(board)
 
 
 def _watch(opened: OpenMission) -> None:

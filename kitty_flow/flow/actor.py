@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 
 from kitty_flow.model.text import printable
@@ -15,6 +14,8 @@ def current_user() -> str:
     named = os.environ.get("KITTY_FLOW_ACTOR")
     if named:
         return plain_actor(named)
+    import getpass  # late: reading commands act as nobody
+
     try:
         return plain_actor(getpass.getuser())
     except (OSError, KeyError):

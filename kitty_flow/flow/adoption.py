@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from kitty_flow.errors import DefinitionError, KittyFlowError, LedgerError, RefusedError, UsageError
+from kitty_flow.errors import DefinitionError, KittyFlowError, RefusedError, UsageError
 from kitty_flow.flow.actor import current_user
 from kitty_flow.flow.batch import BatchBuilder
+from kitty_flow.flow.definition import read_definition
 from kitty_flow.flow.project import Project
 from kitty_flow.ledger.catalog import CatalogEntry, catalog
 from kitty_flow.ledger.ledger import Batch, Ledger, new_ulid
@@ -17,9 +18,8 @@ from kitty_flow.ledger.view import LedgerView
 from kitty_flow.machines import Facts
 from kitty_flow.model.diagnostic import Diagnostic
 from kitty_flow.model.mission import LoadedMission, MissionDefinition
-from kitty_flow.model.plan import Plan
 
-__all__ = ["adopt", "load_source", "read_definition", "refresh"]
+__all__ = ["adopt", "load_source", "refresh"]
 
 _LOCK_TIMEOUT_S: Final = 30.0
 
@@ -62,7 +62,7 @@ def adopt(project: Project, path: Path, *, target_branch: str | None = None, mus
                 )
         branch = target_branch or definition.target_branch or _current_branch(project)
         mission_id = definition.id or new_ulid()
-        definition = definition.model_copy(update={"id": mission_id, "target_branch": branch})
+        definition = replace(definition, id=mission_id, target_branch=branch)
         with Ledger(project.repository, mission_id, definition.slug) as ledger:
             receipt = ledger.record(lambda view: _creation(view, definition))
         return CatalogEntry(mission_id, definition.slug, "planned", receipt.commit)
@@ -78,7 +78,7 @@ def _creation(view: LedgerView, definition: MissionDefinition) -> Batch:
         mission_id,
         "create",
         Facts(actor=current_user()),
-        evidence={"source": definition.source.model_dump(), "title": definition.title},
+        evidence={"source": definition.source._asdict(), "title": definition.title},
     )
     return _define(builder, definition, "plan")
 
@@ -100,34 +100,10 @@ def _define(builder: BatchBuilder, definition: MissionDefinition, trigger: str) 
             builder.transition("work_package", work_package.id, "plan", facts, evidence={"definition_digest": digest})
     return builder.build(
         {
-            f"definition/{digest}.json": definition.model_dump_json().encode(),
-            f"plan/{digest}.json": plan.model_dump_json().encode(),
+            f"definition/{digest}.json": definition.as_json(),
+            f"plan/{digest}.json": plan.as_json(),
         }
     )
-
-
-def read_definition(ledger: Ledger) -> tuple[MissionDefinition, Plan]:
-    """The definition and the plan that the ledger holds.
-
-    Raises:
-        LedgerError: DEFINITION_MISSING or DEFINITION_DAMAGED.
-    """
-    entity = ledger.view().entity("mission", ledger.mission_id)
-    digest = entity.facts.get("definition_digest") if entity else None
-    if not isinstance(digest, str):
-        raise LedgerError(
-            "DEFINITION_MISSING",
-            f"the ledger of {ledger.mission_slug} holds no definition",
-            hint="kitty-flow mission list",
-        )
-    try:
-        definition = MissionDefinition.model_validate(json.loads(ledger.attachment(f"definition/{digest}.json")))
-        plan = Plan.model_validate(json.loads(ledger.attachment(f"plan/{digest}.json")))
-    except ValueError as error:
-        raise LedgerError("DEFINITION_DAMAGED", f"the definition {digest[:12]} cannot be read: {error}") from error
-    if definition.digest != digest:
-        raise LedgerError("DEFINITION_DAMAGED", f"the definition {digest[:12]} does not have the recorded digest")
-    return definition, plan
 
 
 def refresh(project: Project, ledger: Ledger) -> tuple[Diagnostic, ...]:
@@ -148,8 +124,8 @@ def refresh(project: Project, ledger: Ledger) -> tuple[Diagnostic, ...]:
         return (_source_differs(ledger, "its source is not valid any more"),)
     except KittyFlowError:
         return ()
-    keep = {"id": recorded.id, "target_branch": loaded.definition.target_branch or recorded.target_branch}
-    edited = loaded.definition.model_copy(update=keep)
+    target = loaded.definition.target_branch or recorded.target_branch
+    edited = replace(loaded.definition, id=recorded.id, target_branch=target)
     if edited.digest == recorded.digest:
         return loaded.diagnostics
     if not _untouched(ledger.view()):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.provisional import provisional
-from kitty_flow.flow.readiness import Reason, hindrances
+from kitty_flow.flow.readiness import Readiness
 from kitty_flow.flow.remarks import open_conflicts
 from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.model.ids import natural_key
@@ -29,8 +29,7 @@ _WEIGHT: Final = {
 _HELD: Final = ("claimed", "in_progress", "for_review", "in_review")
 
 
-@dataclass(frozen=True)
-class WorkPackageStatus:
+class WorkPackageStatus(NamedTuple):
     """One card of the board."""
 
     id: str
@@ -50,19 +49,18 @@ class WorkPackageStatus:
 
     def as_data(self) -> dict[str, Any]:
         """The JSON shape of `status` (CLI reference)."""
-        data = dict(self.__dict__)
-        data.pop("id")
+        data = self._asdict()
+        del data["id"]
         return data
 
 
 @dataclass(frozen=True)
 class Board:
-    """All cards in merge order, with counts, progress (0 to 1), what is ready, and remarks."""
+    """All cards wave by wave, with counts, progress (0 to 1), what is ready, and remarks."""
 
     mission: dict[str, Any]
     work_packages: tuple[WorkPackageStatus, ...]
     ready: tuple[str, ...]
-    waiting: tuple[Reason, ...]
     warnings: tuple[str, ...]
 
     @property
@@ -93,15 +91,8 @@ class Board:
 def make_board(mission: OpenMission) -> Board:
     """The board as the ledger has it now."""
     view = mission.view()
-    reasons: list[Reason] = []
-    ready: list[str] = []
-    for work_package in mission.definition.work_packages:
-        if mission.work_package(work_package.id, view).state != "planned":
-            continue
-        found = hindrances(mission, work_package.id, view)
-        reasons.extend(found)
-        if not found:
-            ready.append(work_package.id)
+    readiness = Readiness(mission, view)
+    ready = [w.id for w in mission.definition.work_packages if readiness.is_ready(w.id)]
     unseen = provisional(mission, view)
     cards = tuple(work_package_status(mission, w, view, w.id in unseen) for w in mission.definition.work_packages)
     return Board(
@@ -116,7 +107,6 @@ def make_board(mission: OpenMission) -> Board:
         },
         tuple(sorted(cards, key=lambda c: (c.wave, natural_key(c.id)))),
         tuple(sorted(ready, key=lambda i: order_of_work(mission, i))),
-        tuple(reasons),
         tuple(_warnings(cards, view)),
     )
 

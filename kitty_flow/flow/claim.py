@@ -9,7 +9,7 @@ from typing import Any
 from kitty_flow.errors import RefusedError
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.mission import OpenMission
-from kitty_flow.flow.readiness import active_conflicts, unsatisfied
+from kitty_flow.flow.readiness import Readiness
 from kitty_flow.ledger.ledger import Batch, new_ulid
 from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.machines import Facts
@@ -83,11 +83,12 @@ def claim(
         refuse_unless_open(mission, view)
         entity = mission.work_package(work_package_id, view)
         builder = BatchBuilder(view, actor=actor, correlation_id=run_id)
+        readiness = Readiness(mission, view)
         facts = Facts(
             actor=actor,
-            unsatisfied_dependencies=unsatisfied(mission, work_package_id, view),
+            unsatisfied_dependencies=readiness.unsatisfied(work_package_id),
             holder="" if entity.state == "planned" else str(entity.facts.get("holder", "?")),
-            ownership_conflicts=active_conflicts(mission, work_package_id, view),
+            ownership_conflicts=readiness.active_conflicts(work_package_id),
         )
         evidence: dict[str, Any] = {
             "claim_id": claim_id,

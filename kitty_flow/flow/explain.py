@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from kitty_flow.flow.integrate import is_integrated
 from kitty_flow.flow.mission import OpenMission
-from kitty_flow.flow.readiness import Reason, has_no_head, hindrances, unsatisfied
+from kitty_flow.flow.readiness import Readiness, Reason, has_no_head, is_integrated
 from kitty_flow.ledger.view import EntityState, LedgerView
 
 __all__ = ["Explanation", "explain"]
@@ -44,18 +43,19 @@ def explain(mission: OpenMission, work_package_id: str) -> Explanation:
     """
     view = mission.view()
     entity = mission.work_package(work_package_id, view)
-    reasons = hindrances(mission, work_package_id, view) if entity.state == "planned" else ()
-    chain = _chain(mission, work_package_id, view)
+    readiness = Readiness(mission, view)
+    reasons = readiness.hindrances(work_package_id) if entity.state == "planned" else ()
+    chain = _chain(mission, work_package_id, view, readiness)
     root = chain[-1]
-    summary = _sentence(mission, entity, view)
+    summary = _sentence(mission, entity, readiness)
     if root != work_package_id:
-        summary += f"; it all waits for {root}: {_sentence(mission, mission.work_package(root, view), view)}"
+        summary += f"; it all waits for {root}: {_sentence(mission, mission.work_package(root, view), readiness)}"
     return Explanation(
         work_package_id, entity.state, summary, reasons, chain, _command(mission, mission.work_package(root, view))
     )
 
 
-def _chain(mission: OpenMission, work_package_id: str, view: LedgerView) -> tuple[str, ...]:
+def _chain(mission: OpenMission, work_package_id: str, view: LedgerView, readiness: Readiness) -> tuple[str, ...]:
     """From the work package along the first unsatisfied prerequisite of each, to the one that waits for nobody."""
     chain = [work_package_id]
     while True:
@@ -64,7 +64,7 @@ def _chain(mission: OpenMission, work_package_id: str, view: LedgerView) -> tupl
             return tuple(chain)
         following = [
             i
-            for i in unsatisfied(mission, chain[-1], view)
+            for i in readiness.unsatisfied(chain[-1])
             if i not in chain and mission.work_package(i, view).state != "canceled"
         ]
         if not following:
@@ -72,11 +72,11 @@ def _chain(mission: OpenMission, work_package_id: str, view: LedgerView) -> tupl
         chain.append(following[0])
 
 
-def _sentence(mission: OpenMission, entity: EntityState, view: LedgerView) -> str:
+def _sentence(mission: OpenMission, entity: EntityState, readiness: Readiness) -> str:
     name, facts, reason = entity.entity_id, entity.facts, entity.last_event.reason
     match entity.state:
         case "planned":
-            waits = hindrances(mission, name, view)
+            waits = readiness.hindrances(name)
             moved = entity.last_event.from_state != entity.state
             back = f" (it was given back: {reason})" if reason and moved else ""
             return (waits[0].message if waits else f"{name} is ready and nobody has claimed it") + back

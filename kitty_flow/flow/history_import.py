@@ -8,7 +8,8 @@ from typing import Any
 
 from kitty_flow.errors import DefinitionError, RefusedError
 from kitty_flow.flow.actor import current_user
-from kitty_flow.flow.adoption import adopt, load_source, read_definition, refresh
+from kitty_flow.flow.adoption import adopt, load_source, refresh
+from kitty_flow.flow.definition import read_definition
 from kitty_flow.flow.foreign_replay import Replay, replay
 from kitty_flow.flow.project import Project
 from kitty_flow.ledger.catalog import CatalogEntry

@@ -17,16 +17,9 @@ from kitty_flow.ledger.ledger import Batch
 from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.model.text import printable
 
-__all__ = ["integrate", "integration_conflict", "is_integrated", "refuse_checked_out_branch", "refuse_without_head"]
+__all__ = ["integrate", "integration_conflict", "refuse_checked_out_branch", "refuse_without_head"]
 
 _TRIES = 20
-
-
-def is_integrated(mission: OpenMission, entity: EntityState) -> bool:
-    """Whether the submitted head is contained in the mission branch; asked of git, not of the log."""
-    head = entity.facts.get("head_commit")
-    tip = mission.project.repository.refs.commit(mission.branch)
-    return bool(head and tip) and mission.project.history.is_ancestor(str(head), str(tip))
 
 
 def integration_conflict(mission: OpenMission, entity: EntityState) -> str | None:

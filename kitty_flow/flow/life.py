@@ -10,7 +10,7 @@ from kitty_flow.flow.actor import current_user
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.integrate import refuse_checked_out_branch
 from kitty_flow.flow.mission import OpenMission
-from kitty_flow.flow.readiness import is_finished
+from kitty_flow.flow.readiness import unfinished
 from kitty_flow.git.refs import ABSENT, RefMovedError
 from kitty_flow.ledger.ledger import Batch
 from kitty_flow.ledger.view import LedgerView
@@ -22,15 +22,9 @@ __all__ = [
     "begin",
     "change_life",
     "retarget",
-    "unfinished",
 ]
 
 LifeTrigger = Literal["pause", "resume", "abort", "accept"]
-
-
-def unfinished(mission: OpenMission, view: LedgerView) -> tuple[str, ...]:
-    """Work packages that are neither approved and integrated, nor done, nor canceled."""
-    return tuple(w.id for w in mission.definition.work_packages if not is_finished(mission.work_package(w.id, view)))
 
 
 def begin(mission: OpenMission, *, run_id: str) -> None:

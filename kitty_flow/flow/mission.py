@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kitty_flow.errors import KittyFlowError, UsageError
-from kitty_flow.flow.adoption import adopt, read_definition, refresh
+from kitty_flow.flow.definition import read_definition
 from kitty_flow.flow.project import Project
 from kitty_flow.flow.remarks import remarks
 from kitty_flow.ledger.catalog import CatalogEntry, catalog
 from kitty_flow.ledger.ledger import Ledger
 from kitty_flow.ledger.view import EntityState, LedgerView
-from kitty_flow.model.diagnostic import Diagnostic
 from kitty_flow.model.mission import MissionDefinition
 from kitty_flow.model.plan import Plan
+
+if TYPE_CHECKING:
+    from kitty_flow.model.diagnostic import Diagnostic
 
 __all__ = ["OpenMission", "open_mission"]
 
@@ -83,7 +87,7 @@ class OpenMission:
             UsageError: UNKNOWN_WORK_PACKAGE.
         """
         entity = (view or self.view()).entity("work_package", work_package_id)
-        if entity is None or all(w.id != work_package_id for w in self.definition.work_packages):
+        if entity is None or work_package_id not in self.definition.by_id:
             known = [w.id for w in self.definition.work_packages]
             raise UsageError(
                 "UNKNOWN_WORK_PACKAGE",
@@ -113,7 +117,7 @@ def open_mission(project: Project, name: str | None = None, *, refresh_source: b
     """
     entry = resolve(project, name)
     with Ledger(project.repository, entry.mission_id, entry.slug) as ledger:
-        diagnostics = refresh(project, ledger) if refresh_source else ()
+        diagnostics = _refreshed(project, ledger) if refresh_source else ()
         definition, plan = read_definition(ledger)
         told = (*diagnostics, *remarks(ledger.view()))
         try:
@@ -141,7 +145,7 @@ def resolve(project: Project, name: str | None) -> CatalogEntry:
 
     source = find_mission(project.root, name) if not exact else None
     if source is not None:
-        adopted = adopt(project, source)
+        adopted = _adopted(project, source)
         if not found or found == [adopted]:
             return adopted
         found.append(adopted)
@@ -158,15 +162,15 @@ def resolve(project: Project, name: str | None) -> CatalogEntry:
 
 def _only_open(project: Project, entries: tuple[CatalogEntry, ...]) -> CatalogEntry:
     """The mission that is meant when none is named: the only open one, the only source, or the only one at all."""
-    from kitty_flow.missions.source import discover
-
     is_open = [e for e in entries if e.is_open]
     if len(is_open) == 1:
         return is_open[0]
+    from kitty_flow.missions.source import discover
+
     known = {e.slug for e in entries} | {e.mission_id for e in entries}
     sources = [s for s in discover(project.root) if not {s.slug, s.id} & known and s.problem is None]
     if not is_open and len(sources) == 1:
-        return adopt(project, sources[0].path)
+        return _adopted(project, sources[0].path)
     if not is_open and not sources and len(entries) == 1:
         return entries[0]
     names = sorted([*(e.slug for e in is_open or (() if sources else entries)), *(s.slug for s in sources)])
@@ -189,3 +193,18 @@ def _ambiguous(name: str, slugs: list[str]) -> UsageError:
         hint="kitty-flow mission list",
         details={"missions": slugs},
     )
+
+
+# Adopting and refreshing decide and record; reading commands do neither and need not wait for what they import.
+
+
+def _adopted(project: Project, path: Path) -> CatalogEntry:
+    from kitty_flow.flow.adoption import adopt
+
+    return adopt(project, path)
+
+
+def _refreshed(project: Project, ledger: Ledger) -> tuple[Diagnostic, ...]:
+    from kitty_flow.flow.adoption import refresh
+
+    return refresh(project, ledger)

@@ -7,12 +7,15 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from kitty_flow.agents.settings import Settings, load_settings
 from kitty_flow.git.history import History
 from kitty_flow.git.process import Git
 from kitty_flow.git.repository import Repository
-from kitty_flow.git.worktrees import Worktrees
+
+if TYPE_CHECKING:
+    from kitty_flow.agents.settings import Settings
+    from kitty_flow.git.worktrees import Worktrees
 
 __all__ = ["Project"]
 
@@ -45,6 +48,8 @@ class Project:
         Raises:
             DefinitionError: INVALID_SETTINGS.
         """
+        from kitty_flow.agents.settings import load_settings  # late: the board needs no settings
+
         return load_settings(self.root)
 
     @property
@@ -55,6 +60,8 @@ class Project:
     @property
     def worktrees(self) -> Worktrees:
         """The working trees."""
+        from kitty_flow.git.worktrees import Worktrees  # late: the board needs none
+
         return Worktrees(self.repository.git)
 
     @cached_property
@@ -64,9 +71,13 @@ class Project:
         Agents refuse to write below ``.git``, and a folder inside the checkout would show up in the user's status.
         Where the parent cannot be written, or belongs to another repository, a folder in the git directory has to do.
         """
-        chosen = self.settings.workspace_root(self.root)
-        if chosen is not None:
-            return chosen
+        from kitty_flow.agents.settings_file import read_settings  # late, as `settings`
+
+        # The checks of the settings take longer than all else that `next --peek` does, and mostly nothing is set here.
+        if "workspace" in read_settings(self.root):
+            chosen = self.settings.workspace_root(self.root)
+            if chosen is not None:
+                return chosen
         parent = self.root.parent
         fallback = self.repository.state_dir / "workspace"
         if self.repository.is_bare or not os.access(parent, os.W_OK) or _inside_repository(parent):

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from kitty_flow.flow.mission import OpenMission
-from kitty_flow.graph.ownership import patterns_overlap
+from kitty_flow.graph.ownership import Owners
 from kitty_flow.ledger.view import EntityState, LedgerView
 
 __all__ = [
     "FINISHED",
+    "Readiness",
     "Reason",
-    "active_conflicts",
     "has_no_head",
-    "hindrances",
     "is_finished",
+    "is_integrated",
     "is_noted_integrated",
     "is_under_review",
-    "lane_users",
-    "unsatisfied",
+    "unfinished",
 ]
 
 FINISHED: Final = ("approved", "done", "canceled")
@@ -58,81 +59,117 @@ def is_finished(entity: EntityState) -> bool:
 
 def is_under_review(entity: EntityState, view: LedgerView) -> bool:
     """Whether a reviewer holds the work package: its review has begun and nobody has closed it."""
+    if entity.state != "in_review":
+        return False
     known = view.entity("invocation", str(entity.facts.get("review_invocation_id")))
-    return entity.state == "in_review" and known is not None and known.state == "started"
+    return known is not None and known.state == "started"
 
 
-def lane_users(mission: OpenMission, work_package_id: str, view: LedgerView) -> tuple[str, ...]:
-    """Other work packages whose agent or reviewer uses the worktree of this one's execution lane now."""
-    return tuple(
-        w.id
-        for w in mission.definition.work_packages
-        if w.id != work_package_id
-        and _same_lane(mission, w.id, work_package_id)
-        and _uses_worktree(mission.work_package(w.id, view), view)
-    )
+def is_integrated(mission: OpenMission, entity: EntityState) -> bool:
+    """Whether the submitted head is contained in the mission branch; asked of git, not of the log."""
+    head = entity.facts.get("head_commit")
+    tip = mission.project.repository.refs.commit(mission.branch)
+    return bool(head and tip) and mission.project.history.is_ancestor(str(head), str(tip))
 
 
-def _uses_worktree(entity: EntityState, view: LedgerView) -> bool:
-    return entity.state in ("claimed", "in_progress") or is_under_review(entity, view)
+def unfinished(mission: OpenMission, view: LedgerView) -> tuple[str, ...]:
+    """Work packages that are neither approved and integrated, nor done, nor canceled."""
+    return tuple(w.id for w in mission.definition.work_packages if not is_finished(mission.work_package(w.id, view)))
 
 
-def unsatisfied(mission: OpenMission, work_package_id: str, view: LedgerView) -> tuple[str, ...]:
-    """The prerequisites that are not approved and integrated yet.
+class Readiness:
+    """What stands between the work packages of a mission and their claims, as one view of the ledger has it.
 
-    A canceled prerequisite stops a declared dependent; one that was only ordered because of shared files does not.
+    What all of them share, such as who is at work, is found out once: asking about every work package of a mission
+    costs no more than its edges and the pairs of a planned and an active one.
     """
-    declared = set(mission.definition.work_package(work_package_id).dependencies)
-    entities = {p: mission.work_package(p, view) for p in mission.plan.prerequisites(work_package_id)}
-    return tuple(
-        p for p, entity in entities.items() if not is_finished(entity) or (entity.state == "canceled" and p in declared)
-    )
 
+    def __init__(self, mission: OpenMission, view: LedgerView) -> None:
+        self._mission = mission
+        self._view = view
 
-def active_conflicts(mission: OpenMission, work_package_id: str, view: LedgerView) -> tuple[str, ...]:
-    """Work packages that somebody works on and that may not be worked on at the same time as this one.
+    @cached_property
+    def _active(self) -> tuple[str, ...]:
+        """What somebody works on or has handed in, in the definition's order."""
+        ids = (w.id for w in self._mission.definition.work_packages)
+        return tuple(i for i in ids if self._mission.work_package(i, self._view).state in _ACTIVE)
 
-    Either their owned files can overlap, or they are in the same execution lane, which has only one worktree.
-    """
-    own = mission.definition.work_package(work_package_id).owned_files
-    return tuple(
-        w.id
-        for w in mission.definition.work_packages
-        if w.id != work_package_id
-        and mission.work_package(w.id, view).state in _ACTIVE
-        and (
-            _same_lane(mission, w.id, work_package_id)
-            or any(patterns_overlap(a, b) for a in own for b in w.owned_files)
+    @cached_property
+    def _owners(self) -> Owners:
+        definition = self._mission.definition
+        return Owners({i: definition.work_package(i).owned_files for i in self._active})
+
+    def lane_users(self, work_package_id: str) -> tuple[str, ...]:
+        """Other work packages whose agent or reviewer uses the worktree of this one's execution lane now."""
+        return tuple(
+            i
+            for i in self._active
+            if i != work_package_id and self._same_lane(i, work_package_id) and self._uses_worktree(i)
         )
-    )
 
+    def _uses_worktree(self, work_package_id: str) -> bool:
+        entity = self._mission.work_package(work_package_id, self._view)
+        return entity.state in ("claimed", "in_progress") or is_under_review(entity, self._view)
 
-def _same_lane(mission: OpenMission, one: str, other: str) -> bool:
-    placements = mission.plan.placements
-    return placements[one].execution_lane == placements[other].execution_lane
+    def unsatisfied(self, work_package_id: str) -> tuple[str, ...]:
+        """The prerequisites that are not approved and integrated yet.
 
+        A canceled prerequisite stops a declared dependent; one that was only ordered because of shared files does not.
+        """
+        return tuple(self._unsatisfied(work_package_id))
 
-def hindrances(mission: OpenMission, work_package_id: str, view: LedgerView) -> tuple[Reason, ...]:
-    """Every reason why the work package cannot be claimed now; empty when it is ready."""
-    entity = mission.work_package(work_package_id, view)
-    if entity.state != "planned":
-        return (_not_planned(mission, work_package_id, entity),)
-    state = mission.state(view)
-    if state not in ("planned", "running"):
-        hint = f"kitty-flow mission show {mission.slug}"
-        return (Reason(work_package_id, "MISSION_NOT_RUNNING", f"the mission is {state}", hint),)
-    found = [_waits(mission, work_package_id, p, view) for p in unsatisfied(mission, work_package_id, view)]
-    found += [_disturbs(mission, work_package_id, other) for other in active_conflicts(mission, work_package_id, view)]
-    return tuple(found)
+    def _unsatisfied(self, work_package_id: str) -> Iterator[str]:
+        declared = self._mission.definition.work_package(work_package_id).dependencies
+        for prerequisite in self._mission.plan.prerequisites(work_package_id):
+            entity = self._mission.work_package(prerequisite, self._view)
+            if not is_finished(entity) or (entity.state == "canceled" and prerequisite in declared):
+                yield prerequisite
 
+    def active_conflicts(self, work_package_id: str) -> tuple[str, ...]:
+        """Work packages that somebody works on and that may not be worked on at the same time as this one.
 
-def _disturbs(mission: OpenMission, work_package_id: str, other: str) -> Reason:
-    if _same_lane(mission, work_package_id, other):
-        lane = mission.plan.placements[other].execution_lane
-        code, message = "LANE_BUSY", f"{other} is being worked on in {lane}, the execution lane of {work_package_id}"
-    else:
-        code, message = "OWNERSHIP_CONFLICT", f"{other} is being worked on and owns some of the same files"
-    return Reason(work_package_id, code, message, f"kitty-flow wp show {other}{mission.option}")
+        Either their owned files can overlap, or they are in the same execution lane, which has only one worktree.
+        """
+        sharing = self._owners.overlapping(self._mission.definition.work_package(work_package_id).owned_files)
+        return tuple(
+            i for i in self._active if i != work_package_id and (i in sharing or self._same_lane(i, work_package_id))
+        )
+
+    def _same_lane(self, one: str, other: str) -> bool:
+        placements = self._mission.plan.placements
+        return placements[one].execution_lane == placements[other].execution_lane
+
+    def hindrances(self, work_package_id: str) -> tuple[Reason, ...]:
+        """Every reason why the work package cannot be claimed now; empty when it is ready."""
+        return tuple(self._hindrances(work_package_id))
+
+    def is_ready(self, work_package_id: str) -> bool:
+        """Whether the work package can be claimed now; the first reason against it ends the search."""
+        return next(self._hindrances(work_package_id), None) is None
+
+    def _hindrances(self, work_package_id: str) -> Iterator[Reason]:
+        mission = self._mission
+        entity = mission.work_package(work_package_id, self._view)
+        state = mission.state(self._view)
+        if entity.state != "planned":
+            yield _not_planned(mission, work_package_id, entity)
+        elif state not in ("planned", "running"):
+            hint = f"kitty-flow mission show {mission.slug}"
+            yield Reason(work_package_id, "MISSION_NOT_RUNNING", f"the mission is {state}", hint)
+        else:
+            for prerequisite in self._unsatisfied(work_package_id):
+                yield _waits(mission, work_package_id, mission.work_package(prerequisite, self._view))
+            for other in self.active_conflicts(work_package_id):
+                yield self._disturbs(work_package_id, other)
+
+    def _disturbs(self, work_package_id: str, other: str) -> Reason:
+        if self._same_lane(work_package_id, other):
+            lane = self._mission.plan.placements[other].execution_lane
+            code = "LANE_BUSY"
+            message = f"{other} is being worked on in {lane}, the execution lane of {work_package_id}"
+        else:
+            code, message = "OWNERSHIP_CONFLICT", f"{other} is being worked on and owns some of the same files"
+        return Reason(work_package_id, code, message, f"kitty-flow wp show {other}{self._mission.option}")
 
 
 def _not_planned(mission: OpenMission, work_package_id: str, entity: EntityState) -> Reason:
@@ -150,21 +187,21 @@ def _not_planned(mission: OpenMission, work_package_id: str, entity: EntityState
     )
 
 
-def _waits(mission: OpenMission, work_package_id: str, prerequisite: str, view: LedgerView) -> Reason:
-    entity = mission.work_package(prerequisite, view)
-    declared = prerequisite in mission.definition.work_package(work_package_id).dependencies
-    if entity.state == "canceled":
+def _waits(mission: OpenMission, work_package_id: str, prerequisite: EntityState) -> Reason:
+    name = prerequisite.entity_id
+    if prerequisite.state == "canceled":
         return Reason(
             work_package_id,
             "DEPENDENCY_CANCELED",
-            f"{work_package_id} depends on {prerequisite}, which was canceled and will never be approved",
+            f"{work_package_id} depends on {name}, which was canceled and will never be approved",
             f"kitty-flow wp cancel {work_package_id} --reason TEXT{mission.option}",
         )
-    waits = " but not integrated yet" if entity.state == "approved" else ""
+    declared = name in mission.definition.work_package(work_package_id).dependencies
+    waits = " but not integrated yet" if prerequisite.state == "approved" else ""
     because = "depends on" if declared else "shares owned files with and comes after"
     return Reason(
         work_package_id,
         "DEPENDENCIES_NOT_SATISFIED",
-        f"{work_package_id} {because} {prerequisite}, which is {entity.state}{waits}",
-        f"kitty-flow why {prerequisite}{mission.option}",
+        f"{work_package_id} {because} {name}, which is {prerequisite.state}{waits}",
+        f"kitty-flow why {name}{mission.option}",
     )

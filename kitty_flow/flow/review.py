@@ -15,7 +15,7 @@ from kitty_flow.flow.integrate import integrate, integration_conflict, refuse_wi
 from kitty_flow.flow.invocation import Invocation, launch, prepare_invocation
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.outcome import AttemptFailure, process_failure, usage
-from kitty_flow.flow.readiness import is_under_review, lane_users
+from kitty_flow.flow.readiness import Readiness, is_under_review
 from kitty_flow.flow.workspace import describe, prepare
 from kitty_flow.ledger.ledger import Batch
 from kitty_flow.ledger.view import EntityState, LedgerView
@@ -107,7 +107,7 @@ def _refuse_taken(mission: OpenMission, entity: EntityState, head: str, view: Le
         code, message = "ALREADY_UNDER_REVIEW", f"{entity.entity_id} is being reviewed by {who}"
     elif entity.facts.get("head_commit") != head:
         code, message = "STATE_CHANGED", f"{entity.entity_id} has another head by now"
-    elif users := lane_users(mission, entity.entity_id, view):
+    elif users := Readiness(mission, view).lane_users(entity.entity_id):
         code, message = "LANE_BUSY", f"{users[0]} uses the worktree of {entity.entity_id}'s execution lane"
     else:
         return

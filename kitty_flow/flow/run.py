@@ -14,7 +14,7 @@ from kitty_flow.flow.board import order_of_work
 from kitty_flow.flow.drive import Driver, Outcome
 from kitty_flow.flow.life import accept_if_finished, begin
 from kitty_flow.flow.mission import OpenMission
-from kitty_flow.flow.readiness import hindrances, is_finished, is_under_review, lane_users
+from kitty_flow.flow.readiness import Readiness, is_finished, is_under_review
 from kitty_flow.flow.recovery import recover
 from kitty_flow.ledger.ledger import new_ulid
 from kitty_flow.ledger.lock import exclusive
@@ -100,13 +100,14 @@ def run_mission(mission: OpenMission, options: RunOptions) -> RunReport:
 def _left_over(mission: OpenMission, options: RunOptions, report: RunReport) -> dict[str, Outcome]:
     """What this run was to drive and could not even start: blocked, held by others, or waiting for such a one."""
     view = mission.view()
+    readiness = Readiness(mission, view)
     found = {}
     for work_package in mission.definition.work_packages:
         entity = mission.work_package(work_package.id, view)
         beyond = options.until is not None and mission.plan.placements[work_package.id].wave > options.until
         if work_package.id in report.outcomes or is_finished(entity) or beyond:
             continue
-        reasons = hindrances(mission, work_package.id, view)
+        reasons = readiness.hindrances(work_package.id)
         code, message = reasons[0][1:3] if reasons else ("NOT_DRIVEN", f"{work_package.id} became ready too late")
         attempts, rejections = entity.counts.get("start", 0), entity.counts.get("request_changes", 0)
         found[work_package.id] = Outcome(entity.state, attempts, rejections, code, message)
@@ -171,17 +172,16 @@ class _Runner:
         view = self._mission.view()
         if self._mission.state(view) != "running":
             return []
+        readiness = Readiness(self._mission, view)
         found = []
         for work_package in self._mission.definition.work_packages:
             wave = self._mission.plan.placements[work_package.id].wave
             if work_package.id in self._driven or (self._options.until and wave > self._options.until):
                 continue
             entity = self._mission.work_package(work_package.id, view)
-            if is_under_review(entity, view) or lane_users(self._mission, work_package.id, view):
+            if is_under_review(entity, view) or readiness.lane_users(work_package.id):
                 continue  # by an agent that took it through `next`; or one of our own uses the lane's worktree
-            if entity.state in ("for_review", "in_review", "approved") or (
-                entity.state == "planned" and not hindrances(self._mission, work_package.id, view)
-            ):
+            if entity.state in ("for_review", "in_review", "approved") or readiness.is_ready(work_package.id):
                 found.append(work_package.id)
         return sorted(found, key=lambda i: order_of_work(self._mission, i))
 

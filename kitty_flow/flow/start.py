@@ -5,47 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from kitty_flow.agents.command import AgentSpec
+from kitty_flow.flow.base import base_for, contains_prerequisites
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.claim import Claim
 from kitty_flow.flow.invocation import Invocation, prepare_invocation
 from kitty_flow.flow.mission import OpenMission
-from kitty_flow.flow.readiness import has_no_head
 from kitty_flow.flow.workspace import prepare
 from kitty_flow.ledger.ledger import Batch
 from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.machines import Facts
 
-__all__ = ["base_for", "contains_prerequisites", "start"]
-
-
-def base_for(mission: OpenMission, work_package_id: str, view: LedgerView) -> tuple[str, str]:
-    """(base, start) commits of the next attempt.
-
-    Rework continues on the head that was sent back, as long as its base still contains every prerequisite; anything
-    else starts at the tip of the mission branch, which contains all approved work.
-    """
-    entity = mission.work_package(work_package_id, view)
-    tip = str(mission.project.repository.refs.commit(mission.branch))
-    head, base = entity.facts.get("continue_at"), entity.facts.get("base_commit")
-    if head and base and contains_prerequisites(mission, work_package_id, str(base), view):
-        return str(base), str(head)
-    return tip, tip
-
-
-def contains_prerequisites(mission: OpenMission, work_package_id: str, base: str, view: LedgerView) -> bool:
-    """Whether `base` contains the heads of all prerequisites (DESIGN section 7, a must).
-
-    Work that was done elsewhere (imported history) has no head to look for; it counts as part of the target.
-    """
-    history = mission.project.history
-    for prerequisite in mission.plan.prerequisites(work_package_id):
-        entity = mission.work_package(prerequisite, view)
-        head = entity.facts.get("head_commit")
-        if entity.state == "done" and has_no_head(entity):
-            continue
-        if entity.state != "canceled" and not (head and history.is_ancestor(str(head), base)):
-            return False
-    return True
+__all__ = ["start"]
 
 
 def start(mission: OpenMission, held: Claim, agent: AgentSpec, run_id: str | None = None) -> Invocation:
@@ -58,7 +28,8 @@ def start(mission: OpenMission, held: Claim, agent: AgentSpec, run_id: str | Non
     view = mission.view()
     work_package_id, epoch = held.work_package_id, held.epoch
     entity = mission.work_package(work_package_id, view)
-    base, commit = base_for(mission, work_package_id, view)
+    tip = str(mission.project.repository.refs.commit(mission.branch))
+    base, commit = base_for(mission, work_package_id, view, tip)
     lane = mission.plan.placements[work_package_id].execution_lane
     workspace = prepare(mission, lane, commit, work_package_id=work_package_id, epoch=epoch)
     attempt = entity.counts.get("start", 0) + 1

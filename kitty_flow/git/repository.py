@@ -10,7 +10,7 @@ from pathlib import Path
 from kitty_flow.errors import ExternalToolError, UsageError
 from kitty_flow.git.identity import user_identity
 from kitty_flow.git.objects import ObjectStore
-from kitty_flow.git.process import Git, GitFailedError, check_version
+from kitty_flow.git.process import Git, check_version, failed
 from kitty_flow.git.refs import Refs
 
 __all__ = ["Repository"]
@@ -42,22 +42,23 @@ class Repository:
             raise ExternalToolError("DIRECTORY_MISSING", "the current directory was deleted") from error
         git = Git(here)
         check_version(git)
-        try:
-            own, common, bare = git.text(
-                "rev-parse", "--path-format=absolute", "--absolute-git-dir", "--git-common-dir", "--is-bare-repository"
-            ).splitlines()
-        except GitFailedError as error:
-            if "not a git repository" not in str(error.details.get("stderr")):
-                raise
+        # Outside a working tree the last question fails, after the others were answered.
+        asked = ("rev-parse", "--path-format=absolute", "--absolute-git-dir", "--git-common-dir", "--show-toplevel")
+        done = git.call(*asked, ok=(0, 128))
+        answers = done.stdout.decode("utf-8", "surrogateescape").splitlines()
+        if len(answers) < 2:
+            refused = failed(asked, done.returncode, done.stderr)
+            if "not a git repository" not in str(refused.details.get("stderr")):
+                raise refused
             raise UsageError(
                 "NO_REPOSITORY",
                 f"{here} is not inside a git repository",
                 hint="git init, or change to a repository (kitty-flow demo makes a sample one)",
-            ) from error
-        common_dir = Path(common)
-        if own == common and bare == "false":
-            return cls(common_dir, _toplevel(git, common_dir))
-        return _from_common_dir(common_dir)
+            ) from refused
+        own, common, *toplevel = answers
+        if own == common and toplevel:
+            return cls(Path(common), Path(toplevel[0]))
+        return _from_common_dir(Path(common))
 
     @cached_property
     def git(self) -> Git:
@@ -94,13 +95,6 @@ class Repository:
         return ObjectStore(
             self.store_git, self.common_dir / "objects", lambda: self.object_format, self.state_dir / "fresh"
         )
-
-
-def _toplevel(git: Git, common_dir: Path) -> Path:
-    try:
-        return Path(git.text("rev-parse", "--path-format=absolute", "--show-toplevel"))
-    except GitFailedError:  # inside the git directory itself
-        return _from_common_dir(common_dir).root
 
 
 def _from_common_dir(common_dir: Path) -> Repository:

@@ -11,12 +11,13 @@ and for the segments of two patterns, so `_meet` serves both levels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from itertools import takewhile
+from itertools import chain, takewhile
 from typing import Final, NamedTuple, TypeAlias, TypeVar
 
-__all__ = ["literal_prefix", "owns", "pattern_matches", "patterns_overlap"]
+__all__ = ["Owners", "literal_prefix", "owns", "pattern_matches", "patterns_overlap"]
 
 # An atom is the set of characters it accepts, as code point ranges; the empty atom is the star of a segment.
 # A segment is a sequence of atoms; the empty segment is the `**` of a pattern. So "empty means star" on both levels.
@@ -26,6 +27,7 @@ _Symbol = TypeVar("_Symbol", _Atom, _Segment)
 
 _STAR: Final[_Atom] = ()
 _ANY_DEPTH: Final[_Segment] = ()
+_WILDCARD: Final = re.compile(r"[*?\[]")
 _ANY: Final[_Atom] = ((0, 0x2E), (0x30, 0x10FFFF))
 _UNICODE_END: Final = 0x10FFFF
 
@@ -58,6 +60,38 @@ def owns(patterns: Iterable[str], path: str) -> bool:
 def literal_prefix(pattern: str) -> tuple[str, ...]:
     """The leading segments without wildcards. Two patterns overlap only if one prefix is the start of the other."""
     return _compile(pattern).prefix
+
+
+class Owners:
+    """Who owns which patterns, to be asked again and again; the cost of a question is that of its near candidates."""
+
+    def __init__(self, owned: Mapping[str, Iterable[str]]) -> None:
+        self._at: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+        self._below: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+        for owner, patterns in owned.items():
+            for pattern in patterns:
+                start = _plain_start(pattern)
+                self._at.setdefault(start, []).append((owner, pattern))
+                for length in range(len(start)):
+                    self._below.setdefault(start[:length], []).append((owner, pattern))
+
+    def overlapping(self, patterns: Iterable[str]) -> set[str]:
+        """The owners of a pattern that overlaps with one of these."""
+        found: set[str] = set()
+        for pattern in patterns:
+            start = _plain_start(pattern)
+            near = [self._below.get(start, ()), *(self._at.get(start[:n], ()) for n in range(len(start) + 1))]
+            for owner, other in chain.from_iterable(near):
+                if owner not in found and patterns_overlap(pattern, other):
+                    found.add(owner)
+        return found
+
+
+def _plain_start(pattern: str) -> tuple[str, ...]:
+    """The literal prefix or a part of it, without the cost of compiling: any `[` is taken for a wildcard here."""
+    wildcard = _WILDCARD.search(pattern)
+    names = pattern[: wildcard.start()].split("/")[:-1] if wildcard else pattern.split("/")
+    return tuple(name for name in names if name not in ("", "."))
 
 
 @lru_cache(maxsize=1 << 16)

@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 MAX_FILE_BYTES: Final = 1024 * 1024
-MAX_WORK_PACKAGES: Final = 512
+MAX_WORK_PACKAGES: Final = 1024
 
 
 def invalid(code: str, message: str, where: str) -> DefinitionError:

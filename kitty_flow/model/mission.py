@@ -1,28 +1,35 @@
-"""The definition of a mission: work packages, their dependencies and the files they own."""
+"""The definition of a mission: work packages, their dependencies and the files they own.
+
+Named tuples and dataclasses, not pydantic models: every command reads a definition before it answers, and must not
+have to wait for pydantic and its schemas first (docs/adr/0013-plain-definition.md).
+"""
 
 from __future__ import annotations
 
 import hashlib
-from typing import Literal
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from pydantic import Field
-
-from kitty_flow.model.base import Model
-from kitty_flow.model.diagnostic import Diagnostic
+if TYPE_CHECKING:
+    from kitty_flow.model.diagnostic import Diagnostic
 
 __all__ = ["ExecutionMode", "LoadedMission", "MissionDefinition", "MissionSource", "Subtask", "WorkPackage"]
 
 ExecutionMode = Literal["code_change", "planning_artifact"]
 
 
-class Subtask(Model):
+class Subtask(NamedTuple):
     """One step inside a work package, such as ``T001``."""
 
     id: str
     title: str = ""
 
 
-class WorkPackage(Model):
+@dataclass(frozen=True)
+class WorkPackage:
     """A node of the dependency graph: the unit that an agent claims.
 
     `owned_files` are glob patterns relative to the repository root; an empty tuple means that nothing is declared and
@@ -38,33 +45,85 @@ class WorkPackage(Model):
     requirement_refs: tuple[str, ...] = ()
     prompt: str = ""
 
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> WorkPackage:
+        """The work package that `MissionDefinition.as_json` wrote.
 
-class MissionSource(Model):
+        Raises:
+            TypeError, KeyError: something else wrote it.
+        """
+        lists = {name: tuple(data[name]) for name in ("dependencies", "owned_files", "requirement_refs")}
+        subtasks = tuple(Subtask(**subtask) for subtask in data["subtasks"])
+        return cls(**{**data, **lists, "subtasks": subtasks})
+
+
+class MissionSource(NamedTuple):
     """Where a definition was read from: the reader's name and the path relative to the repository, or absolute."""
 
     kind: str
     path: str
 
 
-class MissionDefinition(Model):
+@dataclass(frozen=True)
+class MissionDefinition:
     """A validated mission. `id` is a ULID, or None when the source does not carry one and none was minted yet."""
 
     id: str | None
     slug: str
     title: str
     target_branch: str | None
-    template: str = "software-dev"
     source: MissionSource
     work_packages: tuple[WorkPackage, ...]
+    template: str = "software-dev"
 
-    def canonical_json(self) -> bytes:
-        """The bytes that the digest covers: everything but the mission id and the source."""
-        return self.model_dump_json(exclude={"id", "source"}).encode()
+    @classmethod
+    def from_json(cls, content: bytes) -> MissionDefinition:
+        """The definition that `as_json` wrote.
+
+        Raises:
+            ValueError: something else wrote it.
+        """
+        try:
+            data = json.loads(content)
+            work_packages = tuple(WorkPackage.from_data(each) for each in data["work_packages"])
+            return cls(**{**data, "source": MissionSource(**data["source"]), "work_packages": work_packages})
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a mission definition: {error}") from error
+
+    def as_json(self) -> bytes:
+        """The definition as one line of JSON, the form in which the ledger keeps it: what the digest covers is last."""
+        return self._head() + self._covered()[1:]
 
     @property
     def digest(self) -> str:
-        """SHA-256 of `canonical_json`, in hex."""
-        return hashlib.sha256(self.canonical_json()).hexdigest()
+        """SHA-256 in hex of all but the mission's id and source, as JSON."""
+        return hashlib.sha256(self._covered()).hexdigest()
+
+    def has_digest(self, digest: str, content: bytes) -> bool:
+        """Whether this is the digest of the definition, which was read from `content`.
+
+        It is taken from the bytes themselves where `as_json` wrote them: making them again takes ten times as long.
+        """
+        head = self._head()
+        covered = b"{" + content[len(head) :] if content.startswith(head) else self._covered()
+        return hashlib.sha256(covered).hexdigest() == digest
+
+    def _head(self) -> bytes:
+        return _json({"id": self.id, "source": self.source._asdict()})[:-1] + b","
+
+    def _covered(self) -> bytes:
+        """What the digest covers; the order of the keys is part of it."""
+        return _json(
+            {
+                "slug": self.slug,
+                "title": self.title,
+                "target_branch": self.target_branch,
+                "template": self.template,
+                "work_packages": [
+                    {**vars(w), "subtasks": [s._asdict() for s in w.subtasks]} for w in self.work_packages
+                ],
+            }
+        )
 
     def work_package(self, work_package_id: str) -> WorkPackage:
         """The work package with that id.
@@ -72,14 +131,20 @@ class MissionDefinition(Model):
         Raises:
             KeyError: there is none.
         """
-        for work_package in self.work_packages:
-            if work_package.id == work_package_id:
-                return work_package
-        raise KeyError(work_package_id)
+        return self.by_id[work_package_id]
+
+    @cached_property
+    def by_id(self) -> Mapping[str, WorkPackage]:
+        """The work packages by their ids."""
+        return {work_package.id: work_package for work_package in self.work_packages}
 
 
-class LoadedMission(Model):
+def _json(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+class LoadedMission(NamedTuple):
     """What a reader returns: the definition and its remarks about what was guessed, dropped or odd."""
 
     definition: MissionDefinition
-    diagnostics: tuple[Diagnostic, ...] = Field(default=())
+    diagnostics: tuple[Diagnostic, ...] = ()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from kitty_flow.flow.life import unfinished
-from kitty_flow.flow.readiness import has_no_head, is_noted_integrated
+from kitty_flow.flow.readiness import has_no_head, is_noted_integrated, unfinished
 from kitty_flow.model.gate import GateResult
 from kitty_flow.release.gate_answers import closed_gate, open_gate
 from kitty_flow.release.landing import Landing, contains, heads

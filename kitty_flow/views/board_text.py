@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from kitty_flow.flow.board import Board, WorkPackageStatus
-from kitty_flow.views.dag_picture import clean
+from kitty_flow.model.text import clean
+from kitty_flow.views.grid import Grid
 
 __all__ = ["board_text"]
 
@@ -26,29 +26,28 @@ _STYLE: Final = {
 }
 """Colours support the word, they never replace it."""
 
+_COLUMNS: Final = ("WAVE", "WP", "TITLE", "STATE", "LANE", "TRY", "WHO")
+
 
 def board_text(board: Board, *, live: bool = False) -> RenderableType:
     """The board as a rich renderable; plain text without a terminal. A live one suggests no command."""
     head = Text()
     head.append(clean(str(board.mission["title"])), style="bold")
     head.append(f"  {board.mission['slug']}  {board.mission['state']}  {board.progress:.0%}\n")
-    grid = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    for column in ("WAVE", "WP", "TITLE", "STATE", "LANE", "TRY", "WHO"):
-        grid.add_column(column, overflow="fold")
+    rows = []
     wave = 0
     for card in board.work_packages:
-        grid.add_row(*_row(card, shown_wave="" if card.wave == wave else str(card.wave)))
+        rows.append(_row(card, shown_wave="" if card.wave == wave else str(card.wave)))
         wave = card.wave
+    styles = ["red" if card.force_count else _STYLE.get(card.state, "") for card in board.work_packages]
+    grid = Grid(_COLUMNS, rows, styled=_COLUMNS.index("STATE"), styles=styles)
     return Group(head, grid, Text("\n" + "\n".join(_foot(board, live=live))))
 
 
-def _row(card: WorkPackageStatus, *, shown_wave: str) -> tuple[Text, ...]:
-    state = Text(card.state, style=_STYLE.get(card.state, ""))
-    if card.force_count:
-        state.append(f" (forced {card.force_count}x)", style="red")
-    cells = (shown_wave, card.id, card.title)
-    rest = (card.execution_lane, str(card.attempt or ""), card.actor or "")
-    return (*(Text(clean(c)) for c in cells), state, *(Text(clean(c)) for c in rest))
+def _row(card: WorkPackageStatus, *, shown_wave: str) -> tuple[str, ...]:
+    forced = f" (forced {card.force_count}x)" if card.force_count else ""
+    cells = (card.id, card.title, card.state + forced, card.execution_lane, str(card.attempt or ""), card.actor or "")
+    return (shown_wave, *map(clean, cells))
 
 
 def _foot(board: Board, *, live: bool) -> list[str]:

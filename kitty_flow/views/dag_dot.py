@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from kitty_flow.model.mission import MissionDefinition
 from kitty_flow.model.plan import Plan
-from kitty_flow.views.dag_picture import CRITICAL_COLOUR, Arrow, arrows, clean, state_style, wrap
+from kitty_flow.model.text import clean
+from kitty_flow.views.dag_picture import CRITICAL_COLOUR, Arrow, arrows, state_style, wrap
 
 __all__ = ["dot"]
 

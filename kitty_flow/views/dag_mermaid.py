@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 from kitty_flow.model.mission import MissionDefinition
 from kitty_flow.model.plan import Plan
-from kitty_flow.views.dag_picture import CRITICAL_COLOUR, STATE_STYLES, Arrow, arrows, clean, state_style
+from kitty_flow.model.text import clean
+from kitty_flow.views.dag_picture import CRITICAL_COLOUR, STATE_STYLES, Arrow, arrows, state_style
 
 __all__ = ["mermaid"]
 

@@ -10,8 +10,9 @@ from typing import Final, Literal
 
 from kitty_flow.graph.reachability import Reachability
 from kitty_flow.model.plan import Plan
+from kitty_flow.model.text import clean
 
-__all__ = ["CRITICAL_COLOUR", "STATE_STYLES", "Arrow", "Arrows", "StateStyle", "arrows", "clean", "state_style", "wrap"]
+__all__ = ["CRITICAL_COLOUR", "STATE_STYLES", "Arrow", "Arrows", "StateStyle", "arrows", "state_style", "wrap"]
 
 CRITICAL_COLOUR: Final = "#BE185D"
 
@@ -95,23 +96,6 @@ def arrows(plan: Plan) -> Arrows:
 
 def _shared_files(patterns: tuple[str, str]) -> str:
     return " and ".join(clean(pattern) for pattern in dict.fromkeys(patterns))
-
-
-def clean(text: str) -> str:
-    """One printable line: control characters, text direction overrides and surrogates become spaces."""
-    shown = "".join(" " if _is_unprintable(character) else character for character in text)
-    return " ".join(shown.split())
-
-
-def _is_unprintable(character: str) -> bool:
-    code = ord(character)
-    if (
-        unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}
-        or code & 0xFFFE == 0xFFFE
-        or 0xFDD0 <= code <= 0xFDEF
-    ):
-        return True
-    return unicodedata.bidirectional(character) in {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 
 def wrap(text: str, width: int, lines: int) -> list[str]:

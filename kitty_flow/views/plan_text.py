@@ -29,9 +29,9 @@ def plan_data(definition: MissionDefinition, plan: Plan, diagnostics: tuple[Diag
                 "dependencies": list(w.dependencies),
                 "owned_files": list(w.owned_files),
                 "execution_mode": w.execution_mode,
-                "subtasks": [s.model_dump() for s in w.subtasks],
+                "subtasks": [s._asdict() for s in w.subtasks],
                 "requirement_refs": list(w.requirement_refs),
-                **plan.placements[w.id].model_dump(),
+                **plan.placements[w.id]._asdict(),
             }
             for w in definition.work_packages
         ],
@@ -46,10 +46,10 @@ def plan_data(definition: MissionDefinition, plan: Plan, diagnostics: tuple[Diag
             }
             for c in plan.conflicts
         ],
-        "execution_lanes": [lane.model_dump(mode="json") for lane in plan.execution_lanes],
+        "execution_lanes": [lane._asdict() for lane in plan.execution_lanes],
         "critical_path": list(plan.critical_path),
         "merge_order": list(plan.merge_order),
-        "makespan": plan.makespan.model_dump(),
+        "makespan": plan.makespan._asdict(),
         "warnings": [d.message for d in diagnostics],
     }
 

@@ -10,7 +10,7 @@ from kitty_flow.flow.board import make_board
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.ledger.ledger import Receipt
 from kitty_flow.model.event import Event
-from kitty_flow.views.dag_picture import clean
+from kitty_flow.model.text import clean
 
 __all__ = ["event_line", "progress"]
 

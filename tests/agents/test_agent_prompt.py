@@ -140,13 +140,12 @@ HOSTILE = st.text(alphabet=st.sampled_from("`~\n\r #-ab\u2028\x1b{}\"'"), max_si
 
 @given(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE)
 def test_no_text_of_a_mission_changes_the_structure(title: str, prompt: str, owned: str, sub: str, note: str) -> None:
-    package = PACKAGE.model_copy(
-        update={
-            "title": "t" + title,
-            "prompt": prompt,
-            "owned_files": ("o" + owned,),
-            "subtasks": (Subtask(id="T001", title=sub), Subtask(id="T002")),
-        }
+    package = replace(
+        PACKAGE,
+        title="t" + title,
+        prompt=prompt,
+        owned_files=("o" + owned,),
+        subtasks=(Subtask(id="T001", title=sub), Subtask(id="T002")),
     )
     context = replace(CONTEXT, work_package=package, feedback={"summary": note}, lane_worktree="/w" + owned)
     for make in (implement_prompt, review_prompt):

@@ -19,8 +19,8 @@ from kitty_flow.cli.main import COMMANDS, root_command
 HEAVY = {"filelock", "httpx", "networkx", "psutil", "pydantic", "rich", "sqlite_utils", "transitions", "ulid", "yaml"}
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["--version", "--json"]])
-def test_start_up_imports_no_heavy_library(arguments: list[str]) -> None:
+def imported(arguments: list[str], where: Path | None = None) -> set[str]:
+    """The top-level modules that a command has imported when it ends."""
     script = (
         "import sys\n"
         "from kitty_flow.cli.main import main\n"
@@ -28,11 +28,30 @@ def test_start_up_imports_no_heavy_library(arguments: list[str]) -> None:
         "finally:\n    print('\\n'.join(sys.modules), file=sys.stderr)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", script, *arguments], cwd=where, capture_output=True, text=True, timeout=60, check=True
     )
     loaded = {name.partition(".")[0] for name in done.stderr.splitlines()}
     assert "typer" in loaded
-    assert loaded.isdisjoint(HEAVY)
+    return loaded
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["--version", "--json"]])
+def test_start_up_imports_no_heavy_library(arguments: list[str]) -> None:
+    assert imported(arguments).isdisjoint(HEAVY)
+
+
+def test_an_argument_that_needs_no_conversion_imports_no_converter() -> None:
+    assert imported(["machines", "show", "work_package", "--json"]).isdisjoint(HEAVY)
+
+
+def test_reading_commands_import_only_what_reads(kitty: Any, repo: Path) -> None:
+    folder = repo / ".kitty-flow" / "missions"
+    folder.mkdir(parents=True)
+    (folder / "sample.toml").write_text('[mission]\n[[work_package]]\nid = "WP01"\nowned_files = ["a"]\n')
+    assert kitty("plan", "sample", cwd=repo).exit == 0
+    assert imported(["status"], repo).isdisjoint(HEAVY - {"pydantic", "rich"})
+    for words in ("status sample --json", "next --agent a --role review --peek", "why WP01"):
+        assert imported(words.split(), repo).isdisjoint(HEAVY - {"pydantic"}), words
 
 
 def test_help_lists_every_command_under_its_purpose(kitty: Any) -> None:

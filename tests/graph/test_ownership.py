@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kitty_flow.graph import owns, pattern_matches, patterns_overlap
+from kitty_flow.graph.ownership import Owners
 
 # A small alphabet decides everything for patterns that use only its characters, plus one character that none names.
 _NAMES = ["".join(letters) for length in (1, 2) for letters in product("abz", repeat=length)]
@@ -23,6 +24,14 @@ _PATTERNS = st.builds(
     lambda segments, slash: "/".join(segments) + slash,
     st.lists(_SEGMENTS, min_size=1, max_size=2),
     st.sampled_from(["", "/"]),
+)
+
+# Deeper ones with common beginnings, and with what looks like a wildcard and is none.
+_HARD_PATTERNS = st.one_of(
+    st.lists(st.sampled_from(["src", "a", "b", ".", "", "*", "**", "[ab]", "a[", "?"]), min_size=1, max_size=4).map(
+        "/".join
+    ),
+    _PATTERNS,
 )
 
 
@@ -141,3 +150,14 @@ def test_owns_asks_all_patterns() -> None:
 def test_long_wildcard_patterns_do_not_explode() -> None:
     assert not patterns_overlap("*a" * 60 + "b", "*a" * 60 + "c")
     assert patterns_overlap("**/x*/" * 30 + "y", "**/*x/" * 30 + "y")
+
+
+@given(st.lists(st.lists(_HARD_PATTERNS, max_size=3), max_size=5), st.lists(_HARD_PATTERNS, max_size=3))
+def test_owners_are_found_as_if_every_pattern_were_compared(owned: list[list[str]], asked: list[str]) -> None:
+    owners = Owners({str(number): patterns for number, patterns in enumerate(owned)})
+    expected = {
+        str(number)
+        for number, patterns in enumerate(owned)
+        if any(patterns_overlap(a, b) for a in asked for b in patterns)
+    }
+    assert owners.overlapping(asked) == expected

@@ -32,9 +32,9 @@ def test_a_plan_puts_everything_together(mission: Mission) -> None:
         ("lane-a", ("WP01", "WP02", "WP03", "WP04")),
         ("lane-planning", ("WP05",)),
     ]
-    assert plan.placements["WP05"].model_dump() == {"wave": 1, "execution_lane": "lane-planning", "slack": 3}
+    assert plan.placements["WP05"]._asdict() == {"wave": 1, "execution_lane": "lane-planning", "slack": 3}
     assert plan.prerequisites("WP03") == ("WP01", "WP02")
-    assert plan.makespan.model_dump() == {"agents": 2, "estimate": 4.0, "lower_bound": 4.0, "unit": "work packages"}
+    assert plan.makespan._asdict() == {"agents": 2, "estimate": 4.0, "lower_bound": 4.0, "unit": "work packages"}
 
 
 def test_waves_survive_every_overlap_that_a_lane_grouping_would_turn_into_a_cycle(mission: Mission) -> None:

@@ -271,5 +271,5 @@ def test_sizes_are_bounded(tmp_path: Path) -> None:
 
 
 def test_too_many_work_packages_are_refused(tmp_path: Path) -> None:
-    names = {f"WP{n:03d}": "dependencies: []\nowned_files: [a]" for n in range(1, 514)}
+    names = {f"WP{n:04d}": "dependencies: []\nowned_files: [a]" for n in range(1, 1026)}
     assert problems(write_mission(tmp_path / "m", meta={}, **names)) == [("TOO_MANY_WORK_PACKAGES", "tasks")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -13,9 +14,10 @@ from hypothesis import strategies as st
 from kitty_flow.graph import compute_plan
 from kitty_flow.model.mission import MissionDefinition, MissionSource, WorkPackage
 from kitty_flow.model.plan import Plan
+from kitty_flow.model.text import clean
 from kitty_flow.views.dag_dot import dot
 from kitty_flow.views.dag_mermaid import mermaid
-from kitty_flow.views.dag_picture import STATE_STYLES, arrows, clean, wrap
+from kitty_flow.views.dag_picture import STATE_STYLES, arrows, wrap
 from kitty_flow.views.dag_svg import svg
 
 Renderer = Callable[[MissionDefinition, Plan, Mapping[str, str] | None], str]
@@ -149,7 +151,7 @@ def test_states_differ_in_colour_and_label() -> None:
 
 @pytest.mark.parametrize("render", _RENDERERS.values(), ids=_RENDERERS)
 def test_an_empty_mission_has_a_picture(render: Renderer) -> None:
-    empty = _mission().model_copy(update={"work_packages": ()})
+    empty = replace(_mission(), work_packages=())
     assert "Sample mission" in render(empty, compute_plan(empty), None)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from kitty_flow.errors import KittyFlowError, LedgerError
-from kitty_flow.flow.adoption import read_definition
+from kitty_flow.flow.definition import read_definition
 from kitty_flow.flow.doctor.finding import DoctorFinding, broken, ok, warning
 from kitty_flow.flow.doctor.mend import restore_by_hand
 from kitty_flow.flow.doctor.scratch import examine_scratch

@@ -16,7 +16,7 @@ from kitty_flow.git.objects import ObjectStore
 from kitty_flow.git.repository import Repository
 from kitty_flow.ledger.segment import Damage, read_lines
 from kitty_flow.ledger.stored import pieces
-from kitty_flow.ledger.tip import read_tip
+from kitty_flow.ledger.tip import TipReader
 from kitty_flow.model.diagnostic import Diagnostic
 from kitty_flow.model.ids import check_mission_slug, is_ulid
 
@@ -80,7 +80,7 @@ def export(repository: Repository, folder: Path, name: str | None = None) -> Exp
     with repository.objects() as objects:
         for ref, file_name in {**wanted, _ERRORS: "errors.jsonl"}.items():
             try:
-                tip = read_tip(repository, objects, ref)
+                tip = TipReader(repository, objects, ref).read()
                 if tip is None and ref == _ERRORS:
                     continue
                 if tip is None or (ref != _ERRORS and not file_name):

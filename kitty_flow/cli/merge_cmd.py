@@ -33,6 +33,7 @@ def merge(
     """
     from kitty_flow.flow.mission import open_mission
     from kitty_flow.flow.project import Project
+    from kitty_flow.ledger.evidence import collected
     from kitty_flow.release.landing import MergeOptions
     from kitty_flow.release.merge import merge_mission
 
@@ -40,8 +41,9 @@ def merge(
     settings = project.settings.merge
     argv = _split(test_command) if test_command is not None else settings.test_command
     with open_mission(project, mission) as opened:
-        report = merge_mission(opened, MergeOptions(argv, settings.test_timeout_s))
-        return Result(report.as_data(), lambda: _text(report), opened.diagnostics)
+        with collected(opened.ledger) as recorded:
+            report = merge_mission(opened, MergeOptions(argv, settings.test_timeout_s))
+        return Result(report.as_data() | {"recorded": recorded}, lambda: _text(report), opened.diagnostics)
 
 
 def _split(text: str) -> tuple[str, ...]:

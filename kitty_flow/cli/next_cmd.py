@@ -54,8 +54,14 @@ def next_step(
         raise UsageError("PEEK_REPORTS_NOTHING", "--peek changes nothing, so it cannot report", hint="leave out --peek")
     name = plain_actor(agent)
     with open_mission(Project.discover(), mission) as opened:
-        reported, answer = (None, _peek(opened, name, role)) if peek else _advance(opened, name, role, result)
-        data = answer.as_data() | ({"reported": reported} if reported else {})
+        if peek:
+            looked = _peek(opened, name, role)
+            return Result(looked.as_data(), lambda: _text(looked, None), opened.diagnostics)
+        from kitty_flow.ledger.evidence import collected
+
+        with collected(opened.ledger) as recorded:
+            reported, answer = _advance(opened, name, role, result)
+        data = answer.as_data() | {"recorded": recorded} | ({"reported": reported} if reported else {})
         return Result(data, lambda: _text(answer, reported), opened.diagnostics)
 
 

@@ -62,6 +62,7 @@ def run(
     from kitty_flow.flow.mission import open_mission
     from kitty_flow.flow.project import Project
     from kitty_flow.flow.run import RunOptions, run_mission
+    from kitty_flow.ledger.evidence import collected
     from kitty_flow.views.progress import progress
 
     project = Project.discover()
@@ -75,9 +76,10 @@ def run(
             from kitty_flow.flow.life import retarget
 
             retarget(opened, target)
-        with progress(opened, enabled=not is_json()):
+        with progress(opened, enabled=not is_json()), collected(opened.ledger) as recorded:
             report = run_mission(opened, options)
-        return Result(_data(opened, report), lambda: _text(opened, report), opened.diagnostics, _error(opened, report))
+        data = _data(opened, report) | {"recorded": recorded}
+        return Result(data, lambda: _text(opened, report), opened.diagnostics, _error(opened, report))
 
 
 def _agents(

@@ -84,21 +84,14 @@ def _move(work_package: str, mission: str | None, trigger: PersonTrigger, reason
     from kitty_flow.flow.mission import open_mission
     from kitty_flow.flow.person import move
     from kitty_flow.flow.project import Project
+    from kitty_flow.ledger.evidence import moves
 
     with open_mission(Project.discover(), mission) as opened:
         who = plain_actor(actor) if actor else current_user()
         receipt = move(opened, work_package, trigger, reason=reason, actor=who)
-        event = next(e for e in receipt.events if e.entity_id == work_package)
-        data = {
-            "event_id": event.event_id,
-            "work_package_id": work_package,
-            "from_lane": event.from_state,
-            "to_lane": event.to_state,
-            "ledger": receipt.ref,
-            "ledger_commit": receipt.commit,
-            "path": list(receipt.paths),
-        }
-        return Result(data, f"{work_package} {event.from_state} -> {event.to_state}")
+        made = [move for move in moves(receipt) if move["work_package_id"] == work_package]
+        data = made[-1] | {"from_lane": made[0]["from_lane"]}  # a held one is given back before it is blocked
+        return Result(data, f"{work_package} {data['from_lane']} -> {data['to_lane']}")
 
 
 @app.command("block")

@@ -6,7 +6,6 @@ from typing import Final
 
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.ledger.ledger import Ledger
-from kitty_flow.ledger.sharing import fallback_name
 from kitty_flow.ledger.view import LedgerView
 
 __all__ = ["provisional"]
@@ -35,6 +34,8 @@ def provisional(mission: OpenMission, view: LedgerView) -> frozenset[str]:
 
 
 def _unseen_claims(ledger: Ledger, place: str, tip: str) -> frozenset[str]:
+    from kitty_flow.ledger.sharing import fallback_name  # late: only claims that wait for a remote need it
+
     refs = ledger.repository.refs
     names = (ledger.ref, fallback_name(ledger.ref))
     seen = [refs.read(f"refs/kitty/remotes/{place}/{name.removeprefix('refs/')}") for name in names]

@@ -36,8 +36,15 @@ class Grid:
         self._styles = styles
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        segments = self._segments(options.max_width)
+        if console.color_system is not None:
+            yield from segments
+        else:  # nothing will have a style, and rich works on every segment by itself
+            yield Segment("".join(segment.text for segment in segments))
+
+    def _segments(self, room: int) -> Iterator[Segment]:
         measured = [[_width(cell) for cell in row] for row in (self._columns, *self._rows)]
-        widths = _fitted([max(column) for column in zip(*measured, strict=True)], options.max_width)
+        widths = _fitted([max(column) for column in zip(*measured, strict=True)], room)
         for line in _lines(self._columns, measured[0], widths):
             yield Segment(_GAP.join(line), Style(bold=True))
             yield Segment.line()

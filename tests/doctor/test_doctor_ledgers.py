@@ -60,7 +60,7 @@ def test_events_that_contradict_each_other_are_problems(ward: Any) -> None:
     mission_id = ward.add_mission("shop")
 
     def change(events: list[dict[str, Any]]) -> None:
-        events[-1]["lamport"] = events[-2]["lamport"]
+        events[-1]["lamport"] = events[-2]["lamport"] - 1
         events[1]["from_state"] = "running"
         events[1]["parent"] = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 

@@ -128,10 +128,10 @@ def test_a_ledger_that_cannot_be_read_hides_no_conflict(clones: Clones) -> None:
     other = clones.one.parent / "other.toml"
     other.write_text(_MISSION)
     broken = adopt(Project.discover(clones.one), other).mission_id
-    (clones.one / ".git" / "refs" / "kitty" / "m" / broken).write_text("garbage")
     clones.move(clones.one, "WP01", "ann", CLAIM)
     clones.move(clones.two, "WP01", "ben", CLAIM)
     clones.exchange()
+    (clones.one / ".git" / "refs" / "kitty" / "m" / broken).write_text("garbage")
     found = {f.subject: f.remedy for f in clones.examine().findings}
     assert found == {broken: "kitty-flow doctor ledger", "shop/WP01": "kitty-flow log shop --entity WP01"}
 

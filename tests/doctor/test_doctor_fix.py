@@ -170,6 +170,7 @@ def test_what_is_not_here_any_more_is_not_mended_and_nothing_is_touched(place: P
     _deleted(place)
     place.git("reflog", "expire", "--expire=now", "--all")
     place.git("prune", "--expire=now")
+    shutil.rmtree(place.root / ".git" / "kitty-flow" / "fresh")  # kitty-flow would put back what it wrote lately
     (problem,) = place.doctor().problems
     assert not problem.as_data()["fixable"]
     index = place.index.read_bytes()
@@ -224,9 +225,9 @@ def _index_behind(place: Place) -> None:
         (_index_torn, "warning"),
         (_index_row_damaged, "warning"),
         (_index_behind, "warning"),
-        (_index_states_wrong, "problem"),
+        (_index_states_wrong, "warning"),
+        (_index_clock_wrong, "warning"),
         (_index_events_wrong, "problem"),
-        (_index_clock_wrong, "problem"),
     ],
 )
 def test_an_index_that_is_not_right_is_made_anew(place: Place, harm: Callable[[Place], None], status: str) -> None:

@@ -2,7 +2,7 @@
 
 Kept are refusals, invalid definitions, conflicts, failures of the ledger, and agents that failed. Not kept: what was
 only typed wrongly, since it says nothing about the project; what the user interrupted; a broken installation and bugs,
-which the error itself explains; and the problems that doctor finds, since it was refused nothing.
+which the error itself explains; and the problems that doctor and `ledger verify` find, since nothing was refused.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["entries_of", "keep"]
 
 _WAIT_S: Final = 1.0
+_ONLY_FOUND: Final = ("DOCTOR_FOUND_PROBLEMS", "LEDGER_NOT_SOUND")
 _ENTITY_CHARACTERS: Final = 200
 _REASON_CHARACTERS: Final = 1000
 _TOLD_APART: Final = ("gates", "work_packages", "mission", "mission_slug", "entity_id", "work_package_id")
@@ -63,8 +64,7 @@ def _is_kept(error: KittyFlowError) -> bool:
     if isinstance(error, ExternalToolError):
         return error.code.startswith("AGENT_") or "work_packages" in error.details
     return (
-        isinstance(error, (RefusedError, DefinitionError, ConflictError, LedgerError))
-        and error.code != "DOCTOR_FOUND_PROBLEMS"
+        isinstance(error, (RefusedError, DefinitionError, ConflictError, LedgerError)) and error.code not in _ONLY_FOUND
     )
 
 

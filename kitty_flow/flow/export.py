@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from kitty_flow.effects import replace_file, sync_folder
 from kitty_flow.errors import DefinitionError, ExternalToolError, KittyFlowError, LedgerError
 from kitty_flow.flow.ledgers import KnownLedger, choose_ledgers
 from kitty_flow.git.objects import ObjectStore
 from kitty_flow.git.repository import Repository
+from kitty_flow.ledger.error_log import ERRORS_REF, decode_entry
 from kitty_flow.ledger.segment import Damage, read_lines
 from kitty_flow.ledger.stored import pieces
 from kitty_flow.ledger.tip import TipReader
@@ -21,8 +21,6 @@ from kitty_flow.model.diagnostic import Diagnostic
 from kitty_flow.model.ids import check_mission_slug, is_ulid
 
 __all__ = ["Export", "ExportedFile", "export"]
-
-_ERRORS: Final = "refs/kitty/errors"
 
 
 @dataclass(frozen=True)
@@ -78,14 +76,14 @@ def export(repository: Repository, folder: Path, name: str | None = None) -> Exp
     export = Export()
     wanted = {k.ref: names[k.ref] for k in chosen}
     with repository.objects() as objects:
-        for ref, file_name in {**wanted, _ERRORS: "errors.jsonl"}.items():
+        for ref, file_name in {**wanted, ERRORS_REF: "errors.jsonl"}.items():
             try:
                 tip = TipReader(repository, objects, ref).read()
-                if tip is None and ref == _ERRORS:
+                if tip is None and ref == ERRORS_REF:
                     continue
-                if tip is None or (ref != _ERRORS and not file_name):
+                if tip is None or (ref != ERRORS_REF and not file_name):
                     raise LedgerError("LEDGER_UNREADABLE", f"{ref} is {'gone' if tip is None else 'no ledger'}")
-                lines = _events(objects, ref, tip, export) if ref != _ERRORS else _errors(objects, tip, export)
+                lines = _events(objects, ref, tip, export) if ref != ERRORS_REF else _errors(objects, tip, export)
             except KittyFlowError as error:
                 export.unreadable[ref] = error
                 continue
@@ -131,15 +129,16 @@ def _events(objects: ObjectStore, ref: str, tip: str, export: Export) -> list[by
 def _errors(objects: ObjectStore, tip: str, export: Export) -> list[bytes]:
     """Every line of the error log, each once, by time."""
     lines: dict[bytes, tuple[str, str]] = {}
-    for path, content in _segments(objects, _ERRORS, tip, export):
+    for path, content in _segments(objects, ERRORS_REF, tip, export):
         for number, line in enumerate(content.split(b"\n"), 1):
+            if not line:
+                continue
             try:
-                data = json.loads(line) if line else None
-                if data is not None:
-                    lines[line] = (str(data["timestamp"]), str(data["error_id"]))
-            except (ValueError, LookupError, TypeError, RecursionError) as error:
-                why = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-                export.diagnostics.append(_left_out(_ERRORS, f"the line {path}:{number}", why))
+                entry = decode_entry(line)
+                lines[line] = (entry.timestamp, entry.error_id)
+            except (ValueError, RecursionError, LedgerError) as error:  # pydantic's ValidationError is a ValueError
+                why = str(error).splitlines()[0][:200]
+                export.diagnostics.append(_left_out(ERRORS_REF, f"the line {path}:{number}", why))
     return sorted(lines, key=lambda line: (lines[line], line))
 
 

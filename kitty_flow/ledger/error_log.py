@@ -23,7 +23,7 @@ from kitty_flow.model.diagnostic import Diagnostic
 from kitty_flow.model.error_entry import ErrorEntry
 from kitty_flow.model.text import printable
 
-__all__ = ["ENTRY_BYTES", "ERRORS_REF", "append_errors", "encode_entry", "read_errors"]
+__all__ = ["ENTRY_BYTES", "ERRORS_REF", "append_errors", "decode_entry", "encode_entry", "read_errors"]
 
 ERRORS_REF: Final = "refs/kitty/errors"
 
@@ -134,13 +134,23 @@ def _tree(
         return {}
 
 
+def decode_entry(line: bytes) -> ErrorEntry:
+    """One line, without its newline, as an entry.
+
+    Raises:
+        ValueError, RecursionError: it is not an entry.
+        LedgerError: likewise.
+    """
+    entry = ErrorEntry.model_validate(json.loads(line), strict=True)
+    # One form only: this also refuses what json.loads lets through, such as NaN and a key given twice.
+    if encode_entry(entry) != line + b"\n":
+        raise ValueError("not in the form in which entries are written")
+    return entry
+
+
 def _decode(line: bytes, where: str, entries: list[ErrorEntry], warnings: list[Diagnostic]) -> None:
     try:
-        entry = ErrorEntry.model_validate(json.loads(line), strict=True)
-        # One form only: this also refuses what json.loads lets through, such as NaN and a key given twice.
-        if encode_entry(entry) != line + b"\n":
-            raise ValueError("not in the form in which entries are written")
-        entries.append(entry)
+        entries.append(decode_entry(line))
     except (ValueError, RecursionError, LedgerError) as error:  # pydantic's ValidationError is a ValueError
         warnings.append(_warning(where, str(error).splitlines()[0]))
 

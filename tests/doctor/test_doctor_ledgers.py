@@ -27,7 +27,7 @@ def test_a_ref_that_leads_nowhere_does_not_hide_the_other_missions(ward: Any, co
 def test_the_damaged_line_is_named_and_the_rest_still_read(ward: Any) -> None:
     mission_id = ward.add_mission("shop")
     ward.rewrite(mission_id, "log/", lambda content: content.replace(b'"kind"', b'"kind', 1))
-    (damaged, read) = _about(ward.examine("ledger"), "shop")
+    (damaged, _, read) = _about(ward.examine("ledger"), "shop")
     assert damaged[0] == "problem"
     assert ".jsonl:1 is damaged" in damaged[1]
     assert read == ("ok", "planned, 3 events can be read and folded")
@@ -44,7 +44,7 @@ def test_a_newer_schema_is_a_problem_of_its_own(ward: Any) -> None:
 def test_a_definition_that_is_not_the_recorded_one_is_a_problem(ward: Any) -> None:
     mission_id = ward.add_mission("shop")
     ward.rewrite(mission_id, "definition/", lambda content: content.replace(b"Second", b"Changed"))
-    ((status, message),) = _about(ward.examine("ledger"), mission_id)
+    ((status, message), _) = _about(ward.examine("ledger"), mission_id)
     assert status == "problem"
     assert "does not have the recorded digest" in message
 
@@ -60,7 +60,7 @@ def test_events_that_contradict_each_other_are_problems(ward: Any) -> None:
     mission_id = ward.add_mission("shop")
 
     def change(events: list[dict[str, Any]]) -> None:
-        events[-1]["lamport"] = events[-2]["lamport"]
+        events[-1]["lamport"] = events[-2]["lamport"] - 1
         events[1]["from_state"] = "running"
         events[1]["parent"] = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 

@@ -148,3 +148,16 @@ def forge(git: RunGit) -> Callable[..., str]:
         return commit
 
     return run
+
+
+@pytest.fixture
+def damage(git: RunGit, forge: Callable[..., str]) -> Callable[[Ledger, Callable[[bytes], bytes]], None]:
+    """Rewrite the first segment of a ledger behind its back: ``damage(ledger, change)``."""
+
+    def run(ledger: Ledger, change: Callable[[bytes], bytes]) -> None:
+        root = ledger.repository.common_dir
+        path = git(root, "ls-tree", "-r", "--name-only", ledger.ref, "log/").splitlines()[0]
+        content = git(root, "cat-file", "blob", f"{ledger.ref}:{path}") + "\n"
+        forge(ledger, {path: change(content.encode("utf-8", "surrogateescape"))})
+
+    return run

@@ -26,7 +26,11 @@ def check_origin(subject: str, mission_id: str, events: Iterable[Event]) -> Iter
 
 
 def check_clocks(subject: str, segments: Iterable[Sequence[Event]]) -> Iterator[DoctorFinding]:
-    """The Lamport clock of every writer rises from each of its events to the next, within and across its segments."""
+    """The Lamport clock of every writer never goes back within a segment, and no value of it is given out twice.
+
+    The second is only a warning: a clone that was copied, or restored from a backup, does so, and the order of the log
+    is the same for everybody all the same.
+    """
     written: dict[str, list[Sequence[Event]]] = {}
     for segment in segments:
         if segment:
@@ -34,10 +38,17 @@ def check_clocks(subject: str, segments: Iterable[Sequence[Event]]) -> Iterator[
     for writer, own in written.items():
         # Names of segments follow a wall clock that may go backwards, so the clock itself gives their order.
         own.sort(key=lambda segment: segment[0].lamport)
-        events = [event for segment in own for event in segment]
-        stuck = [b for a, b in pairwise(events) if b.lamport <= a.lamport or b.writer != writer]
-        if stuck:
-            yield _several(subject, stuck, f"whose clock does not follow the event before it (writer {writer})")
+        back = [b for segment in own for a, b in pairwise(segment) if b.lamport < a.lamport]
+        foreign = [event for segment in own for event in segment if event.writer != writer]
+        if back or foreign:
+            found = [*back, *foreign]
+            yield _several(subject, found, f"whose clock does not follow the event before it (writer {writer})")
+            continue
+        again = [b for a, b in pairwise(event for segment in own for event in segment) if b.lamport <= a.lamport]
+        if again:
+            message = f"{_count(again)} of {writer} have a clock that it had given out before; the first is "
+            why = ": this clone was copied, or put back to an earlier state, and recorded again"
+            yield warning("ledger", subject, message + _name(again[0]) + why, f"kitty-flow log {subject}")
 
 
 def check_chains(subject: str, events: Iterable[Event]) -> Iterator[DoctorFinding]:

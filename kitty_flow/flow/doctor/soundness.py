@@ -89,7 +89,8 @@ def examine_ledger(repository: Repository, known: KnownLedger, *, history: bool 
         if history:
             sound.findings += _content(repository, known, found)
             sound.findings += _history(repository, sound, {e.event_id for e, _ in log.located})
-        sound.findings += _index(ledger, view, log)
+        if not log.unreadable:  # else there is nothing to compare the index with, or to make it anew from
+            sound.findings += _index(ledger, view, log)
     return sound
 
 
@@ -181,7 +182,7 @@ def _index(ledger: Ledger, view: LedgerView, log: StoredLog) -> Iterator[DoctorF
         if indexed is None:
             complaint = warning("ledger", known.slug, "it has no index, so answers take longer", "")
         elif indexed.tip == view.tip:
-            wrong = disagreements(ledger.index, view, log.located, log.paths) if not log.unreadable else ()
+            wrong = disagreements(ledger.index, view, log.located, log.paths)
             if wrong:
                 message = f"its index disagrees with the log about {', '.join(wrong)}"
                 complaint = problem("ledger", known.slug, message, "")

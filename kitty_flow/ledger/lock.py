@@ -1,14 +1,27 @@
-"""Locks between kitty-flow processes: flock through filelock, so the kernel frees them when the owner dies."""
+"""Locks between kitty-flow processes: flock through filelock, so the kernel frees them when the owner dies.
+
+filelock polls, and whoever looks at the right moment comes next: of 32 processes that all want a lock, one in a
+hundred waits ten times as long as the others. So those who wait stand in line, at a second lock for which the kernel
+wakes them in about the order of their coming, and only the first in line polls. Where the kernel has no flock, standing
+in line fails, before filelock could fall back to a file that outlives its owner.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import os
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from kitty_flow.errors import ConflictError, LedgerError
 
 __all__ = ["exclusive"]
+
+_POLL_S: Final = 0.001
 
 
 @contextmanager
@@ -17,15 +30,17 @@ def exclusive(path: Path, *, timeout_s: float, what: str) -> Iterator[None]:
 
     Raises:
         ConflictError: LOCK_TIMEOUT, another process held it for longer than `timeout_s` seconds.
-        LedgerError: LOCK_UNAVAILABLE, the lock file cannot be made (read-only or full disk).
+        LedgerError: LOCK_UNAVAILABLE, the lock file cannot be made (read-only or full disk), or there is no flock.
     """
     import filelock
 
+    deadline = time.monotonic() + timeout_s
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(path, timeout=timeout_s)
-        lock.acquire(poll_interval=0.02)
-    except filelock.Timeout as error:
+        with _first_in_line(path.with_name(path.name + ".line"), timeout_s):
+            lock = filelock.FileLock(path, timeout=max(0.0, deadline - time.monotonic()))
+            lock.acquire(poll_interval=_POLL_S)
+    except (TimeoutError, filelock.Timeout) as error:
         raise ConflictError(
             "LOCK_TIMEOUT",
             f"another kitty-flow process holds {what} (waited {timeout_s:.0f} s)",
@@ -34,9 +49,44 @@ def exclusive(path: Path, *, timeout_s: float, what: str) -> Iterator[None]:
         ) from error
     except OSError as error:
         raise LedgerError(
-            "LOCK_UNAVAILABLE", f"cannot take the lock for {what}: {error}", details={"lock": str(path)}
+            "LOCK_UNAVAILABLE",
+            f"cannot take the lock for {what}: {error}",
+            hint="the git directory must be writable, and on a file system that supports flock",
+            details={"lock": str(path)},
         ) from error
     try:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def _first_in_line(path: Path, timeout_s: float) -> Iterator[None]:
+    """Raises TimeoutError, and OSError where there is no flock."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _stand_in_line(descriptor, timeout_s)
+        yield
+    finally:
+        os.close(descriptor)  # leaves the line, also when a thread still waits in it
+
+
+def _stand_in_line(descriptor: int, timeout_s: float) -> None:
+    problems: list[OSError] = []
+    is_first = threading.Event()
+
+    def wait() -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError as error:
+            problems.append(error)
+        is_first.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    if not is_first.wait(timeout_s):
+        raise TimeoutError
+    if problems:
+        raise problems[0]

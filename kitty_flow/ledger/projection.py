@@ -147,11 +147,14 @@ class Projection:
     def _advanced(self, view: LedgerView, tip: str | None) -> LedgerView | None:
         """The view at another commit than the one that was seen last; None when the index was brought forward while
         we looked, so that another try with it is due."""
-        if tip is None or not self._descends(tip, view.tip):
+        seen = view.rewound_from or view.tip
+        if tip is None or not self._descends(tip, seen):
             # The ref was moved back or aside: acknowledged events may be missing.
             whole = self._empty if tip is None else self._unindexed(tip)
             self._paths = None
-            return replace(whole, rewound_from=view.rewound_from or view.tip)
+            return replace(whole, rewound_from=seen)
+        if view.rewound_from is not None:
+            return self._whole(tip)
         paths = self._known_paths(view.tip)
         if paths is None:
             return None

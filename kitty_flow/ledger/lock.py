@@ -65,7 +65,7 @@ def exclusive(path: Path, *, timeout_s: float, what: str) -> Iterator[None]:
 
 @contextmanager
 def _first_in_line(path: Path, timeout_s: float) -> Iterator[None]:
-    """Raises TimeoutError, and OSError where there is no flock; Windows has locks of its own, and filelock uses them."""
+    """Raises TimeoutError, and OSError where there is no flock; Windows has locks of its own, which filelock uses."""
     if sys.platform == "win32":
         yield
         return

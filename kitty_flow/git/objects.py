@@ -129,7 +129,8 @@ class ObjectStore:
         """
         found = self.read(f"{oid}^{{tree}}")
         if found is None:
-            raise _missing(oid)
+            start = self.read(oid)  # a commit that is here may name a tree that is not
+            raise _missing(start[1][5 : 5 + len(oid)].decode() if start and start[0] == "commit" else oid)
         return _parse_tree(found[1], len(oid) // 2)
 
     def read_parents(self, commit: str) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ time, size and inode of that file stay the same: after two ``git pack-refs`` wit
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from kitty_flow.errors import LedgerError
 from kitty_flow.git.objects import ObjectStore
 from kitty_flow.git.repository import Repository
@@ -40,14 +42,22 @@ class TipReader:
                 hint="kitty-flow doctor ledger",
                 details={"ref": self._ref, "object": named},
             )
-        if self._file.is_file() and self._refs.unpacked(self._ref) is None:
+        damaged = self._damaged()
+        if damaged is not None:
             raise LedgerError(
                 "REF_DAMAGED",
-                f"the file of {self._ref} is damaged: {self._file}",
+                f"the file of {self._ref} is damaged: {damaged}",
                 hint="kitty-flow doctor ledger",
-                details={"ref": self._ref, "path": str(self._file)},
+                details={"ref": self._ref, "path": str(damaged)},
             )
         return None
+
+    def _damaged(self) -> Path | None:
+        """The file that speaks of the ref although git knows no such ref; None when there is none."""
+        if self._file.is_file():  # it may have come this very moment
+            return self._file if self._refs.unpacked(self._ref) is None else None
+        packed = self._refs.common_dir / "packed-refs"
+        return packed if packed.is_file() and f" {self._ref}\n".encode() in packed.read_bytes() else None
 
     def _read_packed(self) -> str | None:
         """What git says, asked again only when the file of packed refs is another one."""

@@ -58,14 +58,14 @@ def _waits_for_us(command: Sequence[str]) -> bool:
     return "core.fsync=all" in command and "update-ref" in command and "--stdin" in command
 
 
-def clear_stale_lock(path: Path, *, older_than_s: float, places: Iterable[Path], wait_s: float = _WAIT_S) -> bool:
+def clear_stale_lock(path: Path, *, older_than_s: float, places: Iterable[Path], wait_s: float | None = None) -> bool:
     """Wait until the lock file is gone, or remove it once it is dead; says whether the way is free.
 
     Dead means: older than `older_than_s` seconds, and no git process is at work below `places`. A lock whose owner
-    lives is never touched; after `wait_s` seconds we give up.
+    lives is never touched; after `wait_s` seconds (by default `_WAIT_S`) we give up.
     """
     folders = tuple(places)
-    deadline = time.monotonic() + wait_s
+    deadline = time.monotonic() + (_WAIT_S if wait_s is None else wait_s)
     while True:
         try:
             written = path.lstat().st_mtime_ns

@@ -16,6 +16,7 @@ from kitty_flow.agents.settings import (
     MergeSettings,
     RunSettings,
     Settings,
+    SyncSettings,
     WorkspaceSettings,
     check_executable,
     command_agent,
@@ -191,6 +192,6 @@ def test_the_documented_example_loads_and_documents_no_unknown_key(tmp_path: Pat
     example = re.search(r"```toml\n(.*?)```", text, re.DOTALL)
     assert example is not None
     assert load_settings(write(tmp_path, example.group(1))).run.jobs == 4
-    models = (AgentSettings, RunSettings, MergeSettings, WorkspaceSettings)
+    models = (AgentSettings, RunSettings, MergeSettings, WorkspaceSettings, SyncSettings)
     known = {name for model in models for name in model.model_fields}
     assert set(re.findall(r"(?m)^\| `(\w+)` \|", text)) == known

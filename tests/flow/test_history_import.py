@@ -240,15 +240,19 @@ def test_killed_at_any_moment_and_typed_again(bench: Workbench, tmp_path: Path, 
     points = [line.split()[1] for line in trace.read_text().splitlines()]
     moving = [at for at, name in enumerate(points, 1) if name.startswith(("ref.", "index.", "ledger."))]
     assert points.count("ref.commit") == 2, "the mission, then its history"
+    reached = 0
     for at in sorted({*moving, *range(1, len(points), 9)}):
         bench.git("update-ref", "-d", ref)
         shutil.rmtree(bench.root / ".git" / "kitty-flow")  # or the lost ref would be noticed
         bench.env["KITTY_FLOW_FAILPOINT"] = f"{at}:exit"
-        assert bench.start(*words).wait(timeout=120) == EXIT_STATUS
+        status = bench.start(*words).wait(timeout=120)
+        assert status in (0, EXIT_STATUS)  # with objects that are there already, there is less to do
+        reached += status == EXIT_STATUS
         bench.env.clear()
         assert recorded(bench) in (Counter(), expected), "all of the history or none of it"
         bench.kitty(*words)
         assert recorded(bench) == expected
+    assert reached > len(moving)
     assert bench.states() == LANES
     bench.expect_sound_ledger()
 

@@ -131,8 +131,8 @@ def test_a_claim_is_confirmed_by_its_push_and_provisional_without(bench: Workben
     # Ben's clone does not know of Ann's claim until it asks for one of its own.
     step = other.kitty("next", "--agent", "ben")["data"]
     assert (step["wp_id"], step["confirmation"]) == ("WP02", "confirmed")
-    other.kitty("sync")
-    bench.kitty("sync")
+    for place in (other, bench, other):
+        place.kitty("sync")
     assert bench.kitty("status", "sample") == other.kitty("status", "sample")
     assert not any(e["superseded"] for e in bench.events())
 

@@ -220,7 +220,12 @@ def test_a_person_and_an_agent_take_turns(bench: Workbench) -> None:
     """`next` claims, a result is reported, somebody else reviews; a run finishes what is left."""
     bench.mission()
     step = bench.kitty("next", "--agent", "ann")["data"]
-    assert bench.kitty("next", "--agent", "ann")["data"] == step, "who holds a step gets it again"
+    assert [(move["work_package_id"], move["to_lane"]) for move in step["recorded"]] == [
+        ("WP01", "claimed"),
+        ("WP01", "in_progress"),
+    ]
+    again = bench.kitty("next", "--agent", "ann")["data"]
+    assert again == step | {"recorded": []}, "who holds a step gets it again"
     waiting = bench.kitty("next", "--agent", "bob")["data"]
     assert waiting["kind"] == "wait" and waiting["retry_after_s"] > 0
     worktree = Path(step["worktree"])

@@ -151,6 +151,20 @@ def test_a_ref_that_was_moved_aside_keeps_both_sides(place: Place) -> None:
     place.note("note 3")
 
 
+@pytest.mark.parametrize("whole", [False, True])
+def test_damaged_packed_refs_are_the_users_and_stay(place: Place, whole: bool) -> None:
+    place.git("pack-refs", "--all")
+    packed = place.root / ".git" / "packed-refs"
+    torn = b"\xff" * 200 if whole else packed.read_bytes().replace(place.tip.encode(), b"garbage")
+    packed.write_bytes(torn)
+    done = place.doctor(fix=True)
+    (problem,) = done.problems
+    assert (done.treatments, problem.mend) == ((), None)
+    assert "packed-refs" in problem.message
+    assert "packed-refs" in problem.remedy
+    assert packed.read_bytes() == torn
+
+
 def test_a_sound_ledger_from_a_clone_is_kept_as_it_is(place: Place, ward: Any) -> None:
     """The remedy for a damaged line is a ledger from elsewhere; uniting both would bring the damage back."""
     sound = place.tip

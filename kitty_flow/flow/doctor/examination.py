@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 from kitty_flow.errors import KittyFlowError, RefusedError, UsageError
 from kitty_flow.flow.doctor.finding import DoctorFinding, broken, by_urgency, ok
 from kitty_flow.flow.doctor.installation import examine_installation
+from kitty_flow.git.process import GitFailedError
 from kitty_flow.git.repository import Repository
 
 __all__ = ["ALL_PARTS", "Examination", "Part", "Treatment", "examine", "examine_all"]
@@ -150,7 +151,13 @@ def _look(repository: Repository, parts: Sequence[Part]) -> Iterator[DoctorFindi
 
     project = Project(repository)
     with ExitStack() as stack:
-        ledgers = read_ledgers(project, stack)
+        try:
+            ledgers = read_ledgers(project, stack)
+        except GitFailedError as error:  # the list of refs itself is damaged, and with it the user's own
+            yield broken(
+                "ledger", "refs", error, "git for-each-ref; mend what it complains about, or restore packed-refs"
+            )
+            return
         if "settings" in parts:
             yield from examine_settings(project.root)
         if "ledger" in parts:

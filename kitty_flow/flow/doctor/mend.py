@@ -21,7 +21,7 @@ from kitty_flow.ledger.segment import Damage, read_lines
 from kitty_flow.ledger.stored import pieces
 from kitty_flow.ledger.tip import TipReader
 
-__all__ = ["bring_back", "is_contained", "rebuild_index", "restore_by_hand"]
+__all__ = ["bring_back", "is_contained", "is_in_packed_refs", "rebuild_index", "restore_by_hand"]
 
 
 def is_contained(repository: Repository, commit: str, tip: str) -> bool:
@@ -32,6 +32,12 @@ def is_contained(repository: Repository, commit: str, tip: str) -> bool:
         return False
 
 
+def is_in_packed_refs(ledger: Ledger, error: KittyFlowError) -> bool:
+    """Whether a ref is damaged in the file that holds the user's refs too; that is not ours to mend."""
+    own = ledger.repository.common_dir / ledger.ref
+    return error.code == "REF_DAMAGED" and error.details.get("path") != str(own)
+
+
 def restore_by_hand(ledger: Ledger) -> str:
     """The commands that take a ledger from another clone, for what cannot be mended here."""
     fetch = f"git fetch CLONE '+{ledger.ref}:{ledger.ref}', where CLONE is a clone or a backup that still has it"
@@ -39,6 +45,10 @@ def restore_by_hand(ledger: Ledger) -> str:
         TipReader(ledger.repository, ledger.store.objects, ledger.ref).read()
     except LedgerError as error:  # git fetches nothing as long as a ref of its own leads nowhere
         file = ledger.repository.common_dir / ledger.ref
+        if is_in_packed_refs(ledger, error):
+            return (
+                f"restore {error.details['path']}, or take the line of {ledger.ref} out of it: other refs are there too"
+            )
         away = f"rm -- {quote(str(file))}" if error.code == "REF_DAMAGED" else f"git update-ref -d {ledger.ref}"
         return f"{away} && {fetch}"
     return fetch
@@ -91,7 +101,7 @@ def _put_aside(ledger: Ledger, last: str) -> str:
             named = str(error.details["object"])
             repository.refs.swap(ledger.ref, last, named)
             return f"; it named {named}, which is not here"
-        if error.code != "REF_DAMAGED":
+        if error.code != "REF_DAMAGED" or is_in_packed_refs(ledger, error):
             raise
         file = repository.common_dir / ledger.ref
         name = f"{ledger.mission_id}-{sha256(file.read_bytes()).hexdigest()[:8]}"

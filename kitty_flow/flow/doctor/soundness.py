@@ -14,7 +14,7 @@ from typing import Any
 from kitty_flow.errors import KittyFlowError
 from kitty_flow.flow.doctor.events import check_chains, check_clocks, check_machines, check_origin
 from kitty_flow.flow.doctor.finding import DoctorFinding, broken, fixable, problem, warning
-from kitty_flow.flow.doctor.mend import bring_back, is_contained, rebuild_index, restore_by_hand
+from kitty_flow.flow.doctor.mend import bring_back, is_contained, is_in_packed_refs, rebuild_index, restore_by_hand
 from kitty_flow.flow.ledgers import KnownLedger
 from kitty_flow.git.integrity import commit_messages, missing_in, object_name
 from kitty_flow.git.repository import Repository
@@ -97,7 +97,7 @@ def examine_ledger(repository: Repository, known: KnownLedger, *, history: bool 
 def _ref(ledger: Ledger, sound: Soundness) -> Iterator[DoctorFinding]:
     """The ref leads to a commit that contains everything that was seen there before."""
     repository, known, last = ledger.repository, sound.ledger, ledger.index.tip()
-    is_here = last is not None and repository.refs.commit(last) == last
+    is_here = is_mendable = last is not None and repository.refs.commit(last) == last
     lost: str | None = None
     try:
         sound.tip = TipReader(repository, ledger.store.objects, known.ref).read()
@@ -105,10 +105,11 @@ def _ref(ledger: Ledger, sound: Soundness) -> Iterator[DoctorFinding]:
             lost = f"{known.ref} is gone"
     except KittyFlowError as error:
         lost = error.message
+        is_mendable = is_mendable and not is_in_packed_refs(ledger, error)
     if lost is None and (last is None or is_contained(repository, last, str(sound.tip))):
         return
     message = lost or f"{known.ref} was moved back or aside"
-    if last is None:
+    if last is None or (is_here and not is_mendable):
         yield problem("ledger", known.slug, message, restore_by_hand(ledger))
     elif is_here:
         found = problem("ledger", known.slug, f"{message}; {last[:12]} was acknowledged, and is still here", "")

@@ -186,6 +186,8 @@ class Ledger:
         """
         with self.lock():
             receipt = self._try(build, publish)
+        # A `git prune` that looked at the refs before this move still takes what was written since.
+        self.store.objects.restore()
         if receipt.events:
             from kitty_flow.ledger.housekeeping import tidy_if_due
 
@@ -195,7 +197,7 @@ class Ledger:
     def _try(self, build: Callable[[LedgerView], Batch], publish: Callable[[str], None]) -> Receipt:
         moved: RefMovedError | None = None
         for _ in range(_TRIES):
-            view = self.view()
+            view = self._restoring(self._read)
             batch = build(view)
             if not batch.drafts:
                 return Receipt(self.ref, view.tip or "", (), (), view)
@@ -254,8 +256,6 @@ class Ledger:
             raise
         except (KittyFlowError, OSError) as error:
             raise not_recorded(self.ref, events, error) from error
-        # A `git prune` that looked at the refs before this move still takes what was written since.
-        self.store.objects.restore()
         return self._acknowledge(view, changed, appended, events)
 
     def _move(self, before: str | None, commit: str) -> None:

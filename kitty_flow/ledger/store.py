@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from kitty_flow.errors import LedgerError
@@ -57,6 +58,7 @@ class SegmentStore:
     state_dir: Path
     _trees: dict[str, dict[str, TreeEntry]] = field(default_factory=dict)
     _last_content: tuple[str, bytes] = ("", b"")
+    _last_root: tuple[str, Mapping[str, TreeEntry]] = ("", MappingProxyType({}))
 
     @cached_property
     def writer(self) -> str:
@@ -103,7 +105,8 @@ class SegmentStore:
             OSError: an object could not be written.
             LedgerError: an object of `tip` cannot be read.
         """
-        root = dict(self.objects.read_tree(tip)) if tip else {}
+        known, names = self._last_root
+        root = dict(names if known == tip else self.objects.read_tree(tip)) if tip else {}
         log = self._subtree(root, _LOG)
         own = self._subtree(log, self.writer)
         segments, folders = self._extend(own, lines, at.strftime("%Y-%m-%d"))
@@ -117,6 +120,7 @@ class SegmentStore:
         ident = stamp(OWN_IDENTITY, at)
         tree = self.objects.write_tree(root)
         commit = self.objects.write_commit(CommitText(tree, (tip,) if tip else (), ident, ident, message))
+        self._last_root = (commit, root)
         return Appended(commit, segments, folders)
 
     def read_back(self, commit: str, written: Written) -> bytes:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kitty_flow.errors import LedgerError
 from kitty_flow.git.objects import ObjectStore
+from kitty_flow.git.process import GitFailedError
 from kitty_flow.git.repository import Repository
 
 __all__ = ["TipReader"]
@@ -63,5 +64,13 @@ class TipReader:
         """What git says, asked again only when the file of packed refs is another one."""
         state = self._refs.packed_state()
         if state is None or state != self._packed[0]:
-            self._packed = (state, self._refs.read(self._ref))
+            try:
+                self._packed = (state, self._refs.read(self._ref))
+            except GitFailedError as error:
+                raise LedgerError(
+                    "REF_DAMAGED",
+                    f"git cannot tell where {self._ref} is: {error.message}",
+                    hint="kitty-flow doctor ledger",
+                    details={"ref": self._ref},
+                ) from error
         return self._packed[1]

@@ -24,11 +24,12 @@ Open = Callable[..., Ledger]
 
 @pytest.fixture
 def three(ledger: Ledger, record: Record) -> Receipt:
-    """A ledger whose one segment has three events."""
+    """A ledger whose one segment has three events, written so long ago that no kept copy mends what is missing."""
     record(ledger, "WP01", None, "planned")
     record(ledger, "WP01", "planned", "claimed", evidence={"branch": "kitty/wp01"})
     receipt = record(ledger, "WP01", "claimed", "done", reason="fertig: ü")
     ledger.close()
+    shutil.rmtree(ledger.repository.state_dir / "fresh")
     return receipt
 
 

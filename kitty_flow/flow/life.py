@@ -36,6 +36,11 @@ def begin(mission: OpenMission, *, run_id: str) -> None:
             MISSION_BRANCH_CHECKED_OUT.
     """
     state = mission.state()
+    if state == "planned" and mission.project.settings.sync.confirm_claims:
+        from kitty_flow.flow.sync.claims import look_elsewhere
+
+        look_elsewhere(mission)
+        state = mission.state()
     if state == "planned" or (state == "running" and _base(mission) is None):
         _start(mission, run_id)
         state = mission.state()

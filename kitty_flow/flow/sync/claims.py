@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, Literal
 
 from kitty_flow.errors import ConflictError, ExternalToolError, UsageError
@@ -15,7 +16,7 @@ from kitty_flow.flow.sync.peer import Peer
 from kitty_flow.ledger.ledger import Batch, Ledger, Receipt
 from kitty_flow.ledger.view import EntityState, LedgerView
 
-__all__ = ["Confirmation", "give_up_lost", "record_confirmed", "refuse_superseded"]
+__all__ = ["Confirmation", "give_up_lost", "look_elsewhere", "record_confirmed", "refuse_superseded"]
 
 Confirmation = Literal["confirmed", "provisional"]
 
@@ -60,6 +61,12 @@ def record_confirmed(mission: OpenMission, build: Callable[[LedgerView], Batch])
         f"other clones were faster each time a claim was to be confirmed ({_TRIES} tries)",
         hint="run the command again",
     )
+
+
+def look_elsewhere(mission: OpenMission) -> None:
+    """Learn what other clones recorded, if the remote can be reached: the mission may have been started there."""
+    with suppress(ExternalToolError, UsageError):
+        exchange_ledger(mission.project, mission.ledger, None)
 
 
 def give_up_lost(ledger: Ledger) -> None:

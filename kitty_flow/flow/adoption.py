@@ -11,7 +11,7 @@ from kitty_flow.flow.actor import current_user
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.definition import read_definition
 from kitty_flow.flow.project import Project
-from kitty_flow.ledger.catalog import CatalogEntry, catalog
+from kitty_flow.ledger.catalog import CatalogEntry, catalog, refuse_unreadable
 from kitty_flow.ledger.ledger import Batch, Ledger, new_ulid
 from kitty_flow.ledger.lock import exclusive
 from kitty_flow.ledger.view import LedgerView
@@ -39,11 +39,15 @@ def adopt(project: Project, path: Path, *, target_branch: str | None = None, mus
         RefusedError: MISSION_EXISTS, it is there already and `must_be_new`.
         DefinitionError: the source is invalid or its dependencies have a cycle.
         UsageError: SLUG_TAKEN, another mission has this slug.
+        LedgerError: LEDGER_UNREADABLE, it may be the mission whose ledger is damaged.
     """
     definition = load_source(project, path).definition
     lock = project.repository.state_dir / "locks" / "adopt.lock"
     with exclusive(lock, timeout_s=_LOCK_TIMEOUT_S, what="the adoption of missions"):
-        for entry in catalog(project.repository):
+        entries = catalog(project.repository)
+        if all(entry.mission_id != definition.id for entry in entries):
+            refuse_unreadable(entries)  # one of them may be this mission
+        for entry in entries:
             if entry.state == "aborted" and entry.mission_id != definition.id:
                 continue  # it was given up: its name is free again
             if entry.mission_id == definition.id or (definition.id is None and entry.slug == definition.slug):

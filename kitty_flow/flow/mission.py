@@ -12,7 +12,7 @@ from kitty_flow.errors import KittyFlowError, UsageError
 from kitty_flow.flow.definition import read_definition
 from kitty_flow.flow.project import Project
 from kitty_flow.flow.remarks import remarks
-from kitty_flow.ledger.catalog import CatalogEntry, catalog
+from kitty_flow.ledger.catalog import CatalogEntry, catalog, refuse_unreadable
 from kitty_flow.ledger.ledger import Ledger
 from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.model.mission import MissionDefinition
@@ -132,6 +132,7 @@ def resolve(project: Project, name: str | None) -> CatalogEntry:
 
     Raises:
         UsageError: MISSION_NOT_FOUND, AMBIGUOUS_MISSION or MISSION_REQUIRED.
+        LedgerError: LEDGER_UNREADABLE, it may be the mission whose ledger is damaged.
     """
     entries = catalog(project.repository)
     if name is None:
@@ -152,6 +153,7 @@ def resolve(project: Project, name: str | None) -> CatalogEntry:
     if len(found) == 1:
         return found[0]
     if not found:
+        refuse_unreadable(entries)
         raise UsageError(
             "MISSION_NOT_FOUND",
             f"there is no mission {name!r} in {project.root}",

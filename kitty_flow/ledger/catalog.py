@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
+from kitty_flow.errors import LedgerError
+from kitty_flow.git.process import GitFailedError
 from kitty_flow.git.repository import Repository
 
-__all__ = ["CatalogEntry", "catalog"]
+__all__ = ["UNREADABLE", "CatalogEntry", "catalog", "refuse_unreadable"]
 
-_PREFIX = "refs/kitty/m/"
+UNREADABLE: Final = "unreadable"
+"""In place of a mission's state, where its ledger does not tell."""
+
+_PREFIX: Final = "refs/kitty/m/"
 
 
 @dataclass(frozen=True)
@@ -23,12 +30,44 @@ class CatalogEntry:
     @property
     def is_open(self) -> bool:
         """Whether there is still something to do."""
-        return self.state not in ("merged", "shipped", "aborted")
+        return self.state not in ("merged", "shipped", "aborted", UNREADABLE)
 
 
 def catalog(repository: Repository) -> tuple[CatalogEntry, ...]:
-    """All missions with a ledger, oldest id first."""
-    form = "--format=%(refname) %(objectname) %(trailers:key=Kitty-Mission,valueonly)"
-    lines = repository.git.text("for-each-ref", form, "--", _PREFIX).splitlines()
+    """All missions with a ledger, oldest id first. One whose ref or commit is damaged is called by its id and is
+    `UNREADABLE`; it hides no other."""
+    try:
+        lines = _listed(repository, _PREFIX)
+    except GitFailedError:  # git stops at the first ref whose commit is missing
+        names = repository.git.text("for-each-ref", "--format=%(refname)", "--", _PREFIX).splitlines()
+        lines = [line for name in names for line in _read_alone(repository, name)]
     rows = [line.split() for line in lines if line.startswith(_PREFIX)]
     return tuple(CatalogEntry(row[0].removeprefix(_PREFIX), row[2], row[3], row[1]) for row in rows if len(row) == 4)
+
+
+def refuse_unreadable(entries: Iterable[CatalogEntry]) -> None:
+    """What a damaged ledger is about is not known, so nothing can be said not to be there, and nothing be made anew.
+
+    Raises:
+        LedgerError: LEDGER_UNREADABLE.
+    """
+    refs = [f"{_PREFIX}{entry.mission_id}" for entry in entries if entry.state == UNREADABLE]
+    if refs:
+        raise LedgerError(
+            "LEDGER_UNREADABLE",
+            f"{refs[0]} cannot be read, and it may be the ledger of this mission",
+            hint="kitty-flow doctor ledger --fix",
+            details={"refs": refs},
+        )
+
+
+def _listed(repository: Repository, pattern: str) -> list[str]:
+    form = "--format=%(refname) %(objectname) %(trailers:key=Kitty-Mission,valueonly)"
+    return repository.git.text("for-each-ref", form, "--", pattern).splitlines()
+
+
+def _read_alone(repository: Repository, ref: str) -> list[str]:
+    try:
+        return _listed(repository, ref)
+    except GitFailedError:
+        return [f"{ref} - {ref.removeprefix(_PREFIX)} {UNREADABLE}"]

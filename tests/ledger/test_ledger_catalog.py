@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from kitty_flow.errors import LedgerError
 from kitty_flow.git.repository import Repository
-from kitty_flow.ledger.catalog import CatalogEntry, catalog
+from kitty_flow.ledger.catalog import UNREADABLE, CatalogEntry, catalog, refuse_unreadable
 from kitty_flow.ledger.ledger import Receipt
 
 RunGit = Callable[..., str]
@@ -37,6 +38,22 @@ def test_several_missions_in_their_latest_state(repo: Path, open_ledger: Any, re
         (IDS[2], "third", "running"),
     ]
     assert found[0].tip == tip
+
+
+def test_a_ledger_that_cannot_be_read_hides_no_other(repo: Path, open_ledger: Any, record: Record) -> None:
+    for mission_id, slug in zip(IDS, ("first", "second", "third"), strict=True):
+        record(open_ledger(repo, mission_id, slug), mission_id, None, "planned", entity_type="mission")
+    (repo / ".git/refs/kitty/m" / IDS[1]).write_text("12" * 20 + "\n")
+    found = catalog(Repository.discover(repo))
+    assert [(entry.slug, entry.state) for entry in found] == [
+        ("first", "planned"),
+        (IDS[1], UNREADABLE),
+        ("third", "planned"),
+    ]
+    refuse_unreadable(found[::2])
+    with pytest.raises(LedgerError) as refused:
+        refuse_unreadable(found)
+    assert refused.value.details == {"refs": [f"refs/kitty/m/{IDS[1]}"]}
 
 
 @pytest.mark.parametrize(

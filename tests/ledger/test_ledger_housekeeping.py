@@ -390,7 +390,7 @@ def test_stopped_at_every_step(
         assert tidy(Repository.discover(root)).packs <= 3
         assert loose(root) == of_user
         assert len(packs(root)) <= 3
-        assert {path.name for path in state.iterdir()} - {"writer"} == {"index", "locks", "packs.json"}
+        assert {path.name for path in state.iterdir()} - {"writer", "fresh"} == {"index", "locks", "packs.json"}
         assert git(root, "fsck", "--strict", "--no-dangling") == ""
         shutil.rmtree(root)
         step += stride

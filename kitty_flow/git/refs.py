@@ -14,7 +14,6 @@ from kitty_flow.errors import ConflictError
 from kitty_flow.git.coprocess import CoProcess
 from kitty_flow.git.process import Git, GitFailedError
 from kitty_flow.git.stale_lock import OWN_REFS, clear_stale_lock, lifetime_s
-from kitty_flow.git.worktrees import Worktrees
 
 __all__ = ["ABSENT", "RefMovedError", "RefMover", "Refs"]
 
@@ -86,6 +85,8 @@ class Refs:
         """Clear a dead lock of a ref. On our own refs nobody else has business; elsewhere we wait longer."""
         if not (ref.startswith(OWN_REFS) or is_ours):
             return False
+        from kitty_flow.git.worktrees import Worktrees  # rarely needed, and the reading commands start with this module
+
         lock = Path(self.git.text("rev-parse", "--path-format=absolute", "--git-path", ref) + ".lock")
         places = (self.common_dir, *(checkout.path for checkout in Worktrees(self.git).all()))
         return clear_stale_lock(lock, older_than_s=lifetime_s(ref), places=places)

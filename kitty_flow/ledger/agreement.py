@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from kitty_flow.ledger.index import Index, event_row
+from kitty_flow.ledger.index import Index
+from kitty_flow.ledger.index_rows import event_row
 from kitty_flow.ledger.state import EntityKey, EntityState, state_to_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from kitty_flow.ledger.index import Located
+    from kitty_flow.ledger.index_rows import Located
     from kitty_flow.ledger.view import LedgerView
 
 __all__ = ["disagreements"]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from kitty_flow.model.event import Event
 from kitty_flow.model.text import printable
+
+if TYPE_CHECKING:
+    from kitty_flow.model.event import Event
 
 __all__ = ["diary_line", "diary_message", "diary_trailers"]
 

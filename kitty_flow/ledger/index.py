@@ -9,46 +9,35 @@ made anew. SQLite's own check finds a row that is not where its key says; it tak
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sqlite3
-import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final
 
 from kitty_flow.effects import reach
-from kitty_flow.ledger.fold import Conflict
-from kitty_flow.ledger.segment import Damage
-from kitty_flow.ledger.state import EntityKey, EntityState, state_from_text, state_to_text
-from kitty_flow.ledger.view import Entities, LedgerView
+from kitty_flow.ledger.index_rows import (
+    EVENT_COLUMNS,
+    ORDER,
+    IndexDamagedError,
+    Located,
+    check_table,
+    read_view,
+    states_of,
+    write_rows,
+)
+from kitty_flow.ledger.state import EntityKey, EntityState
+from kitty_flow.ledger.view import LedgerView
 
-if TYPE_CHECKING:
-    from kitty_flow.model.event import Event
-
-__all__ = ["Index", "IndexDamagedError", "IndexElsewhereError", "Located", "event_row"]
-
-_VERSION: Final = "3"
-"""Raised whenever the schema or the rule of folding changes."""
+__all__ = ["Index", "IndexElsewhereError"]
 
 _BUSY_S: Final = 2.0
 
 
-class IndexDamagedError(Exception):
-    """The index cannot be used; it is made anew."""
-
-
 class IndexElsewhereError(IndexDamagedError):
     """The index is sound but stands at another commit: another process brought it forward, or it was left behind."""
-
-
-class Located(NamedTuple):
-    """An event and the segment that it is in."""
-
-    event: Event
-    path: str
 
 
 class Index:
@@ -77,20 +66,7 @@ class Index:
                 rows = database.execute("SELECT text, checksum FROM entity WHERE closed = 0 ORDER BY rowid").fetchall()
             finally:
                 database.execute("COMMIT")
-            if meta.pop("seal") != _seal(meta) or meta["version"] != _VERSION or meta["ref"] != self._ref:
-                raise IndexDamagedError("damaged, or of another version")
-            if meta["open"] != json.dumps([len(rows), sum(row[1] for row in rows)]):
-                raise IndexDamagedError("a row is missing")
-            return LedgerView(
-                self._ref,
-                self._slug,
-                meta["tip"],
-                Entities(_states(rows)),
-                int(meta["lamport"]),
-                int(meta["event_count"]),
-                tuple(_conflict(row) for row in json.loads(meta["conflicts"])),
-                tuple(Damage(*row) for row in json.loads(meta["damage"])),
-            )
+            return read_view(meta, rows, self._ref, self._slug)
 
     def tip(self) -> str | None:
         """The commit that the index stands at, also where the rest of it is damaged; None when it does not tell."""
@@ -111,7 +87,7 @@ class Index:
             IndexDamagedError: it cannot be used.
         """
         with self._checked() as database:
-            names = ", ".join(f'"{name}"' for name in _EVENT_COLUMNS)
+            names = ", ".join(f'"{name}"' for name in EVENT_COLUMNS)
             return {row[0]: row for row in database.execute(f"SELECT {names} FROM event")}
 
     def fetch(self, key: EntityKey | None, tip: str | None) -> dict[EntityKey, EntityState]:
@@ -122,12 +98,12 @@ class Index:
         """
         with self._at(tip) as database:
             if not self._is_checked:
-                _check(database, "entity")
+                check_table(database, "entity")
                 self._is_checked = True
             query = "SELECT text, checksum FROM entity"
             if key is None:
-                return _states(database.execute(f"{query} ORDER BY rowid").fetchall())
-            return _states(database.execute(f"{query} WHERE type = ? AND id = ?", key).fetchall())
+                return states_of(database.execute(f"{query} ORDER BY rowid").fetchall())
+            return states_of(database.execute(f"{query} WHERE type = ? AND id = ?", key).fetchall())
 
     def known_paths(self, tip: str | None) -> dict[str, str]:
         """Path to object of every folder and segment that was read.
@@ -136,7 +112,7 @@ class Index:
             IndexDamagedError: it cannot be used, or does not stand at the commit `tip`.
         """
         with self._at(tip) as database:
-            _check(database, "path")
+            check_table(database, "path")
             return dict(database.execute("SELECT path, oid FROM path").fetchall())
 
     def follow(
@@ -161,7 +137,7 @@ class Index:
             with database:  # commits, or takes all back
                 at = database.execute("SELECT value FROM meta WHERE key = 'tip'").fetchone()
                 if at is not None and at[0] == before:
-                    _write(database, view, changed, events, paths)
+                    write_rows(database, view, changed, events, paths)
 
     def rebuild(self, view: LedgerView, events: Iterable[Located], paths: Mapping[str, str]) -> None:
         """Make the index anew from a view of the whole ledger.
@@ -189,12 +165,12 @@ class Index:
                 database.table("entity").create(
                     {"type": str, "id": str, "closed": int, "checksum": int, "text": str}, pk=("type", "id")
                 )
-                database.table("event").create(dict(_EVENT_COLUMNS), pk="event_id")
+                database.table("event").create(dict(EVENT_COLUMNS), pk="event_id")
                 with connection:
-                    _write(connection, view, dict(view.entities), events, paths)
+                    write_rows(connection, view, dict(view.entities), events, paths)
                 database.table("entity").create_index(["closed"])
                 database.table("path").create_index(["oid"])
-                for columns in (["entity_id"], ["work_package_id"], ["trigger"], ["actor"], ["at"], [*_ORDER]):
+                for columns in (["entity_id"], ["work_package_id"], ["trigger"], ["actor"], ["at"], [*ORDER]):
                     database.table("event").create_index(columns)
                 connection.execute("PRAGMA journal_mode = WAL")
             scratch.replace(self.path)
@@ -203,7 +179,7 @@ class Index:
 
     def locate(self, tip: str, where: str, arguments: Mapping[str, Any], limit: int | None) -> list[tuple[str, str]]:
         """(event id, path of its segment) of the events that fulfil a condition, in the ledger's order; with `limit`
-        the last ones. The names of columns are those of `_EVENT_COLUMNS`.
+        the last ones. The names of columns are those of `EVENT_COLUMNS`.
 
         Raises:
             IndexDamagedError: it cannot be used, or does not stand at the commit `tip`.
@@ -213,7 +189,7 @@ class Index:
         if not self.path.exists():
             raise IndexDamagedError("there is none")
         with self._at(tip) as connection:
-            _check(connection, "event")
+            check_table(connection, "event")
             rows = (
                 sqlite_utils.Database(connection)
                 .table("event")
@@ -221,7 +197,7 @@ class Index:
                     where,
                     dict(arguments),
                     select="event_id, path",
-                    order_by=", ".join(f"{column} DESC" for column in _ORDER),
+                    order_by=", ".join(f"{column} DESC" for column in ORDER),
                     limit=limit,
                 )
             )
@@ -278,97 +254,3 @@ class Index:
 
 
 _OBJECT_NAME: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-
-_EVENT_COLUMNS: Final[Mapping[str, type]] = {
-    "event_id": str,
-    "lamport": int,
-    "writer": str,
-    "entity_type": str,
-    "entity_id": str,
-    "work_package_id": str,
-    "trigger": str,
-    "actor": str,
-    "at": str,
-    "path": str,
-}
-
-_ORDER: Final = ("lamport", "writer", "event_id")
-"""The ledger's order. Every column that decides which rows are found is in some SQL index: the check covers it."""
-
-
-def _write(
-    database: sqlite3.Connection,
-    view: LedgerView,
-    states: Mapping[EntityKey, EntityState],
-    events: Iterable[Located],
-    paths: Mapping[str, str],
-) -> None:
-    meta = {
-        "version": _VERSION,
-        "ref": view.ref,
-        "tip": view.tip,
-        "lamport": str(view.lamport),
-        "event_count": str(view.event_count),
-        "conflicts": json.dumps(view.conflicts),
-        "damage": json.dumps(view.damage),
-    }
-    database.executemany("INSERT OR REPLACE INTO path VALUES (?, ?)", paths.items())
-    # Not "INSERT OR REPLACE": a state keeps its row, and with it the order of the first events.
-    database.executemany(
-        "INSERT INTO entity VALUES (?, ?, ?, ?, ?) ON CONFLICT (type, id) DO UPDATE "
-        "SET closed = excluded.closed, checksum = excluded.checksum, text = excluded.text",
-        (_entity_row(state) for state in states.values()),
-    )
-    marks = ", ".join("?" * len(_EVENT_COLUMNS))
-    database.executemany(f"INSERT OR REPLACE INTO event VALUES ({marks})", map(event_row, events))
-    total = database.execute("SELECT count(*), coalesce(sum(checksum), 0) FROM entity WHERE closed = 0").fetchone()
-    meta["open"] = json.dumps(total)
-    database.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", [*meta.items(), ("seal", _seal(meta))])
-
-
-def _seal(meta: Mapping[str, Any]) -> str:
-    return str(zlib.crc32(json.dumps(sorted(meta.items())).encode()))
-
-
-def _check(database: sqlite3.Connection, table: str) -> None:
-    """Whether the table and its indexes agree: about 3 ms for 10,000 states, 70 ms for 10,000 events."""
-    if database.execute(f"PRAGMA integrity_check({table})").fetchall() != [("ok",)]:
-        raise IndexDamagedError(f"the table {table} is damaged")
-
-
-def _entity_row(state: EntityState) -> tuple[str, str, bool, int, str]:
-    text = state_to_text(state)
-    closed = state.entity_type == "invocation" and state.state != "started"
-    return (state.entity_type, state.entity_id, closed, zlib.crc32(text.encode()), text)
-
-
-def event_row(located: Located) -> tuple[Any, ...]:
-    """What the index holds about an event, in the order of its columns."""
-    event = located.event
-    work_package = event.entity_id if event.entity_type == "work_package" else event.evidence.get("work_package_id")
-    return (
-        event.event_id,
-        event.lamport,
-        event.writer,
-        event.entity_type,
-        event.entity_id,
-        work_package if isinstance(work_package, str) else None,
-        event.trigger,
-        event.actor,
-        event.at,
-        located.path,
-    )
-
-
-def _conflict(row: list[Any]) -> Conflict:
-    return Conflict._make([*row[:-1], tuple(row[-1])])
-
-
-def _states(rows: Sequence[tuple[str, int]]) -> dict[EntityKey, EntityState]:
-    found: dict[EntityKey, EntityState] = {}
-    for text, checksum in rows:
-        if zlib.crc32(text.encode()) != checksum:
-            raise IndexDamagedError("a row is damaged")
-        state = state_from_text(text)
-        found[state.entity_type, state.entity_id] = state
-    return found

@@ -22,11 +22,11 @@ from kitty_flow.ledger.diary import diary_message, diary_trailers
 from kitty_flow.ledger.draft import Batch, Draft, Receipt
 from kitty_flow.ledger.exchange import Relation
 from kitty_flow.ledger.fold import fold
-from kitty_flow.ledger.index import Index, Located
+from kitty_flow.ledger.index import Index
+from kitty_flow.ledger.index_rows import Located
 from kitty_flow.ledger.lock import exclusive
 from kitty_flow.ledger.persistence import not_recorded, refuse_rewound
 from kitty_flow.ledger.projection import Projection
-from kitty_flow.ledger.receive import receive
 from kitty_flow.ledger.recording import following, make_events, read_back, segments_of, verify
 from kitty_flow.ledger.segment import encode_event
 from kitty_flow.ledger.state import EntityKey, EntityState
@@ -221,6 +221,8 @@ class Ledger:
             LedgerError: an object is missing or damaged.
             ConflictError: LOCK_TIMEOUT; LEDGER_BUSY when the ref kept moving.
         """
+        from kitty_flow.ledger.receive import receive
+
         with self.lock():
             found, _ = receive(self.repository, self.store.objects, self.ref, theirs, self._trailers)
             view = self.view()

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from kitty_flow.git.history import History
 from kitty_flow.git.process import GitFailedError
 from kitty_flow.ledger.fold import fold
-from kitty_flow.ledger.index import Index, IndexDamagedError, IndexElsewhereError, Located
+from kitty_flow.ledger.index import Index, IndexElsewhereError
+from kitty_flow.ledger.index_rows import IndexDamagedError, Located
 from kitty_flow.ledger.segment import Damage, decode_lines
 from kitty_flow.ledger.state import EntityKey, EntityState
 from kitty_flow.ledger.store import SegmentStore

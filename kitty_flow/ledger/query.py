@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kitty_flow.ledger.index import IndexDamagedError, IndexElsewhereError
+from kitty_flow.ledger.index import IndexElsewhereError
+from kitty_flow.ledger.index_rows import IndexDamagedError
 from kitty_flow.ledger.ledger import Ledger
 from kitty_flow.ledger.segment import decode_event
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kitty_flow.errors import KittyFlowError, LedgerError
 from kitty_flow.git.objects import ObjectStore, TreeEntry
-from kitty_flow.ledger.index import Located
+from kitty_flow.ledger.index_rows import Located
 from kitty_flow.ledger.segment import Damage, decode_lines
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import pytest
 from kitty_flow.flow.doctor.soundness import Soundness, examine_ledger
 from kitty_flow.flow.ledgers import KnownLedger
 from kitty_flow.git.repository import Repository
-from kitty_flow.ledger.index import Located
+from kitty_flow.ledger.index_rows import Located
 from kitty_flow.ledger.ledger import Ledger
 from kitty_flow.ledger.segment import Damage
 from kitty_flow.ledger.view import Entities, LedgerView

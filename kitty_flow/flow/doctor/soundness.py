@@ -20,7 +20,7 @@ from kitty_flow.git.integrity import commit_messages, missing_in, object_name
 from kitty_flow.git.repository import Repository
 from kitty_flow.ledger.agreement import disagreements
 from kitty_flow.ledger.fold import fold
-from kitty_flow.ledger.index import IndexDamagedError
+from kitty_flow.ledger.index_rows import IndexDamagedError
 from kitty_flow.ledger.ledger import Ledger
 from kitty_flow.ledger.stored import Piece, StoredLog, pieces, read_log
 from kitty_flow.ledger.tip import TipReader

@@ -25,7 +25,7 @@ from kitty_flow.machines import machine
 ROUNDS = 15
 LIMIT = 3.0
 WORK_PACKAGES = 1000
-EVENTS = 2000
+EVENTS = 100_000
 
 COMMANDS = {
     "status": ["status"],

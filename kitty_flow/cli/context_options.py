@@ -17,6 +17,7 @@ __all__ = [
     "OutputFileOption",
     "ReasonOption",
     "RequiredReasonOption",
+    "SinceOption",
     "WorkPackageArgument",
 ]
 
@@ -47,6 +48,12 @@ RequiredReasonOption = Annotated[
     str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the ledger.", show_default=False)
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would happen and change nothing.")]
+SinceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--since", metavar="WHEN", help="Only since this date or time (UTC), or for 2h, 3d.", show_default=False
+    ),
+]
 OutputFileOption = Annotated[
     Path | None,
     typer.Option("--output", "-o", metavar="FILE", help="Write to this file instead of stdout.", show_default=False),

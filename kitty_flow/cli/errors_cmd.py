@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kitty_flow.cli.context_options import SinceOption
 from kitty_flow.cli.groups import command_group
 from kitty_flow.cli.output import Result, command
 from kitty_flow.cli.terminal import safe
@@ -34,12 +35,7 @@ def list_errors(
         str | None,
         typer.Option("--type", metavar="T", help="Only this type, such as GateFailure.", show_default=False),
     ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option(
-            "--since", metavar="WHEN", help="Only since this date or time (UTC), or for 2h, 3d.", show_default=False
-        ),
-    ] = None,
+    since: SinceOption = None,
     limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="Only the last N.")] = 50,
 ) -> Result:
     """List refused transitions, failed gates and invalid definitions of this repository, oldest first."""

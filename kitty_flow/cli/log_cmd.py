@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kitty_flow.cli.context_options import MissionArgument
+from kitty_flow.cli.context_options import MissionArgument, SinceOption
 from kitty_flow.cli.output import Result, command
 from kitty_flow.cli.terminal import table
 
@@ -33,12 +33,7 @@ def log(
         str | None,
         typer.Option("--entity", metavar="ID", help="Only events of this entity, by its id.", show_default=False),
     ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option(
-            "--since", metavar="WHEN", help="Only since this date or time (UTC), or for 2h, 3d.", show_default=False
-        ),
-    ] = None,
+    since: SinceOption = None,
     until: Annotated[
         str | None,
         typer.Option("--until", metavar="WHEN", help="Only before this date or time, or 2h ago.", show_default=False),

@@ -1,11 +1,13 @@
 """Every lasting effect passes a numbered failpoint here, so that the crash suite can stop kitty-flow at each of them.
 
 A failpoint is reached just before its effect; they are numbered from 1 in the order in which one process reaches them.
-``KITTY_FLOW_FAILPOINT=17:exit`` makes the process end at the 17th (RELIABILITY, "B2. The suite"); with a name in place
-of the number the action is taken each time that one is reached. Actions:
+``KITTY_FLOW_FAILPOINT=17:exit`` makes the process end at the 17th, ``ref.commit#3:exit`` at the third of this name,
+whose number does not depend on chance, and ``object.write:ENOSPC`` fails at each of this name (RELIABILITY, "B2. The
+suite"). Actions:
 
 ``exit``     end at once, as after a power cut of the program; locks are freed by the kernel
 ``kill``     kill the git process that was to do the effect, or that does it
+``crash``    both: kill that git process, and end at once, as when the whole process group is killed
 ``short``    write half of what was to be written, then fail as a full disk does
 ``ENOSPC``   or any other name of `errno`: fail with that error
 
@@ -59,20 +61,23 @@ class Child(Protocol):
 
 @dataclass
 class _Plan:
-    at: int | str
+    name: str
+    at: int
     action: str
     trace: str | None
     count: int = 0
+    counted: int = 0
 
 
 _plan: _Plan | None = None
 
 
 def inject(spec: str | None, trace: str | None = None) -> None:
-    """Set the failpoint of this process (``"17:exit"``) and where reached ones are noted; None for neither."""
+    """Set the failpoint of this process (as the variable has it) and where reached ones are noted; None for neither."""
     global _plan
-    at, _, action = (spec or "0:").partition(":")
-    _plan = _Plan(int(at) if at.isdigit() else at, action, trace) if spec or trace else None
+    which, _, action = (spec or ":").partition(":")
+    name, _, number = which.rpartition("#") if "#" in which or which.isdigit() else (which, "", "0")
+    _plan = _Plan(name, int(number or 0), action, trace) if spec or trace else None
 
 
 def reach(name: str, child: Child | None = None) -> str | None:
@@ -87,13 +92,16 @@ def reach(name: str, child: Child | None = None) -> str | None:
     if _plan.trace is not None:
         with open(_plan.trace, "a", encoding="ascii") as file:  # noqa: PTH123 - a hot path
             file.write(f"{_plan.count} {name}\n")
-    if _plan.at not in (_plan.count, name):
+    if not _plan.action or _plan.name not in ("", name):
         return None
-    if _plan.action == "exit":
+    _plan.counted += 1
+    if _plan.at not in (0, _plan.counted):
+        return None
+    if _plan.action in ("kill", "crash") and child is not None:
+        child.kill()
+    if _plan.action in ("exit", "crash"):
         os._exit(EXIT_STATUS)
     if _plan.action == "kill":
-        if child is not None:
-            child.kill()
         return "kill"
     if _plan.action == "short":
         return "short"

@@ -110,6 +110,25 @@ def kitty(tmp_path: Path) -> Kitty:
     return run
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what the crash suite covered; here, since the process that prints has not loaded `tests/crash`."""
+    found: dict[str, list[Any]] = {}
+    for report in (*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")):
+        for name, points, faults, *counts in (v for k, v in report.user_properties if k == "crash suite"):
+            known = found.setdefault(name, [points, set(), 0, 0, 0])
+            known[0] = max(known[0], points)
+            known[1].update(faults)
+            known[2:] = [old + new for old, new in zip(known[2:], counts, strict=True)]
+    if found:
+        terminalreporter.section("crash suite")
+    for name, (points, faults, runs, resumed, divergences) in found.items():
+        told = f"{points} points x {len(faults)} faults, {runs} runs, {resumed} resumed, {divergences} divergences"
+        terminalreporter.write_line(f"{name}: {told}")
+    if found:
+        runs, _, divergences = (sum(figures) for figures in zip(*(f[2:] for f in found.values()), strict=True))
+        terminalreporter.write_line(f"together: {runs} runs, {divergences} divergences")
+
+
 def kitty_command() -> Sequence[str]:
     """The installed console script where the built package is tested, else the package on the path."""
     if os.environ.get("KITTY_FLOW_TESTED") == "installed":

@@ -6,6 +6,7 @@ in a library or a child process, lands on stderr. The document is complete befor
 
 from __future__ import annotations
 
+import errno
 import functools
 import inspect
 import os
@@ -13,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TextIO, TypeAlias, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, TextIO, TypeAlias, get_type_hints
 
 import typer
 
@@ -30,6 +31,12 @@ __all__ = ["Output", "Result", "command", "is_json", "opened"]
 
 _AS_JSON: ContextVar[bool] = ContextVar("as_json", default=False)
 _NO_ARGUMENTS: Mapping[str, Any] = {}
+
+_REFUSALS: Final = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM}
+    | {errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM}
+)
+"""A disk that is full, read-only or broken, a missing permission, a limit: no fault of ours."""
 
 Printable: TypeAlias = "str | RenderableType"
 
@@ -229,6 +236,9 @@ def _as_error(cause: BaseException) -> KittyFlowError:
 
         _complain(safe_block("".join(traceback.format_exception(cause)).rstrip()))
     summary = (str(cause).splitlines() or [""])[0]
+    if isinstance(cause, OSError) and cause.errno in _REFUSALS:
+        message = f"the operating system refused: {summary}; what was recorded stays recorded"
+        return ExternalToolError("SYSTEM_REFUSED", message, hint="mend the cause, then type the command again")
     return KittyFlowError(
         "INTERNAL_ERROR",
         f"unexpected {type(cause).__name__}: {summary}" if summary else f"unexpected {type(cause).__name__}",

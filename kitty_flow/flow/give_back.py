@@ -42,12 +42,15 @@ def give_back(
 
     def build(view: LedgerView) -> Batch:
         builder = BatchBuilder(view, actor=actor or held.actor, correlation_id=run_id)
-        if invocation_id and builder.state("invocation", invocation_id) == "started":
+        entity = mission.work_package(work_package_id, view)
+        is_held = held.current_epoch(entity) == held.epoch and entity.state in _HELD
+        # Without an id: a start that failed may be on record, when only its way to the disk is uncertain.
+        closed = invocation_id or (open_invocation(entity, view) if is_held else None)
+        if closed and builder.state("invocation", closed) == "started":
             trigger = "abandon" if code in _NOT_THE_AGENTS_FAULT else "fail"
             facts = Facts(reason=reason)
-            builder.transition("invocation", invocation_id, trigger, facts, reason=reason, evidence={"code": code})
-        entity = mission.work_package(work_package_id, view)
-        if held.current_epoch(entity) == held.epoch and entity.state in _HELD:
+            builder.transition("invocation", closed, trigger, facts, reason=reason, evidence={"code": code})
+        if is_held:
             evidence = {"salvage_ref": ref, "failure_code": code, **_counted(entity, code, reason)}
             facts = Facts(reason=reason)
             builder.transition("work_package", work_package_id, "release", facts, reason=reason, evidence=evidence)

@@ -93,9 +93,12 @@ def integrate(mission: OpenMission, work_package_id: str, *, run_id: str | None 
         new = head if mission.project.history.is_ancestor(tip, head) else _merge(mission, entity, tip, head)
         try:
             refs.swap(mission.branch, new, tip)
-        except RefMovedError:
-            continue
-    raise ConflictError("BRANCH_BUSY", f"{mission.branch} kept moving", hint=f"kitty-flow run {mission.slug}")
+        except RefMovedError as error:
+            if error.is_locked:  # it was waited for already
+                break
+    raise ConflictError(
+        "BRANCH_BUSY", f"{mission.branch} kept moving, or is locked", hint=f"kitty-flow run {mission.slug}"
+    )
 
 
 def _merge(mission: OpenMission, entity: EntityState, tip: str, head: str) -> str:

@@ -10,15 +10,18 @@ from kitty_flow.agents.result import read_implement_result, read_review_result
 from kitty_flow.errors import ConflictError, KittyFlowError, RefusedError, UsageError
 from kitty_flow.flow.claim import Claim, claim
 from kitty_flow.flow.give_back import give_back
+from kitty_flow.flow.integrate import integrate
 from kitty_flow.flow.invocation import Action, Invocation
 from kitty_flow.flow.life import accept_if_finished, begin
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.peek import NextStep, Role, choose, claimed, held, nothing, step_of
+from kitty_flow.flow.readiness import is_noted_integrated
 from kitty_flow.flow.review import apply_verdict, begin_review
 from kitty_flow.flow.start import start
 from kitty_flow.flow.submission import submit
 from kitty_flow.flow.sync.claims import refuse_superseded
 from kitty_flow.ledger.ledger import new_ulid
+from kitty_flow.ledger.view import EntityState
 from kitty_flow.model.result import ImplementResult
 
 __all__ = ["next_step", "report"]
@@ -87,11 +90,19 @@ def _start(mission: OpenMission, held: Claim) -> Invocation:
 def report(mission: OpenMission, agent: str, result: str) -> str:
     """Report how the held step ended: a result file, or ``success``, ``failed``, ``blocked``; returns the WP's id.
 
+    The result file of a step that was reported already is no news: the command was killed, and is typed again.
+
     Raises:
         UsageError: NOTHING_HELD, or RESULT_FILE_NEEDED for a review.
         ConflictError: CLAIM_SUPERSEDED, another clone's claim counts.
         RefusedError: the submission or the verdict was refused; the step is still held and can be mended.
     """
+    repeated = _reported(mission, agent, result)
+    if repeated is not None:
+        if repeated.state == "approved" and not is_noted_integrated(repeated):
+            integrate(mission, repeated.entity_id)
+        accept_if_finished(mission, run_id=None)
+        return repeated.entity_id
     invocation = held(mission, agent, mission.view())
     if invocation is None:
         refuse_superseded(mission, agent)
@@ -110,6 +121,17 @@ def report(mission: OpenMission, agent: str, result: str) -> str:
         _report_work(mission, invocation, result)
     accept_if_finished(mission, run_id=None)
     return invocation.work_package_id
+
+
+def _reported(mission: OpenMission, agent: str, result: str) -> EntityState | None:
+    """The work package whose step was reported with this very result file; its folder is named like the invocation."""
+    path = Path(result).absolute()
+    known = mission.view().entity("invocation", path.parent.name)
+    if known is None or known.state not in ("done", "failed"):
+        return None
+    if (known.facts.get("agent"), known.facts.get("result_path")) != (agent, str(path)):
+        return None
+    return mission.work_package(str(known.facts["work_package_id"]))
 
 
 def _report_work(mission: OpenMission, invocation: Invocation, result: str) -> None:

@@ -23,7 +23,8 @@ def move(mission: OpenMission, work_package_id: str, trigger: PersonTrigger, *, 
     """Make one transition of a work package on a person's word.
 
     An agent of this clone that works on it is ended, and its unsaved work is kept under a salvage ref. A reopened work
-    package also reopens an accepted mission. An unblocked one may be attempted as often as a new one.
+    package also reopens an accepted mission. An unblocked one may be attempted as often as a new one. The move that was
+    made last is not made twice: a command that was killed before it could tell is typed again.
 
     Raises:
         UsageError: UNKNOWN_WORK_PACKAGE.
@@ -31,6 +32,9 @@ def move(mission: OpenMission, work_package_id: str, trigger: PersonTrigger, *, 
     """
     view = mission.view()
     entity = mission.work_package(work_package_id, view)
+    last = entity.last_event
+    if (last.trigger, last.actor, last.reason) == (trigger, actor, reason[:2000]):
+        return _receipt(mission, view, last.event_id)
     # Decided once without recording, so that a refusal comes before anything else happens.
     _decide(mission, view, work_package_id, trigger, reason, actor)
     if trigger not in ("release", "block", "cancel"):
@@ -48,6 +52,13 @@ def move(mission: OpenMission, work_package_id: str, trigger: PersonTrigger, *, 
             then=then,
         )
     return mission.ledger.record(lambda v: _decide(mission, v, work_package_id, trigger, reason, actor))
+
+
+def _receipt(mission: OpenMission, view: LedgerView, event_id: str) -> Receipt:
+    """The proof that an event is in the ledger, for somebody who did not get it when the event was recorded."""
+    found = mission.ledger.projection.located(str(view.tip))[0]
+    event, path = next(located for located in found if located.event.event_id == event_id)
+    return Receipt(view.ref, str(view.tip), (event,), (path,), view)
 
 
 def _end_agent(mission: OpenMission, entity: EntityState, view: LedgerView) -> None:

@@ -28,18 +28,17 @@ class CoProcess:
         """Write one request. One that changes something names its `effect`, which makes it a failpoint.
 
         Raises:
-            GitFailedError: the process ended.
-            OSError: the planned error of a failpoint.
+            GitFailedError: the process ended, or could not be reached; then it is ended.
             ExternalToolError: GIT_MISSING or DIRECTORY_MISSING.
         """
         stdin, _ = self._pipes()
-        if effect is not None:
-            reach(effect, self._process)
         try:
+            if effect is not None:
+                reach(effect, self._process)
             stdin.write(data)
             stdin.flush()
         except OSError as error:
-            raise self.fail() from error
+            raise self.fail(str(error)) from error
 
     def line(self) -> bytes:
         """One line of the answer, without its newline.
@@ -65,11 +64,11 @@ class CoProcess:
             raise self.fail()
         return data
 
-    def fail(self) -> GitFailedError:
-        """Ends the process and returns the error that it left on standard error."""
+    def fail(self, cause: str = "the process has ended") -> GitFailedError:
+        """Ends the process and returns the error that it left on standard error, or else the `cause`."""
         process, self._process = self._process, None
         if process is None:
-            return failed(self._args, -1, b"the process has ended")
+            return failed(self._args, -1, cause.encode())
         with contextlib.suppress(OSError):
             process.stdin.close()  # type: ignore[union-attr]
         stderr = process.stderr.read() if process.stderr else b""
@@ -77,7 +76,7 @@ class CoProcess:
         for stream in (process.stdout, process.stderr):
             if stream:
                 stream.close()
-        return failed(self._args, process.returncode, stderr)
+        return failed(self._args, process.returncode, stderr or cause.encode())
 
     def close(self) -> None:
         """End the process. Safe to call twice."""

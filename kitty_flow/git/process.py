@@ -140,7 +140,7 @@ def failed(args: Sequence[str], status: int, stderr: bytes) -> GitFailedError:
     first = reason.splitlines()[-1] if reason else f"status {status}"
     return GitFailedError(
         "GIT_FAILED",
-        f"git {args[0] if args else ''} failed: {first}",
+        f"git {next(iter(args[2:] if args[:1] == ('-c',) else args), '')} failed: {first}",
         hint="kitty-flow doctor",
         details={"command": ["git", *args], "status": status, "stderr": reason[-4000:]},
     )

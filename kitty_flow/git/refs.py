@@ -10,12 +10,12 @@ from types import TracebackType
 from typing import Final, NoReturn
 
 from kitty_flow.effects import sync_folder
-from kitty_flow.errors import ConflictError
+from kitty_flow.errors import ConflictError, LedgerError
 from kitty_flow.git.coprocess import CoProcess
 from kitty_flow.git.process import Git, GitFailedError
-from kitty_flow.git.stale_lock import OWN_REFS, clear_stale_lock, lifetime_s
+from kitty_flow.git.stale_lock import LEDGER_MOVER, OWN_REFS, clear_stale_lock, lifetime_s
 
-__all__ = ["ABSENT", "RefMovedError", "RefMover", "Refs"]
+__all__ = ["ABSENT", "RefMovedError", "RefMover", "RefNotDurableError", "Refs"]
 
 _OBJECT_NAME: Final = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64})\n?")
 
@@ -24,7 +24,16 @@ ABSENT: Final = ""
 
 
 class RefMovedError(ConflictError):
-    """Somebody else moved the ref in the meantime; nothing was changed."""
+    """Somebody else moved the ref in the meantime, or holds its lock; nothing was changed."""
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether the ref still has the expected value, and it is a lock that is in the way."""
+        return bool(self.details["actual"] == self.details["expected"])
+
+
+class RefNotDurableError(LedgerError):
+    """The ref was moved, and is not known to be on the disk."""
 
 
 @dataclass(frozen=True)
@@ -76,28 +85,39 @@ class Refs:
         Raises:
             RefMovedError: REF_MOVED, the ref does not have the value `old` any more, or is locked.
             GitFailedError: the ref has the value `old`, but git cannot write it.
-            OSError: the move could not be made durable.
+            RefNotDurableError: REF_NOT_DURABLE, it was moved, and the move could not be made durable.
         """
         with RefMover(self) as mover:
             mover.swap(ref, new, old, is_ours=is_ours)
 
     def unlock(self, ref: str, *, is_ours: bool) -> bool:
-        """Clear a dead lock of a ref. On our own refs nobody else has business; elsewhere we wait longer."""
+        """Clear the dead locks of a ref: its own, and that of a HEAD that points to it, which git locks with it.
+
+        On our own refs nobody else has business; elsewhere we wait longer.
+        """
         if not (ref.startswith(OWN_REFS) or is_ours):
             return False
         from kitty_flow.git.worktrees import Worktrees  # rarely needed, and the reading commands start with this module
 
         lock = Path(self.git.text("rev-parse", "--path-format=absolute", "--git-path", ref) + ".lock")
-        places = (self.common_dir, *(checkout.path for checkout in Worktrees(self.git).all()))
-        return clear_stale_lock(lock, older_than_s=lifetime_s(ref), places=places)
+        checkouts = Worktrees(self.git).all()
+        heads = [(c.git_dir or self.common_dir) / "HEAD.lock" for c in checkouts if c.branch == ref]
+        places = (self.common_dir, *(checkout.path for checkout in checkouts))
+        age = lifetime_s(ref)
+        return all(clear_stale_lock(path, older_than_s=age, places=places) for path in (lock, *heads))
 
 
 class RefMover:
-    """Moves refs of one repository through one long-lived git process. Use as a context manager, or call `close`."""
+    """Moves refs of one repository through one long-lived git process. Use as a context manager, or call `close`.
 
-    def __init__(self, refs: Refs) -> None:
+    Args:
+        of_ledger: it moves the ref of one ledger only, while this ledger is locked.
+    """
+
+    def __init__(self, refs: Refs, *, of_ledger: bool = False) -> None:
         self._refs = refs
-        self._process = CoProcess(refs.git, ("update-ref", "--no-deref", "--stdin", "-z"))
+        mark = ("-c", LEDGER_MOVER) if of_ledger else ()
+        self._process = CoProcess(refs.git, (*mark, "update-ref", "--no-deref", "--stdin", "-z"))
 
     def swap(self, ref: str, new: str, old: str, *, is_ours: bool = False) -> None:
         """As `Refs.swap`."""
@@ -116,8 +136,16 @@ class RefMover:
         except GitFailedError as error:
             if self._refs.read(ref) != new:  # else git died after it had moved the ref
                 self._raise(error, ref, old)
-        with suppress(FileNotFoundError, NotADirectoryError):  # the refs are in one file of git's own
-            sync_folder((self._refs.common_dir / ref).parent, "ref.sync")
+        try:
+            with suppress(FileNotFoundError, NotADirectoryError):  # the refs are in one file of git's own
+                sync_folder((self._refs.common_dir / ref).parent, "ref.sync")
+        except OSError as error:
+            raise RefNotDurableError(
+                "REF_NOT_DURABLE",
+                f"{ref} moved, but a power cut may take it back: {error}",
+                hint="mend the disk, then run the command again",
+                details={"ref": ref},
+            ) from error
 
     def _confirm(self, ref: str, old: str) -> None:
         """Now that the ref is locked, see for ourselves that it has the value `old`.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-__all__ = ["OWN_REFS", "STALE_AFTER_S", "clear_stale_lock", "git_processes", "lifetime_s"]
+__all__ = ["LEDGER_MOVER", "OWN_REFS", "STALE_AFTER_S", "clear_stale_lock", "git_processes", "lifetime_s"]
 
 OWN_REFS: Final = ("refs/kitty/", "refs/heads/kitty/")
 """Where nobody but kitty-flow has business."""
@@ -19,8 +19,13 @@ STALE_AFTER_S: Final = 10.0
 
 _OWN_STALE_AFTER_S: Final = 2.0
 
-_LOCKLESS: Final = frozenset({"cat-file", "hash-object", "mktree"})
-"""Commands of git that never lock anything; kitty-flow keeps some of them running."""
+
+LEDGER_MOVER: Final = "kitty-flow.moves=ledger"
+"""A setting that marks the git process of an open ledger. It stays for as long as a run does, and moves the ref of that
+ledger alone, under the ledger's own lock: whoever asks about that ref's lock file holds this lock."""
+
+_LOCKLESS: Final = frozenset({"cat-file", "hash-object", "mktree", LEDGER_MOVER})
+"""What marks a git process as one that holds no lock that is asked about; kitty-flow keeps such processes running."""
 
 _WAIT_S: Final = 15.0
 _LOOK_AGAIN_S: Final = 0.1
@@ -43,19 +48,9 @@ def git_processes(places: Iterable[Path]) -> list[tuple[int, list[str]]]:
             if not process.name().startswith("git") or process.status() == psutil.STATUS_ZOMBIE:
                 continue
             command, cwd = process.cmdline(), Path(process.cwd())
-            if (
-                _LOCKLESS.isdisjoint(command)
-                and not _waits_for_us(command)
-                and any(cwd.is_relative_to(folder) for folder in folders)
-            ):
+            if _LOCKLESS.isdisjoint(command) and any(cwd.is_relative_to(folder) for folder in folders):
                 found.append((process.pid, command))
     return found
-
-
-def _waits_for_us(command: Sequence[str]) -> bool:
-    """Whether it is a process through which a kitty-flow moves refs: it holds a lock for milliseconds, and where that
-    is the lock of a ledger's ref, only while its owner holds the ledger."""
-    return "core.fsync=all" in command and "update-ref" in command and "--stdin" in command
 
 
 def clear_stale_lock(path: Path, *, older_than_s: float, places: Iterable[Path], wait_s: float | None = None) -> bool:

@@ -207,9 +207,11 @@ class Ledger:
                 return self._commit(view, batch, publish)
             except RefMovedError as error:
                 moved = error
+                if error.is_locked:  # it was waited for already
+                    break
         raise ConflictError(
             "LEDGER_BUSY",
-            f"nothing was recorded: {self.ref} kept moving, or another git process holds it ({_TRIES} tries)",
+            f"nothing was recorded: {self.ref} kept moving, or another git process holds it",
             hint="run the command again; kitty-flow doctor locks finds locks that were left over",
             details={"ref": self.ref, "reason": str(moved)},
         ) from moved
@@ -263,7 +265,7 @@ class Ledger:
     def _move(self, before: str | None, commit: str) -> None:
         """The one commit point: nothing is recorded before, everything after."""
         if self._mover is None:
-            self._mover = RefMover(self.repository.refs)
+            self._mover = RefMover(self.repository.refs, of_ledger=True)
         self._mover.swap(self.ref, commit, before or ABSENT)
 
     def _acknowledge(

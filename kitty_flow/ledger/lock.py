@@ -53,8 +53,8 @@ def exclusive(path: Path, *, timeout_s: float, what: str) -> Iterator[None]:
     except OSError as error:
         raise LedgerError(
             "LOCK_UNAVAILABLE",
-            f"cannot take the lock for {what}: {error}",
-            hint="the git directory must be writable, and on a file system that supports flock",
+            f"nothing was recorded: the lock of {what} cannot be taken: {error}",
+            hint="the git directory must be writable, with some space, and on a file system that supports flock",
             details={"lock": str(path)},
         ) from error
     try:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kitty_flow.errors import LedgerError
+from kitty_flow.git.refs import RefNotDurableError
 from kitty_flow.ledger.view import LedgerView
 
 if TYPE_CHECKING:
@@ -17,12 +18,14 @@ _READ_BACK = "READ_BACK_MISMATCH"
 
 
 def not_recorded(ref: str, events: Sequence[Event], error: Exception) -> LedgerError:
-    """The failure of a batch: nothing of it was recorded, and the command must not say that anything was."""
+    """The failure of a batch: nothing of it is known to be recorded, and the command must not say that it was."""
     # A batch often moves an invocation along; the work package is what the user asked about.
     first = next((event for event in events if event.entity_type == "work_package"), events[0])
     cause = getattr(error, "message", str(error))
     code = getattr(error, "code", type(error).__name__)
     remediation = "nothing was recorded and the former state stands: mend the cause, then run the command again"
+    if isinstance(error, RefNotDurableError):
+        remediation = "the event is in the ledger, but is not known to be on the disk: mend the cause, then look again"
     return LedgerError(
         "STATUS_EVENT_PERSISTENCE_FAILED",
         f"{first.entity_id} of {first.mission_slug} did not become {first.to_state}: "

@@ -6,7 +6,7 @@ from kitty_flow.errors import KittyFlowError, RefusedError
 from kitty_flow.git.worktrees import Checkout
 from kitty_flow.release.landing import Landing
 
-__all__ = ["bring_along", "check_checkouts"]
+__all__ = ["bring_along", "catch_up", "check_checkouts"]
 
 
 def check_checkouts(landing: Landing) -> None:
@@ -37,6 +37,22 @@ def bring_along(landing: Landing) -> None:
         hindrance = _follow(landing, checkout, tip)
         if hindrance is not None:
             landing.remarks.append(f"{checkout.path} was left as it is: {hindrance}")
+
+
+def catch_up(landing: Landing) -> None:
+    """Let a checkout follow that could not when the mission landed: its index still is the commit from before.
+
+    Otherwise the user's next commit would take the landed work back.
+    """
+    before, new = str(landing.target_commit), landing.candidate_commit
+    if landing.mission.project.repository.refs.commit(landing.mission.target_ref) != new:
+        return
+    for checkout in landing.checkouts():
+        words = ("diff-index", "--cached", "--quiet")
+        if checkout.git.status(*words, new) and not checkout.git.status(*words, before):
+            hindrance = _follow(landing, checkout, new)
+            if hindrance is not None:
+                landing.remarks.append(f"{checkout.path} was left as it is: {hindrance}")
 
 
 def _follow(landing: Landing, checkout: Checkout, tip: str | None) -> str | None:

@@ -16,7 +16,7 @@ from kitty_flow.flow.run import run_lock
 from kitty_flow.git.refs import RefMovedError
 from kitty_flow.machines import Facts, dag, step_order
 from kitty_flow.release.candidate import build_candidate, check_test_command, run_tests
-from kitty_flow.release.checkouts import bring_along, check_checkouts
+from kitty_flow.release.checkouts import bring_along, catch_up, check_checkouts
 from kitty_flow.release.gates import check_gates
 from kitty_flow.release.landing import Landing, MergeOptions, record_step, refuse
 from kitty_flow.release.proof import already_landed, prove
@@ -45,6 +45,7 @@ def merge_mission(mission: OpenMission, options: MergeOptions) -> MergeReport:
     with run_lock(mission):
         landed = already_landed(mission, options)
         if landed is not None:
+            catch_up(landed)
             tidy(landed)
             return report_of(landed, resumed=False)
         accept_if_finished(mission, run_id=None)

@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from workbench import GitSpy, Workbench
+from workbench import Workbench
 
 
 def _command() -> tuple[str, ...]:
@@ -29,9 +29,3 @@ def bench(repo: Path) -> Iterator[Workbench]:
 
     for pid in made.agents_alive():
         psutil.Process(pid).kill()
-
-
-@pytest.fixture
-def spy(tmp_path: Path) -> GitSpy:
-    """A git that can kill."""
-    return GitSpy(tmp_path / "spy")

@@ -52,6 +52,34 @@ def test_the_loop_from_claim_to_approval(diamond: Workbench) -> None:
     assert diamond.states()["WP01"] == "approved"
 
 
+def test_a_report_that_is_typed_again_is_no_news(diamond: Workbench) -> None:
+    """Whoever was killed before the answer types the command again: it must not be taken for the next step's report."""
+    step = take(diamond, "amy")
+    head = work(diamond, step)
+    result = Path(step["result_path"])
+    result.write_text(json.dumps({"outcome": "success", "summary": "made"}))
+    for _ in range(2):
+        assert take(diamond, "amy", "--result", str(result))["reported"] == "WP01"
+        assert diamond.states()["WP01"] == "for_review"
+    review = take(diamond, "ben", "--role", "review")
+    seen = verdict(review, head)
+    first = take(diamond, "ben", "--role", "any", "--result", seen)
+    again = take(diamond, "ben", "--role", "any", "--result", seen)
+    assert (first["reported"], first["wp_id"], again["invocation_id"]) == ("WP01", "WP02", first["invocation_id"])
+    assert diamond.states()["WP02"] == "in_progress"
+    assert take(diamond, "cleo", "--role", "implement")["wp_id"] == "WP03"
+    assert diamond.refusal("next", "--agent", "dora", "--result", str(result), exit=2)["code"] == "NOTHING_HELD"
+
+
+def test_a_move_that_is_typed_again_is_made_once(diamond: Workbench) -> None:
+    diamond.kitty("plan", "sample")
+    words = ("wp", "block", "WP01", "--reason", "waits")
+    first, again = (diamond.kitty(*words)["data"] for _ in range(2))
+    assert first["event_id"] == again["event_id"]
+    assert (again["from_lane"], again["to_lane"], again["path"]) == ("planned", "blocked", first["path"])
+    assert diamond.refusal(*words[:-1], "another reason", exit=4)["code"] == "ILLEGAL_TRANSITION"
+
+
 def test_a_refused_report_leaves_the_step_in_hand(diamond: Workbench) -> None:
     step = take(diamond, "amy")
     error = diamond.refusal("next", "--agent", "amy", "--result", "success", exit=4)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from workbench import GitSpy, Workbench
+from workbench import Workbench
 
 PAIR: dict[str, dict[str, Any]] = {
     "WP01": {"owned_files": ["one.txt"]},
@@ -109,23 +109,19 @@ def test_an_interruption_costs_no_attempt(bench: Workbench, mode: str) -> None:
     assert bench.run()["data"]["work_packages"]["WP01"]["state"] == "approved"
 
 
-def test_nothing_incomplete_lands_after_a_kill_around_the_approval(bench: Workbench, spy: GitSpy) -> None:
-    """Killed at each of the last moments at which a ref moves, and merged at once, without another run."""
+def test_nothing_incomplete_lands_after_a_kill_around_the_approval(bench: Workbench) -> None:
+    """Stopped at each of the last moments at which a ref moves, and merged at once, without another run."""
     one = {"WP01": {"owned_files": ["one.txt"]}}
     test = ("--test-command", "git diff --quiet")
     undisturbed = Workbench(bench.root.parent / "undisturbed", bench.command)
     bench.git("clone", "-q", bench.root, undisturbed.root)
     undisturbed.mission(one, target_branch="trunk")
-    spy.install(undisturbed)
-    undisturbed.run()
-    swaps = [number for number, call in enumerate(spy.calls, 1) if " update-ref " in call]
-    for at in swaps[-4:]:
+    points = undisturbed.points(*undisturbed.run_words())
+    for at in commit_points(points)[-4:]:
         victim = Workbench(bench.root.parent / f"killed-{at}", bench.command)
         bench.git("clone", "-q", bench.root, victim.root)
         victim.mission(one, target_branch="trunk")
-        spy.install(victim, at, "before")
-        victim.run(exit=-signal.SIGKILL)
-        spy.remove(victim)
+        victim.stop(points, at, "before", *victim.run_words())
         if victim.start("merge", "sample", *test).wait(timeout=120):
             assert "one.txt" not in content(victim, "trunk")
             victim.run()
@@ -154,52 +150,54 @@ def test_killed_with_two_agents_at_work(bench: Workbench) -> None:
     assert bench.agents_alive() == []
 
 
-_MUTATING = ("update-ref", "worktree add", "checkout", "clean", "hash-object", "mktree", "merge-tree", "cat-file")
+_STEPS = ("ref.prepare", "ref.commit", "git.worktree", "git.checkout", "git.clean", "git.merge-tree", "index.follow")
 
 
-def calls_of_a_run(bench: Workbench, spy: GitSpy) -> list[str]:
-    """The git processes of an undisturbed run, made in a clone of the bench's repository."""
+def commit_points(points: list[str]) -> list[int]:
+    """The numbers of the failpoints at which a ref moves."""
+    return [number for number, name in enumerate(points, 1) if name == "ref.commit"]
+
+
+def points_of_a_run(bench: Workbench) -> list[str]:
+    """The failpoints of an undisturbed run, made in a clone of the bench's repository."""
     copy = Workbench(bench.root.parent / "undisturbed", bench.command)
     bench.git("clone", "-q", bench.root, copy.root)
     copy.mission(PAIR, target_branch="trunk")
-    spy.install(copy)
-    copy.run(review=REJECT, jobs=1)
+    points = copy.points(*copy.run_words(review=REJECT, jobs=1))
     assert content(copy, copy.mission_branch) == TREE_OF_PAIR
-    return spy.calls
+    return points
 
 
-def kill_and_resume(bench: Workbench, spy: GitSpy, at: int, how: str) -> None:
-    spy.install(bench, at, how)
-    bench.run(review=REJECT, jobs=1, exit=-signal.SIGKILL)
-    spy.remove(bench)
+def kill_and_resume(bench: Workbench, points: list[str], at: int, how: str) -> None:
+    bench.stop(points, at, how, *bench.run_words(review=REJECT, jobs=1))
     before = recorded(bench)
     bench.run(review=REJECT)
     expect_finished(bench, before)
 
 
 @pytest.mark.parametrize(("share", "how"), [(0.1, "after"), (0.4, "group"), (0.65, "before"), (0.9, "after")])
-def test_killed_at_a_commit_point(bench: Workbench, spy: GitSpy, share: float, how: str) -> None:
+def test_killed_at_a_commit_point(bench: Workbench, share: float, how: str) -> None:
     """The short form of the test below: four of the moments at which a ref moves."""
-    calls = calls_of_a_run(bench, spy)
-    swaps = [number for number, call in enumerate(calls, 1) if " update-ref " in call]
+    points = points_of_a_run(bench)
+    swaps = commit_points(points)
     bench.mission(PAIR, target_branch="trunk")
-    kill_and_resume(bench, spy, swaps[int(share * len(swaps))], how)
+    kill_and_resume(bench, points, swaps[int(share * len(swaps))], how)
 
 
 @pytest.mark.crash
 @pytest.mark.parametrize("part", range(6))
-def test_killed_around_every_step(bench: Workbench, spy: GitSpy, part: int) -> None:
-    """Killed before, after or together with each git process that writes anything, in turn."""
-    calls = calls_of_a_run(bench, spy)
-    writing = [n for n, call in enumerate(calls, 1) if any(f" {word} " in call for word in _MUTATING)]
-    points = list(zip(writing, itertools.cycle(("before", "after", "group"))))
-    assert len(points) > 40
-    for number, (at, how) in enumerate(points[part::6]):
+def test_killed_around_every_step(bench: Workbench, part: int) -> None:
+    """Stopped before, after or together with the git process of each step, in turn; every point: `tests/crash`."""
+    points = points_of_a_run(bench)
+    steps = [number for number, name in enumerate(points, 1) if name in _STEPS]
+    assert len(steps) > 40
+    chosen = list(zip(steps, itertools.cycle(("before", "after", "group"))))
+    for number, (at, how) in enumerate(chosen[part::6]):
         root = bench.root.parent / f"killed-{number}"
         bench.git("clone", "-q", bench.root, root)
         victim = Workbench(root, bench.command)
         victim.mission(PAIR, target_branch="trunk")
-        kill_and_resume(victim, spy, at, how)
+        kill_and_resume(victim, points, at, how)
 
 
 _PATIENT = """\

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import signal
 import stat
 import subprocess
@@ -13,11 +14,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import psutil
 
-__all__ = ["DIAMOND", "DemandedExit", "GitSpy", "Workbench", "agent", "files_of"]
+__all__ = ["DIAMOND", "STOPPED", "DemandedExit", "Workbench", "agent", "files_of", "kept"]
 
 _AGENTS = Path(__file__).parents[2] / "fixtures" / "agents"
 
@@ -28,6 +29,10 @@ DIAMOND: dict[str, dict[str, Any]] = {
     "WP04": {"owned_files": ["docs/**"], "dependencies": ["WP02", "WP03"], "execution_mode": "planning_artifact"},
 }
 """Three waves, two lanes side by side, and a planning artifact at the end."""
+
+
+STOPPED: Final = 86
+"""Exit status of a kitty-flow that ended at a failpoint."""
 
 
 def agent(role: str, mode: str = "") -> str:
@@ -103,13 +108,34 @@ class Workbench:
         stdout, stderr = process.communicate(timeout=120)
         if process.returncode != exit:
             raise DemandedExit(f"{words} ended with {process.returncode}, not {exit}:\n{stdout}\n{stderr}")
-        if exit == -signal.SIGKILL:
+        if exit in (STOPPED, -signal.SIGKILL):
             return {}
         envelope: dict[str, Any] = json.loads(stdout)
         assert envelope["ok"] is (exit == 0), envelope
         assert set(envelope) == {"schema", "ok", "data", "error", "diagnostics"}
         assert (envelope["error"] is None) is envelope["ok"]
         return envelope
+
+    def points(self, *words: str | Path) -> list[str]:
+        """Run a command to its end; returns the failpoints that it reached, by name (`kitty_flow.effects`)."""
+        trace = self.root.parent / "trace"
+        trace.unlink(missing_ok=True)
+        self.env["KITTY_FLOW_FAILPOINT_TRACE"] = str(trace)
+        self.kitty(*words)
+        del self.env["KITTY_FLOW_FAILPOINT_TRACE"]
+        return [line.partition(" ")[2] for line in trace.read_text().splitlines()]
+
+    def stop(self, points: list[str], at: int, how: str, *words: str | Path) -> None:
+        """Run a command that reaches these failpoints, and ends around number `at` of them.
+
+        ``before`` its effect, ``after`` it, or ``group``: before it, and the git process that was to do it dies too.
+        """
+        number = at + (how == "after")
+        name = points[number - 1]
+        which = f"{name}#{points[:number].count(name)}"
+        self.env["KITTY_FLOW_FAILPOINT"] = f"{which}:{'crash' if how == 'group' else 'exit'}"
+        self.kitty(*words, exit=STOPPED)
+        del self.env["KITTY_FLOW_FAILPOINT"]
 
     def refusal(self, *words: str | Path, exit: int, cwd: Path | None = None) -> dict[str, Any]:
         """The error of a command that must end with `exit`; every error says what helps."""
@@ -199,55 +225,22 @@ def files_of(folder: Path, *, without: Callable[[str], bool] = lambda name: Fals
     return found
 
 
-_SPY = """\
-#!/bin/sh
-# Counts the git processes that kitty-flow itself starts, and kills at the chosen one.
-case "$*" in
-*core.fsync=all*) ;;
-*) exec "{git}" "$@" ;;
-esac
-number=$(($(cat "{folder}/count") + 1))
-echo $number > "{folder}/count"
-printf '%s\\n' "$*" >> "{folder}/calls"
-[ $number -eq {at} ] || exec "{git}" "$@"
-case {how} in
-before) kill -9 $PPID ;;
-after) "{git}" "$@"; kill -9 $PPID ;;
-group) kill -9 -$PPID; kill -9 0 ;;
-esac
-exit 1
-"""
+def kept(bench: Workbench) -> Callable[[], None]:
+    """Keep a copy of the repository and of the folder beside it; returns what brings both back to where they were.
 
-
-@dataclass(frozen=True)
-class GitSpy:
-    """A `git` to be put first on the PATH that kills its caller at a chosen call: every git process is a failpoint.
-
-    `how`: ``before`` and ``after`` kill the kitty-flow process alone, ``group`` its whole process group, git included.
+    The git directory itself stays where it is, so that this clone stays the same writer.
     """
+    places = [place for place in (bench.root, Path(f"{bench.root}.kitty")) if place.exists()]
+    copies = bench.root.parent / "kept"
+    for place in places:
+        shutil.copytree(place, copies / place.name, symlinks=True)
 
-    folder: Path
+    def bring_back() -> None:
+        for place in (*places, bench.root / ".git"):
+            for path in place.iterdir():
+                if path.name != ".git" or path.is_file():
+                    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        for place in places:
+            shutil.copytree(copies / place.name, place, symlinks=True, dirs_exist_ok=True)
 
-    def install(self, bench: Workbench, at: int = 0, how: str = "before") -> None:
-        """Put it in front of git for the bench's next commands; `at` 0 only counts."""
-        real = next(
-            str(found)
-            for name in os.environ["PATH"].split(os.pathsep)
-            if (found := Path(name) / "git").exists() and Path(name) != self.folder
-        )
-        self.folder.mkdir(exist_ok=True)
-        (self.folder / "count").write_text("0\n")
-        (self.folder / "calls").write_text("")
-        script = self.folder / "git"
-        script.write_text(_SPY.format(git=real, folder=self.folder, at=at, how=how))
-        script.chmod(0o755)
-        bench.env["PATH"] = f"{self.folder}{os.pathsep}{os.environ['PATH']}"
-
-    def remove(self, bench: Workbench) -> None:
-        """Back to the real git."""
-        bench.env.pop("PATH", None)
-
-    @property
-    def calls(self) -> list[str]:
-        """The command lines of every counted call."""
-        return (self.folder / "calls").read_text(errors="replace").splitlines()
+    return bring_back

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,21 +12,12 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "flow"))
 
-from workbench import GitSpy, Workbench
+from workbench import Workbench, kept
 
 PAIR = {"WP01": {"owned_files": ["one.txt"]}, "WP02": {"owned_files": ["two.txt"], "dependencies": ["WP01"]}}
 
 Script = Callable[[str], str]
 Killed = Callable[..., None]
-
-_KILLER = """\
-#!/bin/sh
-case "$*" in *" update-ref "*) ;; *) exec "{git}" "$@" ;; esac
-"{git}" "$@" || exit
-echo >> "{folder}/swaps"
-{condition} && kill -9 $PPID
-exit 0
-"""
 
 
 @pytest.fixture
@@ -57,35 +46,21 @@ def script(tmp_path: Path) -> Script:
 
 
 @pytest.fixture
-def spy(tmp_path: Path) -> GitSpy:
-    """A git that can kill."""
-    return GitSpy(tmp_path / "spy")
+def killed(bench: Workbench) -> Killed:
+    """Stop a command right after one of its moves of a ref: ``killed(-4, "run", "sample")``."""
 
-
-@pytest.fixture
-def killed(bench: Workbench, tmp_path: Path) -> Killed:
-    """Start a command that is killed right after the first move of a ref after which a shell condition holds."""
-    folder, git = tmp_path / "killer", shutil.which("git")
-    folder.mkdir()
-
-    def start(*words: str, condition: str) -> None:
-        (folder / "swaps").unlink(missing_ok=True)
-        (folder / "git").write_text(_KILLER.format(git=git, folder=folder, condition=condition.format(git=git)))
-        (folder / "git").chmod(0o755)
-        bench.env["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
-        bench.kitty(*words, exit=-signal.SIGKILL)
-        del bench.env["PATH"]
+    def start(move: int, *words: str) -> None:
+        bring_back = kept(bench)
+        points = bench.points(*words)
+        bring_back()
+        moves = [number for number, name in enumerate(points, 1) if name == "ref.commit"]
+        bench.stop(points, moves[move], "after", *words)
 
     return start
 
 
 @pytest.fixture
-def killed_merge(bench: Workbench, killed: Killed, tmp_path: Path) -> Callable[[str], None]:
-    """Start a merge that is killed right after one of its four records, or after the move of the target."""
-    swaps = ("prepared", "tested", "moved", "landed", "proved")
-
-    def start(after: str) -> None:
-        enough = f"[ $(wc -l < '{tmp_path}/killer/swaps') -eq {swaps.index(after) + 1} ]"
-        killed("merge", "sample", "--test-command", "true", condition=enough)
-
-    return start
+def killed_merge(killed: Killed) -> Callable[[str], None]:
+    """Stop a merge right after one of its four records, or after the move of the target."""
+    moves = ("prepared", "tested", "moved", "landed", "proved")
+    return lambda after: killed(moves.index(after), "merge", "sample", "--test-command", "true")

@@ -1,0 +1,145 @@
+"""The operations that the crash suite disturbs: one more is a function that prepares it, and a row in the table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from failpoints import Do, Operation
+from workbench import Workbench
+
+__all__ = ["OPERATIONS"]
+
+_APPENDED: Final = "01J0000000000000000000000A"
+_ALONE: Final = {"WP01": {"owned_files": ["one.txt"]}}
+_TWO: Final = {**_ALONE, "WP02": {"owned_files": ["two.txt"]}}
+_AS_ANN: Final = ("next", "--agent", "ann")
+_AS_BOB: Final = ("next", "--agent", "bob", "--role", "review")
+
+Prepare = Callable[[Workbench, Do], Sequence[Any]]
+
+
+def _append(*batches: tuple[int, int]) -> Prepare:
+    """Batches of work packages (first, count): all but the last are there already."""
+
+    def prepare(bench: Workbench, do: Do) -> Sequence[Any]:
+        for batch in batches[:-1]:
+            do("append", _APPENDED, *batch)
+        return (_APPENDED, *batches[-1])
+
+    return prepare
+
+
+def _mission(bench: Workbench, do: Do, work_packages: Mapping[str, Mapping[str, Any]] = _TWO) -> None:
+    do("kitty", "mission", "import", bench.mission(work_packages, target_branch="trunk"))
+
+
+def _adopt(bench: Workbench, do: Do) -> Sequence[Any]:
+    bench.mission(_TWO, target_branch="trunk")
+    return ("plan", "sample")
+
+
+def _claim(bench: Workbench, do: Do) -> Sequence[Any]:
+    _mission(bench, do)
+    return _AS_ANN
+
+
+def _worked(bench: Workbench, do: Do) -> str:
+    """Ann takes the next work package, commits a file, and writes her result; returns where that is."""
+    step = do("kitty", *_AS_ANN)
+    worktree = Path(step["worktree"])
+    name = {"WP01": "one.txt", "WP02": "two.txt"}[step["wp_id"]]
+    (worktree / name).write_text("made by ann\n", encoding="utf-8")
+    bench.git("add", "--", name, cwd=worktree)
+    bench.git("commit", "-q", "-m", "Work", cwd=worktree)
+    result = {"outcome": "success", "summary": "made"}
+    Path(step["result_path"]).write_text(json.dumps(result), encoding="utf-8")
+    return str(step["result_path"])
+
+
+def _submit(bench: Workbench, do: Do) -> Sequence[Any]:
+    _mission(bench, do)
+    return (*_AS_ANN, "--result", _worked(bench, do))
+
+
+def _review(bench: Workbench, do: Do) -> Sequence[Any]:
+    do("kitty", *_submit(bench, do))
+    return _AS_BOB
+
+
+def _verdict(bench: Workbench, do: Do, verdict: str) -> str:
+    """Bob takes the next review and writes his verdict; returns where that is."""
+    step = do("kitty", *_AS_BOB)
+    head = bench.git("rev-parse", f"refs/heads/{step['branch']}")
+    result = {"verdict": verdict, "reviewed_commit": head, "summary": "seen", "findings": []}
+    Path(step["result_path"]).write_text(json.dumps(result), encoding="utf-8")
+    return str(step["result_path"])
+
+
+def _approve(bench: Workbench, do: Do) -> Sequence[Any]:
+    """The second of two side by side: its integration is a merge, and with it the mission is accepted."""
+    _mission(bench, do)
+    for _ in range(2):
+        do("kitty", *_AS_ANN, "--result", _worked(bench, do))
+    do("kitty", *_AS_BOB, "--result", _verdict(bench, do, "approved"))
+    return (*_AS_BOB, "--result", _verdict(bench, do, "approved"))
+
+
+def _reject(bench: Workbench, do: Do) -> Sequence[Any]:
+    _review(bench, do)
+    return (*_AS_BOB, "--result", _verdict(bench, do, "changes_requested"))
+
+
+def _move(trigger: str, *earlier: str, unsaved: bool = False) -> Prepare:
+    """A person's move of the second work package, after others; `unsaved`: somebody is in the middle of it."""
+
+    def prepare(bench: Workbench, do: Do) -> Sequence[Any]:
+        _mission(bench, do, _ALONE)
+        if unsaved:
+            (Path(do("kitty", *_AS_ANN)["worktree"]) / "one.txt").write_text("half\n", encoding="utf-8")
+        for other in earlier:
+            do("kitty", "wp", other, "WP01", "--reason", "for a reason")
+        return ("wp", trigger, "WP01", "--reason", "for a reason")
+
+    return prepare
+
+
+def _reopen(bench: Workbench, do: Do) -> Sequence[Any]:
+    _run(bench, do)
+    do("kitty", *bench.run_words(jobs=1))
+    return ("wp", "reopen", "WP01", "--reason", "for a reason")
+
+
+def _run(bench: Workbench, do: Do) -> Sequence[Any]:
+    _mission(bench, do, _ALONE)
+    return bench.run_words(jobs=1)
+
+
+def _merge(bench: Workbench, do: Do) -> Sequence[Any]:
+    do("kitty", *_run(bench, do))
+    return ("merge", "sample", "--test-command", "test -f one.txt")
+
+
+OPERATIONS: Final = {
+    operation.name: operation
+    for operation in (
+        Operation("first append", _append((1, 1)), what="append"),
+        Operation("append", _append((1, 1), (2, 1)), what="append"),
+        Operation("append to two segments", _append((1, 63), (64, 3)), what="append"),
+        Operation("adopt", _adopt),
+        Operation("claim", _claim),
+        Operation("submit", _submit),
+        Operation("review", _review),
+        Operation("approve and integrate", _approve),
+        Operation("request changes", _reject),
+        Operation("block", _move("block", unsaved=True)),
+        Operation("unblock", _move("unblock", "block")),
+        Operation("release", _move("release", unsaved=True)),
+        Operation("cancel", _move("cancel")),
+        Operation("reopen", _reopen),
+        Operation("run", _run, same_events=False),
+        Operation("merge", _merge, lands=True),
+    )
+}

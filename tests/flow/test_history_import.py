@@ -241,7 +241,7 @@ def test_killed_at_any_moment_and_typed_again(bench: Workbench, tmp_path: Path, 
     moving = [at for at, name in enumerate(points, 1) if name.startswith(("ref.", "index.", "ledger."))]
     assert points.count("ref.commit") == 2, "the mission, then its history"
     reached = 0
-    for at in sorted({*moving, *range(1, len(points), 9)}):
+    for at in sorted({*moving, *range(1, len(points), 40)}):
         bench.git("update-ref", "-d", ref)
         shutil.rmtree(bench.root / ".git" / "kitty-flow")  # or the lost ref would be noticed
         bench.env["KITTY_FLOW_FAILPOINT"] = f"{at}:exit"

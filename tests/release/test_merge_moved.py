@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -217,6 +218,7 @@ def test_the_landed_commit_is_taken_off_the_target(bench: Workbench, killed_merg
 @pytest.mark.parametrize("after", ["prepared", "tested"])
 def test_the_candidate_was_pruned(bench: Workbench, killed_merge: KilledMerge, after: str) -> None:
     killed_merge(after)
+    shutil.rmtree(bench.root / ".git" / "kitty-flow" / "fresh")  # which would bring it back
     bench.git("gc", "-q", "--prune=now")
     merge(bench)
     expect_merged(bench)

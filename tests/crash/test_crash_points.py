@@ -7,10 +7,14 @@ the user's side stays as it is; the same command then ends as an undisturbed one
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from typing import TypeVar
 
 import pytest
 from failpoints import ERRORS, Fault, OpenScene, Report, Scene, Tally, actions_at
 from operations import OPERATIONS
+
+Item = TypeVar("Item")
 
 PARTS = 4
 """How many tests share the points of one operation, so that two cores can work on it."""
@@ -36,7 +40,7 @@ SHELF = (
 """The regression shelf (RELIABILITY K6): what the suite has found, and what was wrong then."""
 
 
-def spread(items: list[Fault] | list[tuple[Fault, ...]], count: int) -> list:  # type: ignore[type-arg]
+def spread(items: Sequence[Item], count: int) -> list[Item]:
     """So many of the items, evenly."""
     step = max(1.0, len(items) / count)
     return [items[int(number * step)] for number in range(min(count, len(items)))]
@@ -59,11 +63,11 @@ def test_sampled_points(open_scene: OpenScene, report: Report, name: str) -> Non
     scene = open_scene(name)
     tally = Tally(f"{name}, sampled", len(scene.points))
     offset = list(OPERATIONS).index(name)
-    sampled = spread([Fault(at, "") for at in range(1 + offset % 5, len(scene.points) + 1)], _SAMPLE)
-    for number, (at, _) in enumerate(sampled, offset):
+    sampled = spread(range(1 + offset % 5, len(scene.points) + 1), _SAMPLE)
+    for number, at in enumerate(sampled, offset):
         actions = actions_at(scene.points[at - 1])
         scene.disturb([Fault(at, actions[number % len(actions)])], tally, resume=False)
-    middle, last = sampled[_SAMPLE // 2].at, sampled[-1].at
+    middle, last = sampled[_SAMPLE // 2], sampled[-1]
     scene.disturb([Fault(last, "exit"), Fault(middle, "exit")], tally)
     scene.disturb(random_history(scene, 0), tally)
     if name in ("claim", "approve and integrate"):
@@ -93,10 +97,10 @@ def test_every_point(open_scene: OpenScene, report: Report, name: str, part: int
     scene = open_scene(name)
     tally = Tally(name, len(scene.points))
     every_error = scene.operation.what == "append"
-    for at, action in faults_of(scene):
-        in_turn = action not in ERRORS or every_error or action == ERRORS[at // PARTS % len(ERRORS)]
-        if at % PARTS == part and in_turn:
-            scene.disturb([Fault(at, action)], tally, resume=action in ("exit", "crash"))
+    for fault in faults_of(scene):
+        in_turn = fault.action not in ERRORS or every_error or fault.action == ERRORS[fault.at // PARTS % len(ERRORS)]
+        if fault.at % PARTS == part and in_turn:
+            scene.disturb([fault], tally, resume=fault.action in ("exit", "crash"))
     report(tally)
 
 

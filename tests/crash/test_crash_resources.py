@@ -20,8 +20,8 @@ import pytest
 from workbench import Workbench
 
 SIZE_KB = 512
-FREE_KB = (0, 4, 8, 16, 24, 40, 64, 96, 128)
-LIMITS = (0, 100, 200, 400, 800, 2000)
+FREE_KB = (0, 8, 24, 64, 128)
+LIMITS = (0, 200, 800)
 
 _LIMITED = (
     "import os, resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2);"

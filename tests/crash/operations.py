@@ -122,6 +122,55 @@ def _merge(bench: Workbench, do: Do) -> Sequence[Any]:
     return ("merge", "sample", "--test-command", "test -f one.txt")
 
 
+def _tidy(bench: Workbench, do: Do) -> Sequence[Any]:
+    """Two packs that are to be merged, and events that are loose."""
+    for first in (1, 11, 21):
+        for number in range(first, first + 3):
+            do("append", _APPENDED, number, 1)
+        if first < 21:
+            do("tidy")
+    return ()
+
+
+def _elsewhere(bench: Workbench, *commands: Sequence[str]) -> None:
+    """Another clone of the hub, in which commands are typed."""
+    other = Workbench(bench.root.parent / "other", bench.command)
+    bench.git("clone", "-q", bench.root.parent / "hub.git", other.root)
+    for words in commands:
+        other.kitty(*words)
+
+
+def _hub(bench: Workbench) -> None:
+    hub = bench.root.parent / "hub.git"
+    bench.git("init", "-q", "--bare", "--template=", hub)
+    bench.git("remote", "add", "origin", hub)
+    bench.git("push", "-q", "origin", "trunk")
+
+
+def _unite(bench: Workbench, do: Do) -> Sequence[Any]:
+    """Both clones have claimed the same work package, and this one has to give way or to be told that it won."""
+    _mission(bench, do)
+    _hub(bench)
+    do("kitty", "sync")
+    _elsewhere(bench, ("sync",), ("wp", "block", "WP02", "--reason", "elsewhere"), ("sync",))
+    do("kitty", "wp", "block", "WP02", "--reason", "here")
+    return ("sync",)
+
+
+def _send(bench: Workbench, do: Do) -> Sequence[Any]:
+    _mission(bench, do)
+    _hub(bench)
+    return ("sync",)
+
+
+def _receive(bench: Workbench, do: Do) -> Sequence[Any]:
+    _mission(bench, do)
+    _hub(bench)
+    do("kitty", "sync")
+    _elsewhere(bench, ("sync",), ("wp", "block", "WP02", "--reason", "elsewhere"), ("sync",))
+    return ("sync",)
+
+
 OPERATIONS: Final = {
     operation.name: operation
     for operation in (
@@ -141,5 +190,9 @@ OPERATIONS: Final = {
         Operation("reopen", _reopen),
         Operation("run", _run, same_events=False),
         Operation("merge", _merge, lands=True),
+        Operation("sync, sending", _send),
+        Operation("sync, receiving", _receive),
+        Operation("sync, both sides", _unite, same_events=False),
+        Operation("pack", _tidy, what="tidy"),
     )
 }

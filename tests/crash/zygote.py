@@ -26,6 +26,7 @@ from kitty_flow import effects
 from kitty_flow.cli.output import _as_error
 from kitty_flow.git.history import History
 from kitty_flow.git.repository import Repository
+from kitty_flow.ledger import housekeeping
 from kitty_flow.ledger.draft import Batch, Draft, Receipt
 from kitty_flow.ledger.index import Index
 from kitty_flow.ledger.ledger import Ledger
@@ -54,12 +55,25 @@ def append(mission_id: str, first: int, count: int) -> int:
     def build(view: LedgerView) -> Batch:
         return Batch([] if view.entity("work_package", drafts[0].entity_id) else drafts)
 
-    try:
+    def work() -> None:
         with Ledger(Repository.discover(), mission_id, "appended") as ledger:
             ledger.record(build)
+
+    return _told(work)
+
+
+def tidy() -> int:
+    """Pack the ledgers' objects."""
+    return _told(lambda: housekeeping.tidy(Repository.discover()))
+
+
+def _told(work: Callable[[], object]) -> int:
+    try:
+        work()
     except Exception as cause:
         error = _as_error(cause)
-        told = {"code": error.code, "message": error.message, "hint": error.hint, "details": error.details}
+        # Housekeeping is nobody's command, so its errors need no hint; nobody reads them.
+        told = {"code": error.code, "message": error.message, "hint": error.hint or "-", "details": error.details}
         sys.stdout.write(json.dumps({"ok": False, "error": told}))
         return error.exit_status
     return 0
@@ -97,8 +111,9 @@ def _seen(ledger: Ledger, copy: Index, none: Index) -> dict[str, Any]:
         projection = Projection(ledger.store, History(ledger.repository.git), index, empty)
         view = projection.view(lambda: tip)
         states = {f"{kind} {name}": entity.state for (kind, name), entity in sorted(view.entities.items())}
-        broken = [*view.conflicts, *view.damage, *([view.rewound_from] if view.rewound_from else [])]
-        readings.append({"clock": view.lamport, "count": view.event_count, "broken": broken, "states": states})
+        broken = [*view.damage, *([view.rewound_from] if view.rewound_from else [])]
+        told = {"clock": view.lamport, "count": view.event_count, "conflicts": view.conflicts}
+        readings.append({**told, "broken": broken, "states": states})
         index.close()
     events = sorted((located.event for located in projection.located(str(tip))[0]), key=lambda e: e.order)
     return {
@@ -109,7 +124,7 @@ def _seen(ledger: Ledger, copy: Index, none: Index) -> dict[str, Any]:
     }
 
 
-_ERRANDS: dict[str, Callable[..., int]] = {"kitty": kitty, "append": append, "look": look}
+_ERRANDS: dict[str, Callable[..., int]] = {"kitty": kitty, "append": append, "tidy": tidy, "look": look}
 
 
 def _perform(errand: dict[str, Any]) -> int:
@@ -123,8 +138,8 @@ def _perform(errand: dict[str, Any]) -> int:
     receipts = os.open(errand["folder"] + "/receipts", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     record = Ledger.record
 
-    def noting(self: Ledger, build: Callable[[LedgerView], Batch]) -> Receipt:
-        receipt = record(self, build)
+    def noting(self: Ledger, build: Callable[[LedgerView], Batch], **more: Any) -> Receipt:
+        receipt = record(self, build, **more)
         os.write(receipts, "".join(f"{event.event_id}\n" for event in receipt.events).encode())
         return receipt
 

@@ -16,10 +16,10 @@ from operations import OPERATIONS
 
 Item = TypeVar("Item")
 
-PARTS = 4
+PARTS = 8
 """How many tests share the points of one operation, so that two cores can work on it."""
 
-DEPTH_TWO = 80
+DEPTH_TWO = 64
 """How many stops of a resumed command are tried for each operation, evenly spread."""
 
 SEEDS = 8
@@ -110,8 +110,9 @@ def test_stopped_again(open_scene: OpenScene, report: Report, name: str) -> None
     """Depth two: from every different state that a stop leaves behind, the repeated command is stopped as well."""
     scene = open_scene(name)
     tally = Tally(f"{name}, depth 2", len(scene.points))
-    for at in range(1, len(scene.points) + 1):
-        scene.disturb([Fault(at, "exit")], tally, resume=False)
+    for at, point in enumerate(scene.points, 1):
+        if not point.startswith("object."):  # what no ref names makes no difference to what is done next
+            scene.disturb([Fault(at, "exit")], tally, resume=False)
     firsts = [faults[0] for faults in scene.kinds.values()]
     pairs = [(first, Fault(at, "exit")) for first in firsts for at in range(1, len(scene.points) + 1)]
     for pair in spread(pairs, DEPTH_TWO):
@@ -136,6 +137,6 @@ def test_real_processes(open_scene: OpenScene, report: Report, name: str) -> Non
     """The same with processes that start anew, at a few points."""
     scene = open_scene(name)
     tally = Tally(f"{name}, real processes", len(scene.points))
-    for fault in spread([fault for fault in faults_of(scene) if fault.action in ("exit", "crash", "EIO")], 6):
+    for fault in spread([fault for fault in faults_of(scene) if fault.action in ("exit", "crash", "EIO")], 4):
         scene.disturb([fault], tally, real=True)
     report(tally)

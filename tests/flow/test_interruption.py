@@ -202,6 +202,8 @@ def test_killed_around_every_step(bench: Workbench, part: int) -> None:
 
 _PATIENT = """\
 import os, pathlib, signal, subprocess, sys
+
+pytestmark = pytest.mark.slow
 place, wp = pathlib.Path(sys.argv[1]), os.environ["KITTY_FLOW_WP"]
 
 def refs():

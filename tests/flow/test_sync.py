@@ -15,6 +15,8 @@ from kitty_flow.flow.project import Project
 from kitty_flow.flow.sync.exchange import sync
 from kitty_flow.ledger.ledger import Batch, Draft, Ledger
 
+pytestmark = pytest.mark.slow
+
 Clone = Callable[[str], Workbench]
 MISSION = "01JZ5N3C8RWE5P1YF0K6SHTAVD"
 REF = f"refs/kitty/m/{MISSION}"

@@ -11,6 +11,8 @@ from workbench import Workbench
 
 from kitty_flow.effects import EXIT_STATUS
 
+pytestmark = pytest.mark.slow
+
 ONE = {"WP01": {"owned_files": ["one.txt"]}}
 
 

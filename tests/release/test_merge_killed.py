@@ -10,6 +10,8 @@ from collections.abc import Callable
 import pytest
 from workbench import Workbench, kept
 
+pytestmark = pytest.mark.slow
+
 Script = Callable[[str], str]
 
 

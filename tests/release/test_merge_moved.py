@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from workbench import Workbench
 
+pytestmark = pytest.mark.slow
+
 Script = Callable[[str], str]
 Killed = Callable[..., None]
 KilledMerge = Callable[[str], None]

@@ -30,12 +30,14 @@ def verify(mission: MissionArgument = None) -> Result:
         if broken:
             lost = [p.work_package_id for p in proofs if not p.holds and p.head is not None]
             bare = [p.work_package_id for p in proofs if not p.holds and p.head is None]
-            told = [f"called done, but not on {opened.target_ref}: {', '.join(lost)}"] if lost else []
+            absent = opened.project.repository.refs.commit(opened.target_ref) is None
+            where = f"{opened.target_ref}, which this clone does not have" if absent else opened.target_ref
+            told = [f"called done, but not on {where}: {', '.join(lost)}"] if lost else []
             told += [f"called done without proof, for no commit is known here: {', '.join(bare)}"] if bare else []
             error = RefusedError(
                 "LANDING_NOT_PROVED",
                 "; ".join(told),
-                hint=f"kitty-flow wp show {broken[0]}",
+                hint="git fetch, then make that branch here" if absent else f"kitty-flow wp show {broken[0]}",
                 details={"work_packages": broken},
             )
         rows = [(p.work_package_id, p.state, "yes" if p.on_target else "no", (p.head or "-")[:12]) for p in proofs]

@@ -184,7 +184,9 @@ def _only_open(project: Project, entries: tuple[CatalogEntry, ...]) -> CatalogEn
             details={"missions": names},
         )
     raise UsageError(
-        "NO_OPEN_MISSION", "there is no mission here", hint="kitty-flow mission create SLUG, or kitty-flow demo"
+        "NO_OPEN_MISSION",
+        "there is no mission here",
+        hint="kitty-flow mission create SLUG, kitty-flow sync for what another clone holds, or kitty-flow demo",
     )
 
 

@@ -63,6 +63,7 @@ def test_a_fresh_clone_has_everything_after_a_sync(bench: Workbench, clone: Clon
     assert [log["relation"] for log in sent["logs"] if log["ref"] == REF] == ["ahead"]
     assert sent["work"]["sent"] > 0
     other = clone("other")
+    assert "kitty-flow sync" in other.kitty("status", exit=2)["error"]["hint"]
     received = other.kitty("sync", "origin")["data"]
     (log,) = [log for log in received["logs"] if log["ref"] == REF]
     assert (log["relation"], log["received"], log["slug"]) == ("behind", len(bench.events()), "sample")

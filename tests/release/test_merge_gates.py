@@ -252,6 +252,12 @@ def test_a_commit_that_vanished_from_the_target_is_noticed(bench: Workbench) -> 
     assert envelope["data"]["holds"] is False
     assert {p["holds"] for p in envelope["data"]["work_packages"].values()} == {False}
 
+    bench.git("checkout", "-q", "--detach")
+    bench.git("branch", "-q", "-D", "trunk")
+    error = bench.kitty("verify", "sample", exit=4)["error"]
+    assert "which this clone does not have" in error["message"]
+    assert "git fetch" in error["hint"]
+
 
 def test_two_merges_at_once(bench: Workbench, script: Script) -> None:
     """The tests of the first merge start the second."""

@@ -52,15 +52,16 @@ def _fault(pattern: str) -> str | None:
         return f"is longer than {MAX_PATTERN_LENGTH} characters"
     if _CONTROL.search(pattern):
         return "holds a control character"
-    if pattern.startswith(("/", "\\", "~")) or _DRIVE.match(pattern):
+    plain = _plain(pattern)  # what is kept is what must be harmless: './:' would be kept as ':'
+    if pattern.startswith("/") or plain.startswith(("\\", "~")) or _DRIVE.match(plain):
         return "is not relative to the repository root"
     segments = re.split(r"[/\\]", pattern)
     if ".." in segments:
         return "leaves its folder with '..'"
     if any(s.rstrip(". ").casefold() in (".git", "git~1") for s in segments):
         return "reaches into git's own folder"
-    if pattern.startswith(("-", "!", ":")):
-        return f"begins with {pattern[0]!r}, which reads as an option, a negation or a pathspec signature"
-    if not _plain(pattern).strip("/"):
+    if plain.startswith(("-", "!", ":")):
+        return f"begins with {plain[0]!r}, which reads as an option, a negation or a pathspec signature"
+    if not plain.strip("/"):
         return "names no file; the whole repository is '**'"
     return None

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from workbench import Workbench
 
+pytestmark = pytest.mark.slow
+
 PAIR: dict[str, dict[str, Any]] = {
     "WP01": {"owned_files": ["one.txt"]},
     "WP02": {"owned_files": ["two.txt"], "dependencies": ["WP01"]},
@@ -202,8 +204,6 @@ def test_killed_around_every_step(bench: Workbench, part: int) -> None:
 
 _PATIENT = """\
 import os, pathlib, signal, subprocess, sys
-
-pytestmark = pytest.mark.slow
 place, wp = pathlib.Path(sys.argv[1]), os.environ["KITTY_FLOW_WP"]
 
 def refs():

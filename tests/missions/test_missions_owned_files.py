@@ -81,6 +81,12 @@ def test_too_many_patterns_are_refused() -> None:
     assert (kept, len(problems)) == ((), 1)
 
 
+@pytest.mark.parametrize("pattern", ["./:", "./-x", ".//!x", "././~", "./C:x", "./:(top)*"])
+def test_a_leading_dot_hides_nothing(pattern: str) -> None:
+    kept, problems, _ = check(pattern)
+    assert (kept, len(problems)) == ((), 1)
+
+
 @given(st.text(st.sampled_from("./\\~:-!ab*gitGIT \0"), max_size=12))
 def test_what_passes_stays_inside_the_repository(pattern: str) -> None:
     kept, problems, _ = check(pattern)

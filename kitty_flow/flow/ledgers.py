@@ -9,12 +9,12 @@ from typing import Final
 from kitty_flow.errors import KittyFlowError, UsageError
 from kitty_flow.git.repository import Repository
 from kitty_flow.ledger.ledger import Ledger, mission_ref
+from kitty_flow.ledger.sharing import MISSIONS
 from kitty_flow.model.ids import is_ulid
 
 __all__ = ["KnownLedger", "choose_ledgers", "known_refs"]
 
-_PREFIX: Final = mission_ref("")
-_BROKEN_REF: Final = re.compile(rf"broken ref ({re.escape(_PREFIX)}\S+)")
+_BROKEN_REF: Final = re.compile(rf"broken ref ({re.escape(MISSIONS)}\S+)")
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,13 @@ class KnownLedger:
     @property
     def mission_id(self) -> str:
         """The id that its ref is named by; a ULID unless somebody else made the ref."""
-        return self.ref.removeprefix(_PREFIX)
+        return self.ref.removeprefix(MISSIONS)
 
 
 def known_refs(repository: Repository) -> tuple[str, ...]:
     """The refs of all ledgers. git only warns of a ref whose own file is damaged; it is listed all the same, and so is
     one that is gone while an index remembers where it was."""
-    done = repository.git.call("for-each-ref", "--format=%(refname)", "--", _PREFIX)
+    done = repository.git.call("for-each-ref", "--format=%(refname)", "--", MISSIONS)
     listed = done.stdout.decode("utf-8", "replace").splitlines()
     damaged = _BROKEN_REF.findall(done.stderr.decode("utf-8", "replace"))
     indexed = [path.stem for path in (repository.state_dir / "index").glob("*.sqlite3")]
@@ -46,7 +46,7 @@ def choose_ledgers(repository: Repository, name: str | None) -> tuple[tuple[Know
     Raises:
         UsageError: MISSION_NOT_FOUND or AMBIGUOUS_MISSION.
     """
-    known = tuple(KnownLedger(ref, _slug(repository, ref.removeprefix(_PREFIX))) for ref in known_refs(repository))
+    known = tuple(KnownLedger(ref, _slug(repository, ref.removeprefix(MISSIONS))) for ref in known_refs(repository))
     if name is None:
         return known, known
     exact = [k for k in known if name in (k.slug, k.mission_id)]

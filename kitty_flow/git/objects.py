@@ -133,8 +133,8 @@ class ObjectStore:
             raise _missing(start[1][5 : 5 + len(oid)].decode() if start and start[0] == "commit" else oid)
         return _parse_tree(found[1], len(oid) // 2)
 
-    def read_parents(self, commit: str) -> tuple[str, ...]:
-        """The parents of a commit.
+    def read_commit_head(self, commit: str) -> bytes:
+        """The lines of a commit before its message.
 
         Raises:
             LedgerError: OBJECT_MISSING.
@@ -142,7 +142,15 @@ class ObjectStore:
         found = self.read(commit)
         if found is None or found[0] != "commit":
             raise _missing(commit)
-        head = found[1].partition(b"\n\n")[0].decode("utf-8", "replace").splitlines()
+        return found[1].partition(b"\n\n")[0]
+
+    def read_parents(self, commit: str) -> tuple[str, ...]:
+        """The parents of a commit.
+
+        Raises:
+            LedgerError: OBJECT_MISSING.
+        """
+        head = self.read_commit_head(commit).decode("utf-8", "replace").splitlines()
         return tuple(line.removeprefix("parent ") for line in head if line.startswith("parent "))
 
     def tree_of(self, commit: str) -> str:

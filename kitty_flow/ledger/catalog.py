@@ -9,13 +9,12 @@ from typing import Final
 from kitty_flow.errors import LedgerError
 from kitty_flow.git.process import GitFailedError
 from kitty_flow.git.repository import Repository
+from kitty_flow.ledger.sharing import MISSIONS
 
 __all__ = ["UNREADABLE", "CatalogEntry", "catalog", "refuse_unreadable"]
 
 UNREADABLE: Final = "unreadable"
 """In place of a mission's state, where its ledger does not tell."""
-
-_PREFIX: Final = "refs/kitty/m/"
 
 
 @dataclass(frozen=True)
@@ -37,12 +36,12 @@ def catalog(repository: Repository) -> tuple[CatalogEntry, ...]:
     """All missions with a ledger, oldest id first. One whose ref or commit is damaged is called by its id and is
     `UNREADABLE`; it hides no other."""
     try:
-        lines = _listed(repository, _PREFIX)
+        lines = _listed(repository, MISSIONS)
     except GitFailedError:  # git stops at the first ref whose commit is missing
-        names = repository.git.text("for-each-ref", "--format=%(refname)", "--", _PREFIX).splitlines()
+        names = repository.git.text("for-each-ref", "--format=%(refname)", "--", MISSIONS).splitlines()
         lines = [line for name in names for line in _read_alone(repository, name)]
-    rows = [line.split() for line in lines if line.startswith(_PREFIX)]
-    return tuple(CatalogEntry(row[0].removeprefix(_PREFIX), row[2], row[3], row[1]) for row in rows if len(row) == 4)
+    rows = [line.split() for line in lines if line.startswith(MISSIONS)]
+    return tuple(CatalogEntry(row[0].removeprefix(MISSIONS), row[2], row[3], row[1]) for row in rows if len(row) == 4)
 
 
 def refuse_unreadable(entries: Iterable[CatalogEntry]) -> None:
@@ -51,7 +50,7 @@ def refuse_unreadable(entries: Iterable[CatalogEntry]) -> None:
     Raises:
         LedgerError: LEDGER_UNREADABLE.
     """
-    refs = [f"{_PREFIX}{entry.mission_id}" for entry in entries if entry.state == UNREADABLE]
+    refs = [f"{MISSIONS}{entry.mission_id}" for entry in entries if entry.state == UNREADABLE]
     if refs:
         raise LedgerError(
             "LEDGER_UNREADABLE",
@@ -70,4 +69,4 @@ def _read_alone(repository: Repository, ref: str) -> list[str]:
     try:
         return _listed(repository, ref)
     except GitFailedError:
-        return [f"{ref} - {ref.removeprefix(_PREFIX)} {UNREADABLE}"]
+        return [f"{ref} - {ref.removeprefix(MISSIONS)} {UNREADABLE}"]

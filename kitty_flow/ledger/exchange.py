@@ -9,7 +9,6 @@ import re
 from collections.abc import Sequence
 from typing import Final, Literal
 
-from kitty_flow.errors import LedgerError
 from kitty_flow.git.history import History
 from kitty_flow.git.identity import OWN_IDENTITY
 from kitty_flow.git.objects import CommitText, ObjectStore
@@ -58,13 +57,5 @@ def write_union(objects: ObjectStore, tree: str, tips: tuple[str, str], trailers
 
 def _committed_at(objects: ObjectStore, commit: str) -> int:
     """The moment in a commit, in seconds; 0 where a foreign tool wrote none that makes sense."""
-    found = objects.read(commit)
-    if found is None or found[0] != "commit":
-        raise LedgerError(
-            "OBJECT_MISSING",
-            f"the commit {commit} is not in the repository",
-            hint="kitty-flow doctor ledger",
-            details={"object": commit},
-        )
-    moment = _COMMITTED_AT.search(found[1].partition(b"\n\n")[0])
+    moment = _COMMITTED_AT.search(objects.read_commit_head(commit))
     return int(moment[1]) if moment else 0

@@ -29,6 +29,7 @@ from kitty_flow.ledger.persistence import not_recorded, refuse_rewound
 from kitty_flow.ledger.projection import Projection
 from kitty_flow.ledger.recording import following, make_events, read_back, segments_of, verify
 from kitty_flow.ledger.segment import encode_event
+from kitty_flow.ledger.sharing import MISSIONS
 from kitty_flow.ledger.state import EntityKey, EntityState
 from kitty_flow.ledger.store import Appended, SegmentStore
 from kitty_flow.ledger.tip import TipReader
@@ -47,7 +48,7 @@ _TRIES: Final = 5
 
 def mission_ref(mission_id: str) -> str:
     """The ref that is the log of a mission."""
-    return f"refs/kitty/m/{mission_id}"
+    return MISSIONS + mission_id
 
 
 def new_ulid() -> str:

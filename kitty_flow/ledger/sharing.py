@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["FALLBACK", "KEPT", "LOGS", "fallback_name", "is_log", "local_name", "work_ref"]
+__all__ = ["FALLBACK", "KEPT", "LOGS", "MISSIONS", "fallback_name", "is_log", "local_name", "work_ref"]
 
 _OWN: Final = "refs/kitty/"
 FALLBACK: Final = "refs/heads/kitty/state/"
 """Where a remote that refuses other names keeps them."""
 
-LOGS: Final = ("refs/kitty/m/", "refs/kitty/errors", "refs/kitty/ops")
+MISSIONS: Final = "refs/kitty/m/"
+"""Below it lies the ledger of each mission, by its id."""
+
+LOGS: Final = (MISSIONS, "refs/kitty/errors", "refs/kitty/ops")
 """Ledgers of missions, and the logs that belong to no mission."""
 
 KEPT: Final = ("refs/kitty/salvage/", "refs/kitty/work/")

@@ -52,6 +52,14 @@ def fetch(into: Ledger, source: Ledger, git: RunGit) -> str:
     return git(into.repository.root, "rev-parse", "refs/kitty/theirs")
 
 
+def bring_together(here: Ledger, there: Ledger, git: RunGit) -> None:
+    """Move the log of `here` to a commit that unites both."""
+    theirs = fetch(here, there, git)
+    with here.repository.objects() as objects:
+        union = unite(objects, str(here.view().tip), theirs)
+    here.repository.refs.swap(here.ref, union, str(here.view().tip))
+
+
 def test_two_clones_are_two_writers_in_separate_segments(clones: tuple[Ledger, Ledger], git: RunGit) -> None:
     here, there = clones
     assert here.store.writer != there.store.writer
@@ -82,10 +90,7 @@ def test_a_union_commit_is_read_alike_and_the_clock_goes_on(
     clones: tuple[Ledger, Ledger], git: RunGit, record: Record
 ) -> None:
     here, there = clones
-    theirs = fetch(here, there, git)
-    with here.repository.objects() as objects:
-        union = unite(objects, str(here.view().tip), theirs)
-    here.repository.refs.swap(here.ref, union, str(here.view().tip))
+    bring_together(here, there, git)
     git(there.repository.root, "fetch", "-q", here.repository.root, f"{here.ref}:{there.ref}")
 
     assert here.view() == there.view()
@@ -102,10 +107,7 @@ def test_the_loser_of_a_conflict_works_on_from_the_state_that_counts(
     clones: tuple[Ledger, Ledger], git: RunGit, record: Record
 ) -> None:
     here, there = clones
-    theirs = fetch(here, there, git)
-    with here.repository.objects() as objects:
-        union = unite(objects, str(here.view().tip), theirs)
-    here.repository.refs.swap(here.ref, union, str(here.view().tip))
+    bring_together(here, there, git)
     state = here.view().entities["work_package", "WP01"]
     (event,) = record(here, "WP01", state.state, "in_progress").events
     assert event.parent == state.last_event.event_id == here.view().conflicts[0].winner

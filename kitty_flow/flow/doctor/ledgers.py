@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Final
 
 from kitty_flow.errors import KittyFlowError, LedgerError
 from kitty_flow.flow.definition import read_definition
@@ -18,13 +17,12 @@ from kitty_flow.flow.ledgers import KnownLedger, known_refs
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.project import Project
 from kitty_flow.git.repository import Repository
-from kitty_flow.ledger.ledger import Ledger, mission_ref
+from kitty_flow.ledger.ledger import Ledger
+from kitty_flow.ledger.sharing import MISSIONS
 from kitty_flow.ledger.view import LedgerView
 from kitty_flow.model.ids import is_ulid
 
 __all__ = ["Ledgers", "examine_ledgers", "read_ledgers"]
-
-_PREFIX: Final = mission_ref("")
 
 
 @dataclass
@@ -45,7 +43,7 @@ def read_ledgers(project: Project, stack: ExitStack) -> Ledgers:
     """Open every ledger that can be opened; `stack` closes them."""
     ledgers = Ledgers(project)
     for ref in known_refs(project.repository):
-        mission_id = ref.removeprefix(_PREFIX)
+        mission_id = ref.removeprefix(MISSIONS)
         ledger = stack.enter_context(Ledger(project.repository, mission_id, "", only_look=True))
         try:
             ledgers.missions.append(_open(project, ledger))
@@ -74,7 +72,7 @@ def examine_ledgers(ledgers: Ledgers) -> Iterator[DoctorFinding]:
     repository = ledgers.project.repository
     slugs = {mission.ledger.ref: mission.slug for mission in ledgers.missions}
     for ref in sorted({*slugs, *ledgers.unreadable}):
-        subject = slugs.get(ref, ref.removeprefix(_PREFIX))
+        subject = slugs.get(ref, ref.removeprefix(MISSIONS))
         sound = examine_ledger(repository, KnownLedger(ref, subject))
         error = ledgers.unreadable.get(ref)
         if error is not None and not sound.problems:
@@ -97,5 +95,5 @@ def _forced(subject: str, view: LedgerView) -> Iterator[DoctorFinding]:
 
 
 def _restore(repository: Repository, ref: str) -> str:
-    with Ledger(repository, ref.removeprefix(_PREFIX), "", only_look=True) as ledger:
+    with Ledger(repository, ref.removeprefix(MISSIONS), "", only_look=True) as ledger:
         return restore_by_hand(ledger)

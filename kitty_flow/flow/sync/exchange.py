@@ -12,10 +12,10 @@ from kitty_flow.flow.project import Project
 from kitty_flow.flow.sync.peer import Peer, open_peer
 from kitty_flow.flow.sync.work import catch_up, share_work, take_work
 from kitty_flow.ledger.fold import Conflict
-from kitty_flow.ledger.ledger import Ledger, mission_ref
+from kitty_flow.ledger.ledger import Ledger
 from kitty_flow.ledger.lock import exclusive
 from kitty_flow.ledger.receive import receive
-from kitty_flow.ledger.sharing import LOGS, is_log
+from kitty_flow.ledger.sharing import LOGS, MISSIONS, is_log
 
 __all__ = ["Exchanged", "SyncReport", "exchange_ledger", "sync"]
 
@@ -112,10 +112,9 @@ def _own_logs(project: Project) -> Iterator[str]:
 
 
 def _exchange(project: Project, peer: Peer, ref: str, report: SyncReport) -> Exchanged:
-    prefix = mission_ref("")
-    if not ref.startswith(prefix):
+    if not ref.startswith(MISSIONS):
         return _exchange_plain(project, peer, ref)
-    with Ledger(project.repository, ref.removeprefix(prefix), "") as ledger:
+    with Ledger(project.repository, ref.removeprefix(MISSIONS), "") as ledger:
         exchanged = _exchange_ledger(peer, ledger)
         report.remarks += catch_up(project, ledger)
         return exchanged

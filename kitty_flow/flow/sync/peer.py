@@ -12,8 +12,7 @@ from kitty_flow.errors import ExternalToolError, UsageError
 from kitty_flow.flow.project import Project
 from kitty_flow.git.refs import ABSENT, RefMovedError
 from kitty_flow.git.remote import Remote, Update, open_remote
-from kitty_flow.ledger.ledger import mission_ref
-from kitty_flow.ledger.sharing import FALLBACK, KEPT, LOGS, fallback_name, is_log, local_name
+from kitty_flow.ledger.sharing import FALLBACK, KEPT, LOGS, MISSIONS, fallback_name, is_log, local_name
 from kitty_flow.model.ids import is_ulid
 
 __all__ = ["Peer", "open_peer"]
@@ -124,4 +123,4 @@ def _default(project: Project) -> str:
 
 def _is_sound(ref: str) -> bool:
     """A ledger is named by a ULID; whatever else a remote calls so is not for us."""
-    return not ref.startswith(mission_ref("")) or is_ulid(ref.removeprefix(mission_ref(""))) or not is_log(ref)
+    return not ref.startswith(MISSIONS) or is_ulid(ref.removeprefix(MISSIONS)) or not is_log(ref)

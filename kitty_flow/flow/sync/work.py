@@ -11,7 +11,7 @@ from kitty_flow.git.merging import open_merger
 from kitty_flow.git.refs import ABSENT, RefMovedError
 from kitty_flow.ledger.exchange import relation, write_union
 from kitty_flow.ledger.ledger import Ledger
-from kitty_flow.ledger.sharing import KEPT, is_log, work_ref
+from kitty_flow.ledger.sharing import KEPT, MISSIONS, is_log, work_ref
 from kitty_flow.ledger.view import LedgerView
 
 __all__ = ["catch_up", "share_work", "take_work"]
@@ -32,13 +32,13 @@ def take_work(project: Project, peer: Peer) -> int:
 def share_work(project: Project, peer: Peer) -> int:
     """Send the heads that ledgers name and unsaved work that was kept; returns how many the remote did not have."""
     refs = project.repository.refs
-    tips = _kept(project)
-    for ref in refs.under("refs/kitty/m"):
+    missing = {ref: tip for ref, tip in _kept(project).items() if peer.tips.get(ref) != tip}
+    for ref in refs.under(MISSIONS.rstrip("/")):
         mission_id = ref.rpartition("/")[2]
         with Ledger(project.repository, mission_id, "") as ledger:
-            commits = set(_named_commits(ledger.view()))
-        tips |= {work_ref(mission_id, c): c for c in commits if refs.commit(c) is not None}
-    missing = {ref: tip for ref, tip in tips.items() if peer.tips.get(ref) != tip}
+            named = {work_ref(mission_id, commit): commit for commit in _named_commits(ledger.view())}
+        # Asking for a commit is a git process: only for those that the remote does not have.
+        missing |= {ref: tip for ref, tip in named.items() if peer.tips.get(ref) != tip and refs.commit(tip)}
     if missing:
         peer.send(missing)
     return sum(peer.sent.get(ref) == tip for ref, tip in missing.items())

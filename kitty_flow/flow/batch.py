@@ -8,6 +8,7 @@ from typing import Any
 
 from kitty_flow.errors import RefusedError
 from kitty_flow.ledger.ledger import Batch, Draft
+from kitty_flow.ledger.state import EntityKey
 from kitty_flow.ledger.view import LedgerView
 from kitty_flow.machines import Facts, MachineDefinition, decide, machine
 from kitty_flow.model.event import EntityType
@@ -26,14 +27,16 @@ class BatchBuilder:
 
     def __init__(self, view: LedgerView, *, actor: str, correlation_id: str | None = None) -> None:
         self._mission_slug = view.slug or "MISSION"
-        self._states = {key: entity.state for key, entity in view.entities.items()}
+        self._view = view
+        self._states: dict[EntityKey, str] = {}
         self._actor = actor
         self._correlation_id = correlation_id
         self._drafts: list[Draft] = []
 
     def state(self, entity_type: EntityType, entity_id: str) -> str | None:
         """The state of an entity after the steps collected so far."""
-        return self._states.get((entity_type, entity_id))
+        entity = self._view.entity(entity_type, entity_id)
+        return self._states.get((entity_type, entity_id)) or (entity.state if entity else None)
 
     def transition(
         self,

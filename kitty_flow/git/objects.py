@@ -15,7 +15,7 @@ from kitty_flow.git.fresh import Fresh
 from kitty_flow.git.loose import LooseObjects
 from kitty_flow.git.process import Git, GitFailedError
 
-__all__ = ["CommitText", "ObjectStore", "TreeEntry"]
+__all__ = ["CommitText", "ObjectStore", "TreeEntry", "names_missing_object"]
 
 
 @dataclass(frozen=True)
@@ -202,6 +202,8 @@ class ObjectStore:
         took less than a twentieth of the time since then.
         """
         count = 0
+        if at_once:  # what is called packed here may have been put back by another process, and been taken again
+            self._packed = (0, set())
         with suppress(OSError, KittyFlowError):
             count = self._loose.check(self._missing)
             begun = monotonic()
@@ -236,6 +238,11 @@ class ObjectStore:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
+
+
+def names_missing_object(error: KittyFlowError) -> bool:
+    """Whether an object that is not there is the reason, as we or as git told it."""
+    return error.code == "OBJECT_MISSING" or "nonexistent object" in str(error.details.get("stderr", ""))
 
 
 def _missing(name: str) -> LedgerError:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from kitty_flow.effects import reach
 from kitty_flow.errors import ConflictError, KittyFlowError
 from kitty_flow.git.history import History
-from kitty_flow.git.objects import ObjectStore
+from kitty_flow.git.objects import ObjectStore, names_missing_object
 from kitty_flow.git.refs import ABSENT, RefMovedError, RefMover
 from kitty_flow.git.repository import Repository
 from kitty_flow.ledger.diary import diary_message, diary_trailers
@@ -130,14 +130,18 @@ class Ledger:
 
     def _restoring(self, work: Callable[[], _T]) -> _T:
         """Do `work`, and again when it failed for an object that `git prune` took and that could be put back."""
+        may_be_back = True
         for _ in range(_TRIES - 1):
             try:
                 return work()
             except RefMovedError:
                 raise
-            except KittyFlowError:
-                if not self.store.objects.restore(at_once=True):
+            except KittyFlowError as error:
+                # Where nothing was to be put back, another process may have done so before we looked: one try tells.
+                is_back = bool(self.store.objects.restore(at_once=True))
+                if not is_back and not (may_be_back and names_missing_object(error)):
                     raise
+                may_be_back = is_back
         return work()
 
     def events(self) -> tuple[Event, ...]:
@@ -159,22 +163,26 @@ class Ledger:
         """
         return self.store.attachment(self.view().tip or self.ref, path)
 
-    def lock(self) -> contextlib.AbstractContextManager[None]:
+    def lock(self, meanwhile: Callable[[], object] = lambda: None) -> contextlib.AbstractContextManager[None]:
         """Hold the ledger against every other kitty-flow process of this clone.
+
+        Args:
+            meanwhile: is done once if another process holds it; what it raises ends the waiting.
 
         Raises:
             ConflictError: LOCK_TIMEOUT.
         """
         path = self.repository.state_dir / "locks" / f"{self.mission_id}.lock"
-        return exclusive(path, timeout_s=LOCK_TIMEOUT_S, what=f"the ledger of {self.mission_slug}")
+        what = f"the ledger of {self.mission_slug}"
+        return exclusive(path, timeout_s=LOCK_TIMEOUT_S, what=what, meanwhile=meanwhile)
 
     def record(
         self, build: Callable[[LedgerView], Batch], *, publish: Callable[[str], None] = lambda commit: None
     ) -> Receipt:
         """Record what `build` decides from the current state. Returns only after the commit.
 
-        `build` must be pure: it runs again when another clone's sync moved the ref in between. Whatever it raises
-        leaves the ledger as it was. An empty batch records nothing.
+        `build` must be pure: it runs also while another process holds the ledger, and again when another clone's sync
+        moved the ref in between. Whatever it raises leaves the ledger as it was. An empty batch records nothing.
 
         Args:
             publish: is given the commit that was read back, before the ref moves; what it raises keeps it from moving.
@@ -185,7 +193,9 @@ class Ledger:
             ConflictError: LOCK_TIMEOUT; LEDGER_BUSY when the ref kept moving; STATE_CHANGED when a draft does not start
                 from the state that its entity has.
         """
-        with self.lock():
+        # What is imported, read and started for a first decision would keep those behind in the line waiting; and what
+        # is refused now need not wait: the view that it is decided on is newer than the command.
+        with self.lock(meanwhile=lambda: build(self._restoring(self._read))):
             receipt = self._try(build, publish)
         # A `git prune` that looked at the refs before this move still takes what was written since.
         self.store.objects.restore()

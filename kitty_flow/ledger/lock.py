@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -28,8 +28,13 @@ _POLL_S: Final = 0.001
 
 
 @contextmanager
-def exclusive(path: Path, *, timeout_s: float, what: str) -> Iterator[None]:
+def exclusive(
+    path: Path, *, timeout_s: float, what: str, meanwhile: Callable[[], object] = lambda: None
+) -> Iterator[None]:
     """Hold the lock file `path` for the block.
+
+    Args:
+        meanwhile: is done once when the lock is not free at once; what it raises ends the waiting.
 
     Raises:
         ConflictError: LOCK_TIMEOUT, another process held it for longer than `timeout_s` seconds.
@@ -40,9 +45,14 @@ def exclusive(path: Path, *, timeout_s: float, what: str) -> Iterator[None]:
     deadline = time.monotonic() + timeout_s
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _first_in_line(path.with_name(path.name + ".line"), timeout_s):
-            lock = filelock.FileLock(path, timeout=max(0.0, deadline - time.monotonic()))
-            lock.acquire(poll_interval=_POLL_S)
+        lock = filelock.FileLock(path, timeout=0)
+        with _first_in_line(path.with_name(path.name + ".line"), timeout_s, meanwhile) as has_waited:
+            try:
+                lock.acquire()
+            except filelock.Timeout:
+                if not has_waited:
+                    meanwhile()
+                lock.acquire(timeout=max(0.0, deadline - time.monotonic()), poll_interval=_POLL_S)
     except (TimeoutError, filelock.Timeout) as error:
         raise ConflictError(
             "LOCK_TIMEOUT",
@@ -64,25 +74,31 @@ def exclusive(path: Path, *, timeout_s: float, what: str) -> Iterator[None]:
 
 
 @contextmanager
-def _first_in_line(path: Path, timeout_s: float) -> Iterator[None]:
-    """Raises TimeoutError, and OSError where there is no flock; Windows has locks of its own, which filelock uses."""
+def _first_in_line(path: Path, timeout_s: float, meanwhile: Callable[[], object]) -> Iterator[bool]:
+    """Gives whether it had to wait; raises TimeoutError, and OSError where there is no flock.
+
+    Windows has locks of its own, which filelock uses.
+    """
     if sys.platform == "win32":
-        yield
+        yield False
         return
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    has_waited = False
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            _stand_in_line(descriptor, timeout_s)
-        yield
+            has_waited = True
+            _stand_in_line(descriptor, timeout_s, meanwhile)
+        yield has_waited
     finally:
         os.close(descriptor)  # leaves the line, also when a thread still waits in it
 
 
-def _stand_in_line(descriptor: int, timeout_s: float) -> None:
+def _stand_in_line(descriptor: int, timeout_s: float, meanwhile: Callable[[], object]) -> None:
     if timeout_s <= 0 or sys.platform == "win32":
         raise TimeoutError
+    begun = time.monotonic()
     problems: list[OSError] = []
     is_first = threading.Event()
 
@@ -94,7 +110,8 @@ def _stand_in_line(descriptor: int, timeout_s: float) -> None:
         is_first.set()
 
     threading.Thread(target=wait, daemon=True).start()
-    if not is_first.wait(timeout_s):
+    meanwhile()
+    if not is_first.wait(max(0.0, begun + timeout_s - time.monotonic())):
         raise TimeoutError
     if problems:
         raise problems[0]

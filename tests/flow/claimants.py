@@ -33,7 +33,9 @@ def work(number: int, root: Path, slug: str, gate: int, answers: int) -> None:
         os.write(answers, (json.dumps([number, *answer]) + "\n").encode())
 
     order = random.Random(number)
-    with open_mission(Project.discover(root), slug) as mission:
+    project = Project.discover(root)
+    with open_mission(project, slug) as mission:
+        project.settings  # noqa: B018 - read before the start, as imports are
         mission.view()
         tell("ready")
         os.read(gate, 1)  # returns for all at once, when the writing end is closed

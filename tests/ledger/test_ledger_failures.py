@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from kitty_flow.errors import ConflictError, LedgerError
+from kitty_flow.errors import ConflictError, LedgerError, RefusedError
 from kitty_flow.ledger import ledger as ledger_module
 from kitty_flow.ledger.ledger import Batch, Draft, Ledger, Receipt
 from kitty_flow.ledger.lock import exclusive
 from kitty_flow.ledger.segment import decode_event, encode_event
+from kitty_flow.ledger.view import LedgerView
 from kitty_flow.model.event import Event
 
 RunGit = Callable[..., str]
@@ -140,6 +141,17 @@ def test_objects_that_cannot_be_written(repo: Path, ledger: Ledger, record: Reco
             record(ledger, "WP01", "planned", "claimed")
         assert_not_recorded(repo, git, ledger, refused.value, tip)
     assert record(ledger, "WP01", "planned", "claimed").view.lamport == 2
+
+
+def test_what_is_refused_anyway_does_not_wait_for_the_lock(ledger: Ledger, record: Record) -> None:
+    record(ledger, "WP01", None, "planned")
+    path = ledger.repository.state_dir / "locks" / f"{ledger.mission_id}.lock"
+
+    def refuse(view: LedgerView) -> Batch:
+        raise RefusedError("NO", f"at {view.lamport}")
+
+    with exclusive(path, timeout_s=0, what="the test"), pytest.raises(RefusedError, match="at 1"):
+        ledger.record(refuse)
 
 
 def test_not_even_the_first_event(repo: Path, ledger: Ledger, record: Record, git: RunGit) -> None:

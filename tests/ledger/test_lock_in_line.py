@@ -61,3 +61,31 @@ def test_who_gives_up_leaves_the_line(tmp_path: Path) -> None:
     first.join(60)
     ask(5)
     assert outcomes[-1] == "held"
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_who_waits_uses_the_time_and_may_give_up_at_once(tmp_path: Path, is_first: bool) -> None:
+    path = tmp_path / "x.lock"
+    done: list[str] = []
+    with exclusive(path, timeout_s=5, what="the ledger", meanwhile=lambda: done.append("for nothing")):
+        assert not done, "the lock was free"
+
+    def refuse() -> None:
+        done.append("waited")
+        raise ConflictError("REFUSED", "it is over")
+
+    line = os.open(tmp_path / "x.lock.line", os.O_RDWR)
+    try:
+        with exclusive(path, timeout_s=5, what="the ledger"):
+            if not is_first:
+                fcntl.flock(line, fcntl.LOCK_EX)
+            with (
+                pytest.raises(ConflictError, match="it is over"),
+                exclusive(path, timeout_s=60, what="the ledger", meanwhile=refuse),
+            ):
+                done.append("held")
+    finally:
+        os.close(line)
+    assert done == ["waited"]
+    with exclusive(path, timeout_s=5, what="the ledger"):
+        done.append("held after all")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 from kitty_flow.errors import DefinitionError
 from kitty_flow.model.diagnostic import Diagnostic
@@ -38,11 +39,20 @@ class Findings:
         self.problems.append(Problem(code, message, where))
 
     def warn(self, code: str, message: str, where: str) -> None:
-        """Note something that was guessed, dropped or looks like a mistake."""
+        """Note something that looks like a mistake."""
+        self._note("warning", code, message, {"where": where})
+
+    def guessed(self, code: str, message: str, where: str) -> None:
+        """Note what the source does not say plainly, and how it was read."""
+        self._note("warning", code, message, {"where": where, "loss": "guessed"})
+
+    def dropped(self, code: str, message: str, where: str) -> None:
+        """Note what the source says and a mission of kitty-flow has no place for."""
+        self._note("info", code, message, {"where": where, "loss": "dropped"})
+
+    def _note(self, severity: Literal["info", "warning"], code: str, message: str, details: dict[str, Any]) -> None:
         self.diagnostics.append(
-            Diagnostic(
-                severity="warning", diagnostic_code=code, message=message, phase="load", details={"where": where}
-            )
+            Diagnostic(severity=severity, diagnostic_code=code, message=message, phase="load", details=details)
         )
 
     @contextmanager

@@ -15,13 +15,13 @@ from typing import Any, Final
 from pydantic import ConfigDict, Field, ValidationError
 
 from kitty_flow.missions.draft import MissionDraft, WorkPackageDraft
-from kitty_flow.missions.files import invalid, read_text
+from kitty_flow.missions.files import invalid, is_file, read_text
 from kitty_flow.missions.findings import Findings
 from kitty_flow.missions.subtask_text import parse_subtask
 from kitty_flow.model.base import Model
 from kitty_flow.model.mission import Subtask
 
-__all__ = ["KIND", "read_native", "read_toml"]
+__all__ = ["KIND", "read", "read_toml", "recognises"]
 
 KIND: Final = "native"
 
@@ -59,7 +59,12 @@ class _File(_Table):
     work_package: list[_WorkPackage] = Field(default_factory=list)
 
 
-def read_native(path: Path, findings: Findings) -> MissionDraft:
+def recognises(path: Path) -> bool:
+    """Whether `path` is a TOML file."""
+    return path.suffix == ".toml" and is_file(path)
+
+
+def read(path: Path, findings: Findings) -> MissionDraft:
     """The mission in the TOML file `path`.
 
     Raises:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from kitty_flow.errors import DefinitionError, UsageError
-from kitty_flow.missions import native, spec_kitty
-from kitty_flow.missions.files import children, exists, invalid, is_file, is_folder, is_inside, read_text
+from kitty_flow.missions import native, readers, spec_kitty
+from kitty_flow.missions.files import children, exists, invalid, is_folder, is_inside, read_text
 from kitty_flow.missions.findings import Findings
+from kitty_flow.missions.readers import Reader, detect
 from kitty_flow.missions.validation import validate
 from kitty_flow.model.ids import is_ulid
 from kitty_flow.model.mission import LoadedMission
@@ -52,13 +53,10 @@ def load_mission(path: Path, *, relative_to: Path | None = None) -> LoadedMissio
         UsageError: MISSION_NOT_FOUND, there is no mission at `path`.
         DefinitionError: INVALID_MISSION, with all problems in `details.problems`; UNSAFE_PATH or UNUSABLE_PATH.
     """
-    kind, file = _detect(path)
+    reader, file = _detect(path)
     source_path = _source_path(file, relative_to)
     findings = Findings()
-    draft = (
-        spec_kitty.read_spec_kitty(file, findings) if kind == spec_kitty.KIND else native.read_native(file, findings)
-    )
-    return validate(draft, findings, source_path)
+    return validate(reader.read(file, findings), findings, source_path)
 
 
 def discover(root: Path) -> tuple[DiscoveredMission, ...]:
@@ -70,7 +68,7 @@ def discover(root: Path) -> tuple[DiscoveredMission, ...]:
     found = [
         _glance(folder, root, spec_kitty.KIND)
         for folder in children(root / SPEC_KITTY_FOLDER)
-        if not folder.name.startswith(".") and spec_kitty.is_spec_kitty(folder)
+        if not folder.name.startswith(".") and spec_kitty.recognises(folder)
     ]
     found += [
         _glance(file, root, native.KIND)
@@ -121,20 +119,18 @@ def _ambiguous(name: str, candidates: list[DiscoveredMission], root: Path) -> Us
     )
 
 
-def _detect(given: Path) -> tuple[str, Path]:
-    """The kind of the mission at `given`, and the folder or file, as an absolute path, that its reader takes."""
+def _detect(given: Path) -> tuple[Reader, Path]:
+    """The reader for the mission at `given`, and the folder or file, as an absolute path, that it takes."""
     path = _absolute(given)
+    found = detect(path)
+    if found is not None:
+        return found, path
+    why = "is nothing that a reader knows" if exists(path) else "does not exist"
     if is_folder(path):
-        if spec_kitty.is_spec_kitty(path):
-            return spec_kitty.KIND, path
         files = [p for p in children(path) if p.suffix == ".toml" and _looks_native(p)]
         if len(files) == 1:
-            return native.KIND, files[0]
+            return readers.reader(native.KIND), files[0]
         why = f"holds {len(files)} mission files; name one of them" if files else "holds no mission"
-    elif is_file(path) and path.suffix == ".toml":
-        return native.KIND, path
-    else:
-        why = "is neither a mission folder nor a .toml mission file" if exists(path) else "does not exist"
     raise UsageError(
         "MISSION_NOT_FOUND", f"{given} {why}", hint="kitty-flow mission list", details={"path": str(given)}
     )

@@ -30,7 +30,7 @@ from kitty_flow.missions.spec_kitty_fields import string, strings, subtasks
 from kitty_flow.missions.yaml_text import YamlValue, parse_yaml, split_frontmatter
 from kitty_flow.model.ids import check_mission_slug, is_ulid, natural_key
 
-__all__ = ["KIND", "has_work_packages", "is_spec_kitty", "mission_slug", "read_meta", "read_spec_kitty"]
+__all__ = ["KIND", "has_work_packages", "mission_slug", "read", "read_meta", "recognises"]
 
 KIND: Final = "spec-kitty"
 _META: Final = "meta.json"
@@ -40,7 +40,7 @@ _FILE_NAME: Final = re.compile(r"(WP[0-9]+)(?![0-9]).*\.md", re.DOTALL)
 _Fields = Mapping[str, YamlValue]
 
 
-def is_spec_kitty(folder: Path) -> bool:
+def recognises(folder: Path) -> bool:
     """Whether `folder` holds a mission in the Spec Kitty layout."""
     return is_folder(folder) and (is_file(folder / _META) or is_folder(folder / "tasks"))
 
@@ -71,7 +71,7 @@ def mission_slug(folder: Path, meta: Mapping[str, Any]) -> str:
     return folder.name
 
 
-def read_spec_kitty(folder: Path, findings: Findings) -> MissionDraft:
+def read(folder: Path, findings: Findings) -> MissionDraft:
     """The mission in `folder`; whatever cannot be read becomes a problem in `findings`."""
     meta: dict[str, Any] = {}
     with findings.gathering(_META):

@@ -99,7 +99,8 @@ class Output:
                 self._write(sys.stdout, text)
             for diagnostic in result.diagnostics:
                 label = "note" if diagnostic.severity == "info" else diagnostic.severity
-                _complain(f"{label}: {safe(diagnostic.message)}")
+                place = f"{diagnostic.details['where']}: " if "where" in diagnostic.details else ""
+                _complain(f"{label}: {safe(place + diagnostic.message)}")
             if error is not None:
                 _explain(error)
         self.written = True

@@ -24,12 +24,15 @@ __all__ = ["adopt", "load_source", "refresh"]
 _LOCK_TIMEOUT_S: Final = 30.0
 
 
-def load_source(project: Project, path: Path) -> LoadedMission:
-    """Read and validate a mission source; the path is noted relative to the repository where it is inside."""
+def load_source(project: Project, path: Path, *, is_begun: bool = False) -> LoadedMission:
+    """Read and validate a mission source; the path is noted relative to the repository where it is inside.
+
+    What it owns is compared with the files that there are, unless work `is_begun`: then files come and go.
+    """
     from kitty_flow.missions.source import load_mission
 
     inside = path.resolve().is_relative_to(project.root.resolve())
-    return load_mission(path, relative_to=project.root if inside else None)
+    return load_mission(path, relative_to=project.root if inside else None, files=None if is_begun else project.files)
 
 
 def adopt(project: Project, path: Path, *, target_branch: str | None = None, must_be_new: bool = False) -> CatalogEntry:
@@ -120,10 +123,11 @@ def refresh(project: Project, ledger: Ledger) -> tuple[Diagnostic, ...]:
     path = project.root / recorded.source.path
     if not path.exists():
         return ()
+    is_begun = not _untouched(ledger.view())
     try:
-        loaded = load_source(project, path)
+        loaded = load_source(project, path, is_begun=is_begun)
     except DefinitionError:
-        if _untouched(ledger.view()):
+        if not is_begun:
             raise
         return (_source_differs(ledger, "its source is not valid any more"),)
     except KittyFlowError:
@@ -132,7 +136,7 @@ def refresh(project: Project, ledger: Ledger) -> tuple[Diagnostic, ...]:
     edited = replace(loaded.definition, id=recorded.id, target_branch=target)
     if edited.digest == recorded.digest:
         return loaded.diagnostics
-    if not _untouched(ledger.view()):
+    if is_begun:
         return (*loaded.diagnostics, _source_differs(ledger, "its source was edited after work had begun"))
     ledger.record(lambda view: _redefinition(view, edited))
     return loaded.diagnostics

@@ -16,6 +16,7 @@ from kitty_flow.git.repository import Repository
 if TYPE_CHECKING:
     from kitty_flow.agents.settings import Settings
     from kitty_flow.git.worktrees import Worktrees
+    from kitty_flow.missions.repository_files import RepositoryFiles
 
 __all__ = ["Project"]
 
@@ -51,6 +52,13 @@ class Project:
         from kitty_flow.agents.settings import load_settings  # late: the board needs no settings
 
         return load_settings(self.root)
+
+    @cached_property
+    def files(self) -> RepositoryFiles:
+        """What is under version control in the main checkout."""
+        from kitty_flow.missions.repository_files import RepositoryFiles
+
+        return RepositoryFiles(filter(None, Git(self.root).text("ls-files", "-z").split("\0")))
 
     @property
     def history(self) -> History:

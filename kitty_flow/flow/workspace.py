@@ -50,6 +50,7 @@ def prepare(mission: OpenMission, lane_id: str, start: str, *, work_package_id: 
     worktrees = mission.project.worktrees
     checkout = worktrees.at(path)
     if checkout is None:
+        worktrees.clear_unfinished(path)
         if path.exists() and any(path.iterdir()):
             raise ExternalToolError(
                 "WORKSPACE_TAKEN",

@@ -30,6 +30,11 @@ class Checkout:
     git_dir: Path | None = None
 
     @property
+    def is_unfinished(self) -> bool:
+        """Whether `worktree add` has not come to its first commit, or was killed before."""
+        return self.git_dir is not None and self.head is None and self.branch is None
+
+    @property
     def git(self) -> Git:
         """Runs git in this working tree; in a linked one without regard to its `.git` file, which anybody may change.
 
@@ -199,10 +204,23 @@ class Worktrees:
         return tuple(checkout for checkout in self.all() if checkout.branch == ref)
 
     def at(self, path: Path) -> Checkout | None:
-        """The linked worktree at `path`, if git knows it and something is there; never the main checkout."""
+        """The linked worktree at `path`, if git knows it and something is there; never the main checkout.
+
+        One that `worktree add` was killed over before it had a commit is none: `clear_unfinished` takes it away.
+        """
+        found = self._known(path)
+        return None if found is None or found.is_unfinished else found
+
+    def _known(self, path: Path) -> Checkout | None:
         wanted = location(path)
         linked = (checkout for checkout in self.all() if checkout.git_dir is not None)
         return next((c for c in linked if location(c.path) == wanted and os.path.lexists(c.path)), None)
+
+    def clear_unfinished(self, path: Path) -> None:
+        """Take away what a killed `worktree add` left at `path`: a folder with nothing but the link in it."""
+        found = self._known(path)
+        if found is not None and found.is_unfinished and [each.name for each in path.iterdir()] == [".git"]:
+            self._dispose(found)
 
     def add(self, path: Path, commit: str) -> Checkout:
         """Make a new detached working tree at `path`, also where git still knows one that somebody deleted.

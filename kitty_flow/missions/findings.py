@@ -42,6 +42,10 @@ class Findings:
         """Note something that looks like a mistake."""
         self._note("warning", code, message, {"where": where})
 
+    def remark(self, code: str, message: str, where: str) -> None:
+        """Note something that is worth knowing and may well be right."""
+        self._note("info", code, message, {"where": where})
+
     def guessed(self, code: str, message: str, where: str) -> None:
         """Note what the source does not say plainly, and how it was read."""
         self._note("warning", code, message, {"where": where, "loss": "guessed"})

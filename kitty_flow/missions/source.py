@@ -13,6 +13,7 @@ from kitty_flow.missions import native, readers, spec_kitty
 from kitty_flow.missions.files import children, exists, invalid, is_folder, is_inside, read_text
 from kitty_flow.missions.findings import Findings
 from kitty_flow.missions.readers import Reader, detect
+from kitty_flow.missions.repository_files import RepositoryFiles
 from kitty_flow.missions.validation import validate
 from kitty_flow.model.ids import is_ulid
 from kitty_flow.model.mission import LoadedMission
@@ -44,10 +45,11 @@ class DiscoveredMission:
     problem: str | None
 
 
-def load_mission(path: Path, *, relative_to: Path | None = None) -> LoadedMission:
+def load_mission(path: Path, *, relative_to: Path | None = None, files: RepositoryFiles | None = None) -> LoadedMission:
     """Read and validate the mission at `path`: a Spec Kitty folder, a native file, or a folder with one native file.
 
-    `relative_to` is the repository root; the source path is kept relative to it when the mission lies inside.
+    `relative_to` is the repository root; the source path is kept relative to it when the mission lies inside. `files`
+    are those of the repository that the mission is for, to be compared with what its work packages own.
 
     Raises:
         UsageError: MISSION_NOT_FOUND, there is no mission at `path`.
@@ -56,7 +58,7 @@ def load_mission(path: Path, *, relative_to: Path | None = None) -> LoadedMissio
     reader, file = _detect(path)
     source_path = _source_path(file, relative_to)
     findings = Findings()
-    return validate(reader.read(file, findings), findings, source_path)
+    return validate(reader.read(file, findings), findings, source_path, files)
 
 
 def discover(root: Path) -> tuple[DiscoveredMission, ...]:

@@ -1,18 +1,21 @@
-"""Turns a draft into a mission, or reports everything that is wrong with it at once.
-
-Cycles are not looked for here: they belong to the graph, which sees only missions that passed these rules.
-"""
+"""Turns a draft into a mission, or reports everything that is wrong with it at once, and warns of what is odd."""
 
 from __future__ import annotations
 
 import difflib
 import re
+from itertools import pairwise
 from typing import Final, get_args
 
+from kitty_flow.errors import DefinitionError
+from kitty_flow.graph.dependency_graph import DependencyGraph
+from kitty_flow.missions.coherence import check_coherence
 from kitty_flow.missions.draft import MissionDraft, WorkPackageDraft
 from kitty_flow.missions.files import MAX_WORK_PACKAGES
 from kitty_flow.missions.findings import Findings
 from kitty_flow.missions.owned_files import check_owned_files
+from kitty_flow.missions.repository_files import RepositoryFiles
+from kitty_flow.missions.validation_text import listed
 from kitty_flow.model.ids import check_mission_slug, check_ulid, check_work_package_id
 from kitty_flow.model.mission import ExecutionMode, LoadedMission, MissionDefinition, MissionSource, WorkPackage
 
@@ -24,8 +27,13 @@ _MODES: Final[dict[str, ExecutionMode]] = {mode: mode for mode in get_args(Execu
 _BRANCH: Final = re.compile(r"(?![-/.@])(?!.*(?:\.\.|//|/\.|@\{))[^\x00-\x20\x7f-\x9f~^:?*\[\\\ud800-\udfff]{1,200}")
 
 
-def validate(draft: MissionDraft, findings: Findings, source_path: str) -> LoadedMission:
+def validate(
+    draft: MissionDraft, findings: Findings, source_path: str, files: RepositoryFiles | None = None
+) -> LoadedMission:
     """The mission that `draft` describes, with the warnings of `findings`.
+
+    Args:
+        files: what lies in the repository; None when the mission is read outside of any.
 
     Raises:
         DefinitionError: INVALID_MISSION, with every problem of the reader and of these rules in `details.problems`.
@@ -33,8 +41,11 @@ def validate(draft: MissionDraft, findings: Findings, source_path: str) -> Loade
     _check_mission(draft, findings)
     _check_ids(draft, findings)
     _check_dependencies(draft, findings)
+    graph = _declared_graph(draft, findings)
     work_packages = tuple(_work_package(each, findings) for each in draft.work_packages[:MAX_WORK_PACKAGES])
     findings.raise_if_invalid(draft.path)
+    assert graph is not None, "a graph that cannot be made is a problem"
+    check_coherence(draft, graph, findings, files)
     definition = MissionDefinition(
         id=draft.id,
         slug=draft.slug,
@@ -102,14 +113,30 @@ def _check_dependencies(draft: MissionDraft, findings: Findings) -> None:
     for each in draft.work_packages:
         for dependency in each.dependencies:
             if dependency == each.id:
-                findings.problem("SELF_DEPENDENCY", f"{each.id[:80]} depends on itself", each.where)
+                findings.problem("SELF_DEPENDENCY", f"{each.id[:80]} depends on itself", each.place("dependencies"))
             elif dependency not in known:
                 findings.problem(
                     "UNKNOWN_DEPENDENCY",
                     f"{each.id[:80]} depends on {dependency[:80]!r}, which this mission does not have"
                     + _suggestion(dependency, known),
-                    each.where,
+                    each.place("dependencies"),
                 )
+
+
+def _declared_graph(draft: MissionDraft, findings: Findings) -> DependencyGraph | None:
+    """The declared dependencies as far as they are known; every circle becomes a problem, with its way."""
+    by_id = {each.id: each for each in draft.work_packages[:MAX_WORK_PACKAGES]}
+    edges = [(d, e.id) for e in by_id.values() for d in e.dependencies if d in by_id and d != e.id]
+    try:
+        return DependencyGraph(by_id, edges)
+    except DefinitionError as error:
+        for cycle in error.details["cycles"]:
+            steps = [
+                f"{after} waits for {before} ({by_id[after].place('dependencies')})"
+                for before, after in pairwise(cycle)
+            ]
+            findings.problem(error.code, f"go in a circle: {listed(steps)}", by_id[cycle[0]].place("dependencies"))
+        return None
 
 
 def _suggestion(dependency: str, known: set[str]) -> str:
@@ -119,16 +146,16 @@ def _suggestion(dependency: str, known: set[str]) -> str:
 
 
 def _work_package(draft: WorkPackageDraft, findings: Findings) -> WorkPackage:
-    _check_title(draft.title, draft.where, findings)
+    _check_title(draft.title, draft.place("title"), findings)
     mode = _MODES.get(draft.execution_mode)
     if mode is None:
         findings.problem(
             "INVALID_EXECUTION_MODE",
             f"execution_mode is {draft.execution_mode[:80]!r}; it must be one of: {', '.join(_MODES)}",
-            draft.where,
+            draft.place("execution_mode"),
         )
     before = len(findings.problems)
-    owned = check_owned_files(draft.owned_files, draft.where, findings)
+    owned = check_owned_files(draft.owned_files, draft.place("owned_files"), findings)
     if not owned and len(findings.problems) == before:
         findings.warn(
             "NO_OWNED_FILES",

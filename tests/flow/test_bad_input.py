@@ -128,7 +128,7 @@ def test_cyclic_dependencies_are_refused_with_the_path_named(bench: Workbench) -
     with unchanged(bench):
         for words in (("run", "sample", *RUN), ("plan", "sample"), ("plan", ".kitty-flow/missions/sample.toml")):
             error = bench.refusal(*words, exit=3)
-            assert "CYCL" in error["code"]
+            assert {p["code"] for p in error["details"]["problems"]} == {"DEPENDENCY_CYCLE"}
             for name in ("WP01", "WP02", "WP03"):
                 assert name in error["message"]
             assert "WP04" not in error["message"]

@@ -158,6 +158,17 @@ def _file(path: Path) -> None:
     path.write_text("x")
 
 
+def _without_commit(path: Path) -> None:
+    """As a `git worktree add` leaves it that was killed before it had a commit."""
+    _locked(path)
+    for child in path.iterdir():
+        if child.name != ".git":
+            shutil.rmtree(child) if child.is_dir() else child.unlink()
+    own = path.parent / "repo/.git/worktrees" / path.name
+    (own / "HEAD").write_text("0" * 40 + "\n")
+    (own / "index").unlink()
+
+
 SPOILT = [
     _unlinked, _linked_elsewhere, _own_repository, _deleted, _locked, _half_made, _locked_and_deleted,
     _symbolic_link, _file,
@@ -448,3 +459,25 @@ def test_a_branch_named_like_a_file_is_no_question(
     checkout = worktrees.add(tmp_path / "w", "HEAD")
     checkout.switch("README.md", git(repo, "rev-parse", "HEAD"))
     assert git(checkout.path, "symbolic-ref", "HEAD") == "refs/heads/README.md"
+
+
+def test_a_worktree_that_was_never_finished_is_made_anew(
+    worktrees: Worktrees, main: Checkout, repo: Path, tmp_path: Path
+) -> None:
+    assert main.head
+    path = tmp_path / "lane"
+    worktrees.add(path, main.head)
+    _without_commit(path)
+    assert worktrees.at(path) is None
+    (path / "left-by-somebody").write_text("mine\n")
+    worktrees.clear_unfinished(path)
+    assert (path / "left-by-somebody").read_text() == "mine\n"
+    (path / "left-by-somebody").unlink()
+    worktrees.clear_unfinished(path)
+    assert not path.exists()
+    worktrees.add(path, main.head).switch("lane", main.head)
+    again = worktrees.at(path)
+    assert again is not None
+    assert (again.head, again.changes()) == (main.head, ())
+    worktrees.clear_unfinished(path)
+    assert worktrees.at(path) == again

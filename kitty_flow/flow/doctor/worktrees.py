@@ -100,6 +100,8 @@ def _recorded(mission: OpenMission, view: LedgerView) -> dict[Path, tuple[Entity
 
 def _present(subject: str, known: _Registered, state: str) -> DoctorFinding:
     path = _quoted(known.checkout.path)
+    if known.checkout.is_unfinished:
+        return warning("worktrees", subject, "begun and never finished; the next start there makes it anew", "")
     changes = len(known.checkout.changes())
     looks = f"dirty, {changes} uncommitted path(s)" if changes else "clean"
     if known.locked is not None:

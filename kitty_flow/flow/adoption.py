@@ -24,16 +24,28 @@ __all__ = ["adopt", "load_source", "refresh"]
 _LOCK_TIMEOUT_S: Final = 30.0
 
 
-def load_source(project: Project, path: Path) -> LoadedMission:
-    """Read and validate a mission source; the path is noted relative to the repository where it is inside."""
+def load_source(project: Project, path: Path, kind: str | None = None) -> LoadedMission:
+    """Read and validate a mission source; the path is noted relative to the repository where it is inside.
+
+    `kind` names the reader, where the path alone should not decide.
+    """
     from kitty_flow.missions.source import load_mission
 
     inside = path.resolve().is_relative_to(project.root.resolve())
-    return load_mission(path, relative_to=project.root if inside else None)
+    return load_mission(path, relative_to=project.root if inside else None, kind=kind)
 
 
-def adopt(project: Project, path: Path, *, target_branch: str | None = None, must_be_new: bool = False) -> CatalogEntry:
+def adopt(
+    project: Project,
+    path: Path,
+    *,
+    target_branch: str | None = None,
+    must_be_new: bool = False,
+    kind: str | None = None,
+) -> CatalogEntry:
     """Create the mission at `path` in the ledger, planned; if it is there already, just its entry.
+
+    `kind` names the reader, as in `load_source`.
 
     Raises:
         RefusedError: MISSION_EXISTS, it is there already and `must_be_new`.
@@ -41,7 +53,7 @@ def adopt(project: Project, path: Path, *, target_branch: str | None = None, mus
         UsageError: SLUG_TAKEN, another mission has this slug.
         LedgerError: LEDGER_UNREADABLE, it may be the mission whose ledger is damaged.
     """
-    definition = load_source(project, path).definition
+    definition = load_source(project, path, kind).definition
     lock = project.repository.state_dir / "locks" / "adopt.lock"
     with exclusive(lock, timeout_s=_LOCK_TIMEOUT_S, what="the adoption of missions"):
         entries = catalog(project.repository)
@@ -121,7 +133,7 @@ def refresh(project: Project, ledger: Ledger) -> tuple[Diagnostic, ...]:
     if not path.exists():
         return ()
     try:
-        loaded = load_source(project, path)
+        loaded = load_source(project, path, recorded.source.kind)
     except DefinitionError:
         if _untouched(ledger.view()):
             raise

@@ -15,7 +15,7 @@ from kitty_flow.missions.beads_issues import Issue, read_issues
 from kitty_flow.missions.draft import MissionDraft, WorkPackageDraft
 from kitty_flow.missions.files import MAX_WORK_PACKAGES, children, invalid, is_file, is_folder, is_inside, read_text
 from kitty_flow.missions.findings import Findings
-from kitty_flow.missions.foreign_fields import line_ranges
+from kitty_flow.missions.foreign_fields import counted
 from kitty_flow.missions.foreign_names import slug_of_folder, work_package_ids
 
 __all__ = ["KIND", "read", "recognises"]
@@ -78,7 +78,7 @@ def _work_packages(issues: Mapping[str, Issue], file: str, findings: Findings) -
     work = [issue for issue in issues.values() if not issue.is_closed and not hierarchy.is_container(issue.name)]
     closed = [issue.line for issue in issues.values() if issue.is_closed]
     if closed:
-        message = f"{len(closed)} issues are closed: nothing waits for them (line {line_ranges(closed)})"
+        message = counted("closed issues, for which nothing waits", closed)
         findings.dropped("DONE_DROPPED", message, f"{file}:{min(closed)}")
     if issues and not work:
         findings.problem("NOTHING_LEFT", "no issue is open: there is nothing left to do", file)

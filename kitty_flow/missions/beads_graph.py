@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
 from typing import Final
 
 from kitty_flow.missions.beads_issues import Issue
 from kitty_flow.missions.findings import Findings
-from kitty_flow.missions.foreign_fields import line_ranges
+from kitty_flow.missions.foreign_fields import counted
 
 __all__ = ["Hierarchy"]
 
 _PARENT: Final = "parent-child"
 _BLOCKING: Final = frozenset({"blocks", "waits-for"})
+_MAX_DEPTH: Final = 32
 
 
 class Hierarchy:
@@ -22,6 +24,7 @@ class Hierarchy:
         self.issues = issues
         self._file, self._findings = file, findings
         self._parents: dict[str, tuple[str, ...]] = {name: self._stated_parents(issues[name]) for name in issues}
+        self._check_depth()
         self._children: dict[str, list[str]] = {}
         for name, parents in self._parents.items():
             for parent in parents:
@@ -29,6 +32,7 @@ class Hierarchy:
         self._containers = {name for name in self._children if self._holds_work(name)}
         self._above: dict[str, frozenset[str]] = {}
         self._below: dict[str, frozenset[str]] = {}
+        self._before: dict[str, frozenset[str]] = {}
         self._needs = {issue.name: self._blockers(issue) for issue in issues.values() if not issue.is_closed}
         self._report_links()
 
@@ -42,14 +46,16 @@ class Hierarchy:
 
     def prerequisites(self, name: str) -> set[str]:
         """The open issues, none of them a container, that must be done before `name` can start."""
-        above = self._ancestors(name)
-        found: set[str] = set()
-        for each in (name, *above):
-            for needed in self._needs.get(each, ()):
-                # An epic that waits for its own children is done when they are: no order between them.
-                if needed not in above and each not in self._ancestors(needed):
-                    found |= self._leaves(needed)
-        return found - {name}
+        return set().union(*(self._needed(each) for each in (name, *self._ancestors(name)))) - {name}
+
+    def _needed(self, name: str) -> frozenset[str]:
+        """The open work that one issue or container waits for itself."""
+        if name not in self._before:
+            above = self._ancestors(name)
+            # An epic that waits for its own children is done when they are: there is no order between them.
+            others = (n for n in self._needs.get(name, ()) if n not in above and name not in self._ancestors(n))
+            self._before[name] = frozenset().union(*(self._leaves(each) for each in others))
+        return self._before[name]
 
     def _holds_work(self, name: str) -> bool:
         """An epic with children holds them and nothing else; another issue only while a child is open."""
@@ -87,18 +93,34 @@ class Hierarchy:
             self._findings.problem("SELF_DEPENDENCY", f"{issue.name} depends on itself", f"{self._file}:{issue.line}")
         return tuple(found)
 
+    def _check_depth(self) -> None:
+        """Refuse parents in a circle and endless nesting; go on without parents then."""
+        try:
+            depths: dict[str, int] = {}
+            for name in TopologicalSorter(self._parents).static_order():
+                depths[name] = 1 + max((depths[parent] for parent in self._parents[name]), default=0)
+                if depths[name] > _MAX_DEPTH:
+                    self._refuse("NESTED_TOO_DEEPLY", f"is nested deeper than {_MAX_DEPTH} levels", name)
+                    break
+        except CycleError as error:
+            circle = error.args[1]
+            self._refuse("PARENT_CYCLE", f"is its own ancestor: {' in '.join(circle[:10])}", circle[0])
+
+    def _refuse(self, code: str, message: str, name: str) -> None:
+        self._findings.problem(code, f"{name} {message}", f"{self._file}:{self.issues[name].line}")
+        self._parents = dict.fromkeys(self._parents, ())
+
     def _ancestors(self, name: str) -> frozenset[str]:
         if name not in self._above:
             self._above[name] = _reachable(name, self._parents)
-            if name in self._above[name]:
-                where = f"{self._file}:{self.issues[name].line}"
-                self._findings.problem("PARENT_CYCLE", f"{name} is its own ancestor", where)
         return self._above[name]
 
     def _leaves(self, name: str) -> frozenset[str]:
         """The open work that `name` stands for: itself, or what the container holds."""
         if name not in self._below:
-            reached = {name, *_reachable(name, self._children)} if name in self._containers else {name}
+            reached = {name}
+            if name in self._containers and not self.issues[name].is_closed:
+                reached = set(_reachable(name, self._children))
             self._below[name] = frozenset(
                 each for each in reached if each not in self._containers and not self.issues[each].is_closed
             )
@@ -111,7 +133,7 @@ class Hierarchy:
                 if kind != _PARENT and kind not in _BLOCKING and not issue.is_closed:
                     lines.setdefault(kind[:40], []).append(issue.line)
         for kind, found in sorted(lines.items()):
-            message = f"{len(found)} links of the kind {kind!r}, which order nothing (line {line_ranges(set(found))})"
+            message = counted(f"links of the kind {kind!r}, which order nothing", found)
             self._findings.dropped("LINK_DROPPED", message, f"{self._file}:{min(found)}")
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from kitty_flow.errors import DefinitionError
 from kitty_flow.missions.files import parse_json_object
 from kitty_flow.missions.findings import Findings
-from kitty_flow.missions.foreign_fields import UnusedFields, line_ranges, section, string
+from kitty_flow.missions.foreign_fields import UnusedFields, counted, section, string
 
 __all__ = ["Issue", "read_issues"]
 
@@ -63,9 +63,9 @@ def read_issues(text: str, file: str, findings: Findings) -> dict[str, Issue]:
             if len(findings.problems) >= _MAX_PROBLEMS:
                 break
     gone = [number for number, record in records.values() if record.get("status") in _GONE]
-    _report_lines("DUPLICATE_ID", "lines are older versions of an issue: its last line counts", earlier, file, findings)
-    _report_lines("DELETED_DROPPED", "issues are deleted", gone, file, findings)
-    _report_lines("RECORD_DROPPED", "lines are no issues", others, file, findings)
+    _report_lines("DUPLICATE_ID", "older versions of an issue, whose last line counts", earlier, file, findings)
+    _report_lines("DELETED_DROPPED", "deleted issues", gone, file, findings)
+    _report_lines("RECORD_DROPPED", "records that are no issues", others, file, findings)
     unused = UnusedFields(_KNOWN)
     issues: dict[str, Issue] = {}
     for name, (number, record) in records.items():
@@ -79,7 +79,7 @@ def read_issues(text: str, file: str, findings: Findings) -> dict[str, Issue]:
 
 def _report_lines(code: str, message: str, lines: list[int], file: str, findings: Findings) -> None:
     if lines:
-        findings.dropped(code, f"{len(lines)} {message} (line {line_ranges(lines)})", f"{file}:{min(lines)}")
+        findings.dropped(code, counted(message, lines), f"{file}:{min(lines)}")
 
 
 def _record(line: str, number: int, file: str) -> dict[str, Any]:

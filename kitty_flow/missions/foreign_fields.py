@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from kitty_flow.missions.findings import Findings
 
-__all__ = ["UnusedFields", "line_ranges", "section", "string"]
+__all__ = ["UnusedFields", "counted", "line_ranges", "section", "string"]
 
 _SHOWN: Final = 20
 
@@ -42,6 +42,12 @@ def line_ranges(lines: Iterable[int]) -> str:
     return ", ".join(shown) + (", ..." if len(runs) > _SHOWN else "")
 
 
+def counted(what: str, lines: Iterable[int]) -> str:
+    """A sentence about many lines: ``tasks that are done: 3 (lines 1-2, 9)``."""
+    found = sorted(lines)
+    return f"{what}: {len(found)} ({'line' if len(found) == 1 else 'lines'} {line_ranges(found)})"
+
+
 class UnusedFields:
     """Counts the fields with content that a reader has no place for, to report each name once."""
 
@@ -60,9 +66,9 @@ class UnusedFields:
         for name, lines in sorted(self._lines.items(), key=lambda each: (-len(each[1]), each[0]))[:_SHOWN]:
             findings.dropped(
                 "FIELD_DROPPED",
-                f"a mission has no place for {name[:40]!r} (in {len(lines)} records: line {line_ranges(lines)})",
+                counted(f"{name[:40]!r}, for which a mission has no place", lines),
                 f"{file_name}:{lines[0]}",
             )
         if len(self._lines) > _SHOWN:
             more = len(self._lines) - _SHOWN
-            findings.dropped("FIELD_DROPPED", f"a mission has no place for {more} more fields", file_name)
+            findings.dropped("FIELD_DROPPED", f"{more} more fields, for which a mission has no place", file_name)

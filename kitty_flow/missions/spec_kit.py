@@ -15,7 +15,7 @@ from kitty_flow.errors import DefinitionError
 from kitty_flow.missions.draft import MissionDraft, WorkPackageDraft
 from kitty_flow.missions.files import exists, invalid, is_file, is_inside, read_text
 from kitty_flow.missions.findings import Findings
-from kitty_flow.missions.foreign_fields import line_ranges
+from kitty_flow.missions.foreign_fields import counted, line_ranges
 from kitty_flow.missions.foreign_names import slug_of_folder
 from kitty_flow.missions.markdown_lines import spoken_lines
 from kitty_flow.missions.path_mentions import mentioned_paths
@@ -99,7 +99,7 @@ def _work_packages(tasks: TaskList, file: str, findings: Findings) -> tuple[Work
     orders = Orders(tasks.phases)
     vague = [line for line, text in tasks.statements if not orders.note(text) and text.lstrip()[:1] in "-*+"]
     if vague:
-        message = f"{len(vague)} remarks on the order name nobody who waits (line {line_ranges(vague)})"
+        message = counted("remarks on the order that name nobody who waits", vague)
         findings.dropped("ORDER_DROPPED", message, f"{file}:{vague[0]}")
     for index, phase in enumerate(tasks.phases):
         for text in phase.stated:
@@ -140,8 +140,8 @@ def _draft(
     owned = tuple(dict.fromkeys(path for each in paths.values() for path in each))
     if owned:
         silent = [line for line, each in paths.items() if not each]
-        rest = f"; {len(silent)} of {len(tasks)} tasks name none (line {line_ranges(silent)})" if silent else ""
-        message = f"{name} owns the {len(owned)} files that its tasks name{rest}"
+        rest = f"; line {line_ranges(silent)} names none" if silent else ""
+        message = f"{name} owns what its tasks name: {len(owned)} patterns{rest}"
         findings.guessed("OWNED_FILES_GUESSED", message, where)
     body = "\n".join(phase.lines).strip().removesuffix("---").rstrip()
     return WorkPackageDraft(
@@ -175,10 +175,10 @@ def _report_rest(tasks: TaskList, file: str, findings: Findings) -> None:
         return [task.line for phase in tasks.phases for task in phase.tasks if chosen(task)]
 
     for code, found, message in (
-        ("DONE_DROPPED", lines(lambda task: task.is_done), "tasks are done: they are no subtasks"),
-        ("MARK_DROPPED", lines(lambda task: task.is_parallel), "[P] marks: one agent does the tasks of a phase"),
+        ("DONE_DROPPED", lines(lambda task: task.is_done), "tasks that are done, and so are no subtasks"),
+        ("MARK_DROPPED", lines(lambda task: task.is_parallel), "[P] marks, since one agent does the tasks of a phase"),
     ):
         if found:
-            findings.dropped(code, f"{len(found)} {message} (line {line_ranges(found)})", f"{file}:{found[0]}")
+            findings.dropped(code, counted(message, found), f"{file}:{found[0]}")
     for line, text in tasks.others:
         findings.dropped("SECTION_DROPPED", f"the section {text[:60]!r}, which has no tasks", f"{file}:{line}")

@@ -121,7 +121,9 @@ class Orders:
         """
         label = _BOLD.match(text)
         subjects = self._references(label[1] + label[2], is_label=True) if label else set()
-        return (label is None or bool(subjects)) and self._note_clauses(text[label.end() :] if label else text, subjects)
+        return (label is None or bool(subjects)) and self._note_clauses(
+            text[label.end() :] if label else text, subjects
+        )
 
     def note_of(self, index: int, text: str) -> None:
         """Take over what the section of a phase says behind its label "Dependencies"."""

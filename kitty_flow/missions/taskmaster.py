@@ -24,7 +24,7 @@ from kitty_flow.missions.files import (
     read_text,
 )
 from kitty_flow.missions.findings import Findings
-from kitty_flow.missions.foreign_fields import UnusedFields, line_ranges
+from kitty_flow.missions.foreign_fields import UnusedFields, counted
 from kitty_flow.missions.foreign_names import slug_of_folder, work_package_ids
 from kitty_flow.missions.json_places import object_lines
 from kitty_flow.missions.taskmaster_tasks import KNOWN_FIELDS, TaskRecord, prompt_of, subtasks_of, task_record
@@ -117,7 +117,7 @@ def _chosen(
         if name == current:
             findings.guessed("TAG_GUESSED", f"the tag {name[:40]} is meant, which state.json calls current", where)
         else:
-            findings.dropped("TAG_DROPPED", f"the tag {name[:40]} with {len(tasks)} tasks", where)
+            findings.dropped("TAG_DROPPED", f"the tag {name[:40]}, which holds {len(tasks)} of the tasks", where)
     return current, filled[current]
 
 
@@ -132,9 +132,7 @@ def _current_tag(file: Path, findings: Findings) -> str:
     return current if isinstance(current, str) else ""
 
 
-def _records(
-    tasks: Sequence[Any], lines: Mapping[int, int], file: str, findings: Findings
-) -> list[TaskRecord]:
+def _records(tasks: Sequence[Any], lines: Mapping[int, int], file: str, findings: Findings) -> list[TaskRecord]:
     """The tasks, read; what is no task is a problem at its line."""
     found: dict[str, TaskRecord] = {}
     unused = UnusedFields(KNOWN_FIELDS)
@@ -164,7 +162,7 @@ def _work_packages(
     open_records = [record for record in records if not record.is_closed]
     closed = [record.line for record in records if record.is_closed]
     if closed:
-        message = f"{len(closed)} tasks are done or cancelled: nothing waits for them (line {line_ranges(closed)})"
+        message = counted("tasks that are done or cancelled, for which nothing waits", closed)
         findings.dropped("DONE_DROPPED", message, f"{file}:{closed[0]}")
     if records and not open_records:
         findings.problem("NOTHING_LEFT", "every task is done or cancelled: there is nothing left to do", file)
@@ -193,9 +191,7 @@ def _work_packages(
     return tuple(drafts)
 
 
-def _needed(
-    record: TaskRecord, known: Mapping[str, TaskRecord], where: str, findings: Findings
-) -> tuple[str, ...]:
+def _needed(record: TaskRecord, known: Mapping[str, TaskRecord], where: str, findings: Findings) -> tuple[str, ...]:
     """The names of the tasks that `record` waits for, by its own dependencies and those of its open subtasks."""
     needed: dict[str, None] = {}
     for name in record.dependencies:
@@ -213,7 +209,9 @@ def _needed(
         for name in subtask.outside:
             task = name.partition(".")[0]
             if task in known and task != record.name and not subtask.is_closed:
-                message = f"subtask {subtask.number[:20]} waits for {name[:40]}: its whole task waits for task {task[:40]}"
+                message = (
+                    f"subtask {subtask.number[:20]} waits for {name[:40]}: its whole task waits for task {task[:40]}"
+                )
                 findings.guessed("SUBTASK_DEPENDENCY", message, f"{where.rpartition(':')[0]}:{subtask.line}")
                 needed[task] = None
     return tuple(needed)

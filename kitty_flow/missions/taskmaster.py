@@ -44,7 +44,7 @@ def recognises(path: Path) -> bool:
     """Whether `path` is a `tasks.json`, or a folder that keeps one as Taskmaster does."""
     if is_file(path):
         return path.name == _FILE
-    return is_folder(path) and is_file(_file_in(path)) and not _is_spec_kitty(path)
+    return is_folder(path) and _file_in(path) is not None and not _is_spec_kitty(path)
 
 
 def _is_spec_kitty(folder: Path) -> bool:
@@ -57,7 +57,7 @@ def read(path: Path, findings: Findings) -> MissionDraft:
     Raises:
         DefinitionError: INVALID_MISSION, the tasks cannot be read, or it is not clear which tag is meant.
     """
-    file = path if is_file(path) else _file_in(path)
+    file = path if is_file(path) else _file_in(path) or path / _FILE
     project = _project(file)
     tag, records, total = "", [], 0
     with findings.gathering(file.name):
@@ -85,8 +85,11 @@ def read(path: Path, findings: Findings) -> MissionDraft:
     )
 
 
-def _file_in(folder: Path) -> Path:
-    return next((f for f in (folder / "tasks" / _FILE, folder / _FILE) if is_file(f)), folder / _FOLDER / _FILE)
+def _file_in(folder: Path) -> Path | None:
+    """Where the tasks lie in `folder`: the tool's own, or a project with one, also as older versions had it."""
+    places = [Path("tasks"), Path(_FOLDER, "tasks"), Path(_FOLDER)]
+    places += [Path()] if folder.name == _FOLDER else []
+    return next((folder / place / _FILE for place in places if is_file(folder / place / _FILE)), None)
 
 
 def _project(file: Path) -> Path:

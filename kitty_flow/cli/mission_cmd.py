@@ -86,15 +86,15 @@ def import_mission(
     report = data["loss_report"] = loss_data(loaded.definition, loaded.diagnostics)
     if history:
         return _import_history(project, path, target, dry_run, data, loaded.diagnostics)
+    remarks = loaded.diagnostics if is_json() else ()  # for people, the report speaks of them
     if dry_run:
         head = f"{loaded.definition.slug} would be imported; nothing was written"
-        remarks = loaded.diagnostics if is_json() else ()  # for people, they are the report
         return Result(data | {"imported": False}, lambda: f"{head}\n{loss_text(report)}", remarks)
     entry = adopt(project, path, target_branch=target, must_be_new=True, kind=kind)
     data["mission"]["id"] = entry.mission_id
     data["mission"]["target_branch"] = target or data["mission"]["target_branch"]
     words = f"imported {entry.slug} ({entry.mission_id})\n{loss_summary(report)}\nnext: kitty-flow plan {entry.slug}"
-    return Result(data | {"imported": True}, words, loaded.diagnostics)
+    return Result(data | {"imported": True}, words, remarks)
 
 
 def _import_history(

@@ -79,7 +79,8 @@ def read_mission(
 def _reader(kind: str) -> Reader:
     if kind not in readers.KINDS:
         known = ", ".join(readers.KINDS)
-        raise UsageError("UNKNOWN_SOURCE_KIND", f"there is no reader for {kind!r}; known: {known}")
+        message = f"there is no reader for {kind!r}; known: {known}"
+        raise UsageError("UNKNOWN_SOURCE_KIND", message, hint="kitty-flow mission import --help")
     return readers.reader(kind)
 
 

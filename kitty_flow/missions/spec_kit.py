@@ -141,7 +141,7 @@ def _draft(
     if owned:
         silent = [line for line, each in paths.items() if not each]
         rest = f"; line {line_ranges(silent)} names none" if silent else ""
-        message = f"{name} owns what its tasks name: {len(owned)} patterns{rest}"
+        message = f"{name} owns what its tasks name: {len(owned)} {'path' if len(owned) == 1 else 'paths'}{rest}"
         findings.guessed("OWNED_FILES_GUESSED", message, where)
     body = "\n".join(phase.lines).strip().removesuffix("---").rstrip()
     return WorkPackageDraft(

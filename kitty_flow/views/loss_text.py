@@ -39,9 +39,10 @@ def loss_data(definition: MissionDefinition, diagnostics: Iterable[Diagnostic]) 
 
 
 def loss_summary(report: Mapping[str, Any]) -> str:
-    """The report in one line."""
-    counts = ", ".join(f"{len(report[kind])} {kind}" for kind in _KINDS)
-    return f"read as {report['reader']}: {_understood(report)}; {counts}"
+    """The report in a line or two."""
+    counts = ", ".join(f"{len(report[kind])} {kind}" for kind in _KINDS if report[kind])
+    more = f"\n{counts}: --dry-run shows them line by line" if counts else ""
+    return f"read as {report['reader']}: {_understood(report)}{more}"
 
 
 def loss_text(report: Mapping[str, Any]) -> str:

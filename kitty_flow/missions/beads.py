@@ -16,6 +16,7 @@ from kitty_flow.missions.draft import MissionDraft, WorkPackageDraft
 from kitty_flow.missions.files import MAX_WORK_PACKAGES, children, invalid, is_file, is_folder, is_inside, read_text
 from kitty_flow.missions.findings import Findings
 from kitty_flow.missions.foreign_fields import counted
+from kitty_flow.missions.foreign_history import EVENTS_FILE
 from kitty_flow.missions.foreign_names import slug_of_folder, work_package_ids
 
 __all__ = ["KIND", "read", "recognises"]
@@ -27,9 +28,9 @@ _FILES: Final = ("issues.jsonl", "beads.jsonl")
 
 
 def recognises(path: Path) -> bool:
-    """Whether `path` is a JSONL file, the folder ``.beads``, or one with the issues of beads."""
+    """Whether `path` is a JSONL file (not a log of Spec Kitty), the folder ``.beads``, or one with issues of beads."""
     if is_file(path):
-        return path.suffix == ".jsonl"
+        return path.suffix == ".jsonl" and path.name != EVENTS_FILE
     return is_folder(path) and (path.name == _FOLDER or any(is_file(path / name) for name in _FILES))
 
 

@@ -26,6 +26,7 @@ from kitty_flow.model.mission import Subtask
 __all__ = ["KIND", "read", "recognises"]
 
 KIND: Final = "spec-kit"
+MAX_PHASES: Final = 256
 _TASKS: Final = "tasks.md"
 _SPEC: Final = "spec.md"
 _REQUIREMENT: Final = re.compile(r"\b(?:FR|NFR)-\d{1,4}\b")
@@ -96,6 +97,10 @@ def _refs(phase: Phase) -> tuple[str, ...]:
 
 
 def _work_packages(tasks: TaskList, file: str, findings: Findings) -> tuple[WorkPackageDraft, ...]:
+    if len(tasks.phases) > MAX_PHASES:
+        message = f"has {len(tasks.phases)} phases; at most {MAX_PHASES} are read"
+        findings.problem("TOO_MANY_WORK_PACKAGES", message, file)
+        return ()
     orders = Orders(tasks.phases)
     vague = [line for line, text in tasks.statements if not orders.note(text) and text.lstrip()[:1] in "-*+"]
     if vague:

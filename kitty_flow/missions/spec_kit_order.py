@@ -101,6 +101,7 @@ class Orders:
         self._phases = phases
         self._orders = [Order() for _ in phases]
         self._named: dict[str, set[int]] = {}
+        self._noted: set[tuple[frozenset[int], frozenset[int]]] = set()
         for index, phase in enumerate(phases):
             names = {f"phase {phase.number}", f"story {phase.story}", phase.role, *(task.id for task in phase.tasks)}
             for name in names - {"", "phase None", "story None"}:
@@ -136,11 +137,14 @@ class Orders:
             waiting = _WAITING.search(clause)
             if waiting is None or _UNTRUE.search(clause, 0, waiting.start()):
                 continue
-            after = self._references(_positive(clause[waiting.end() :]))
-            for index in self._references(clause[: waiting.start()]) or subjects:
-                self._orders[index].after |= after - {index}
-                self._orders[index].is_stated |= bool(after)
-                is_understood |= bool(after)
+            after = frozenset(self._references(_positive(clause[waiting.end() :])))
+            waiters = frozenset(self._references(clause[: waiting.start()]) or subjects)
+            is_understood |= bool(after and waiters)
+            if after and (waiters, after) not in self._noted:
+                self._noted.add((waiters, after))
+                for index in waiters:
+                    self._orders[index].after |= after - {index}
+                    self._orders[index].is_stated = True
         if _NOTHING.search(text):
             for index in subjects:
                 self._orders[index].is_stated = is_understood = True

@@ -150,9 +150,11 @@ def test_twice_as_much_takes_twice_as_long(kind: str, name: str, head: str, piec
         "## Phase 1:" + " " * 900_000 + "x\n- [ ] T001 y",
         "## Phase 1: x\n- [ ] T001 y\n## Dependencies\n- **" + "a" * 900_000,
         "## Phase 1: x\n- [ ] T001 y\n## Dependencies\n- US1 depends on all " + "a " * 450_000,
-        "## Phase 1: x\n- [ ] T001 y\n## Dependencies\n- depends on phases 1" + "-99, 1" * 150_000,
+        "## Phase 1: x\n- [ ] T001 y\n## Dependencies\n- depends on phases 1" + "-99, 1" * 60_000,
         "[" * 900_000 + "\n- [ ] T001 y",
         "- [ ] T001 y\n" * 80_000,
+        "## Polish\n- [ ] T001 y\n" * 40_000,
+        "## US 1\n- [ ] T001 y\n" * 250 + "## Dependencies\n" + "- **User stories**: depend on all stories\n" * 10_000,
     ],
 )
 def test_a_task_list_made_to_be_slow_is_not(content: str, tmp_path: Path) -> None:

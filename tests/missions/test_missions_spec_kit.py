@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from kitty_flow.errors import DefinitionError
+from kitty_flow.missions import spec_kit
 from kitty_flow.missions.path_mentions import mentioned_paths
 from kitty_flow.missions.source import load_mission
 from kitty_flow.model.mission import LoadedMission
@@ -157,6 +158,17 @@ def test_requirements_count_only_where_tasks_refer_to_them(tmp_path: Path) -> No
     assert ("REQUIREMENTS_DROPPED", "dropped", "spec.md:1") in rows(load(tmp_path, HEAD))
     loaded = load(tmp_path, HEAD.replace("First in", "First (FR-001) in"))
     assert loaded.definition.work_package("WP03").requirement_refs == ("FR-001",)
+
+
+@pytest.mark.parametrize(
+    "heading", ["## Work Package WP01: One", "## WP01 - One", "# Work Package Prompt: WP01 - One", "### WP1"]
+)
+def test_sections_of_work_packages_are_no_task_list_of_spec_kit(heading: str, tmp_path: Path) -> None:
+    file = tmp_path / "tasks.md"
+    file.write_text(HEAD)
+    assert spec_kit.recognises(file) and spec_kit.recognises(tmp_path)
+    file.write_text(f"{HEAD}\n{heading}\n")
+    assert not spec_kit.recognises(file)
 
 
 def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:

@@ -76,12 +76,19 @@ def import_mission(
     from kitty_flow.flow.adoption import adopt, load_source
     from kitty_flow.flow.project import Project
     from kitty_flow.graph import compute_plan
+    from kitty_flow.missions.source import load_mission
     from kitty_flow.views.loss_text import loss_data, loss_summary, loss_text
     from kitty_flow.views.plan_text import plan_data
 
-    project = Project.discover()
     kind = None if source == "auto" else source
-    loaded = load_source(project, path, kind)
+    try:
+        project = Project.discover()
+    except UsageError:
+        if history or not dry_run:
+            raise
+        loaded = load_mission(path, kind=kind)  # to look at a source, no repository is needed
+    else:
+        loaded = load_source(project, path, kind)
     data = plan_data(loaded.definition, compute_plan(loaded.definition), loaded.diagnostics)
     report = data["loss_report"] = loss_data(loaded.definition, loaded.diagnostics)
     if history:

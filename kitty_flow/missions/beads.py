@@ -17,6 +17,7 @@ from kitty_flow.missions.files import MAX_WORK_PACKAGES, children, invalid, is_f
 from kitty_flow.missions.findings import Findings
 from kitty_flow.missions.foreign_fields import counted
 from kitty_flow.missions.foreign_history import EVENTS_FILE
+from kitty_flow.missions.foreign_mission import foreign_mission
 from kitty_flow.missions.foreign_names import slug_of_folder, work_package_ids
 
 __all__ = ["KIND", "read", "recognises"]
@@ -50,17 +51,7 @@ def read(path: Path, findings: Findings) -> MissionDraft:
     slug = slug_of_folder(folder, KIND)
     if issues:
         findings.guessed("NAME_GUESSED", f"the mission is called {slug}, after its folder or file", file.name)
-    return MissionDraft(
-        path=path,
-        where=file.name,
-        kind=KIND,
-        id=None,
-        slug=slug,
-        title=slug,
-        target_branch=None,
-        template="software-dev",
-        work_packages=_work_packages(issues, file.name, findings),
-    )
+    return foreign_mission(KIND, path, file.name, slug, _work_packages(issues, file.name, findings))
 
 
 def _file_in(folder: Path) -> Path:

@@ -16,6 +16,7 @@ from kitty_flow.missions.draft import MissionDraft, WorkPackageDraft
 from kitty_flow.missions.files import exists, invalid, is_file, is_inside, read_text
 from kitty_flow.missions.findings import Findings
 from kitty_flow.missions.foreign_fields import counted, line_ranges
+from kitty_flow.missions.foreign_mission import foreign_mission
 from kitty_flow.missions.foreign_names import slug_of_folder
 from kitty_flow.missions.markdown_lines import spoken_lines
 from kitty_flow.missions.path_mentions import mentioned_paths
@@ -55,19 +56,10 @@ def read(path: Path, findings: Findings) -> MissionDraft:
     with findings.gathering(file.name):
         tasks = read_task_list(_inside(file, folder))
     findings.raise_if_invalid(path)
+    work_packages = _work_packages(tasks, file.name, findings)
+    requirements = _requirements(folder, tasks, findings)
     slug = slug_of_folder(folder, "tasks")
-    return MissionDraft(
-        path=path,
-        where=file.name,
-        kind=KIND,
-        id=None,
-        slug=slug,
-        title=tasks.title or slug,
-        target_branch=None,
-        template="software-dev",
-        work_packages=_work_packages(tasks, file.name, findings),
-        requirements=_requirements(folder, tasks, findings),
-    )
+    return foreign_mission(KIND, path, file.name, slug, work_packages, title=tasks.title, requirements=requirements)
 
 
 def _inside(file: Path, folder: Path) -> str:
@@ -102,7 +94,9 @@ def _work_packages(tasks: TaskList, file: str, findings: Findings) -> tuple[Work
         findings.problem("TOO_MANY_WORK_PACKAGES", message, file)
         return ()
     orders = Orders(tasks.phases)
-    vague = [line for line, text in tasks.statements if not orders.note(text) and text.lstrip()[:1] in "-*+"]
+    vague = [
+        line for line, text in tasks.statements if not orders.note(text) and text.lstrip()[:2] in ("- ", "* ", "+ ")
+    ]
     if vague:
         message = counted("remarks on the order that name nobody who waits", vague)
         findings.dropped("ORDER_DROPPED", message, f"{file}:{vague[0]}")

@@ -25,6 +25,7 @@ from kitty_flow.missions.files import (
 )
 from kitty_flow.missions.findings import Findings
 from kitty_flow.missions.foreign_fields import UnusedFields, counted
+from kitty_flow.missions.foreign_mission import foreign_mission
 from kitty_flow.missions.foreign_names import slug_of_folder, work_package_ids
 from kitty_flow.missions.json_places import object_lines
 from kitty_flow.missions.taskmaster_tasks import KNOWN_FIELDS, TaskRecord, prompt_of, subtasks_of, task_record
@@ -72,17 +73,7 @@ def read(path: Path, findings: Findings) -> MissionDraft:
     slug = slug_of_folder(project if tag in ("", _DEFAULT_TAG) else Path(tag), KIND)
     if total:
         findings.guessed("NAME_GUESSED", f"the mission is called {slug}, after its folder or tag", file.name)
-    return MissionDraft(
-        path=path,
-        where=file.name,
-        kind=KIND,
-        id=None,
-        slug=slug,
-        title=slug,
-        target_branch=None,
-        template="software-dev",
-        work_packages=_work_packages(records, tag, file.name, findings),
-    )
+    return foreign_mission(KIND, path, file.name, slug, _work_packages(records, tag, file.name, findings))
 
 
 def _file_in(folder: Path) -> Path | None:

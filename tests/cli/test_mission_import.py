@@ -79,6 +79,12 @@ def test_an_exported_source_is_the_same_mission(library: Path, kitty: Kitty) -> 
     assert (refused.exit, refused.json["error"]["code"]) == (7, "OUTPUT_NOT_WRITTEN")
 
 
+def test_a_source_can_be_looked_at_without_a_repository(tmp_path: Path, kitty: Kitty) -> None:
+    done = kitty("mission", "import", FIXTURES / "taskmaster" / ".taskmaster", "--dry-run", cwd=tmp_path)
+    assert done.exit == 0
+    assert "  tasks.json:107: subtask 4.2 waits for 3.1: its whole task waits for task 3" in done.stdout.splitlines()
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

@@ -1,16 +1,25 @@
-"""`kitty-flow mission`: create, import, list and show missions."""
+"""`kitty-flow mission`: create, import, export, list and show missions."""
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from kitty_flow.cli.context_options import DryRunOption, MissionArgument, ReasonOption, RequiredReasonOption
+from kitty_flow.cli.context_options import (
+    DryRunOption,
+    MissionArgument,
+    OutputFileOption,
+    ReasonOption,
+    RequiredReasonOption,
+)
 from kitty_flow.cli.groups import command_group
-from kitty_flow.cli.output import Result, command
+from kitty_flow.cli.output import Result, command, is_json
+from kitty_flow.cli.plan_cmd import MissionOrPathArgument
 from kitty_flow.cli.terminal import fields, table
+from kitty_flow.errors import ExternalToolError, UsageError
 
 if TYPE_CHECKING:
     from kitty_flow.flow.life import LifeTrigger
@@ -19,11 +28,13 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = command_group("Create, import, list and show missions.")
+app = command_group("Create, import, export, list and show missions.")
 
 TargetOption = Annotated[
     str | None, typer.Option("--target", metavar="BRANCH", help="The branch to land on.", show_default=False)
 ]
+_Source = Literal["auto", "native", "spec-kitty", "spec-kit", "taskmaster", "beads", "text"]
+SourceOption = Annotated[_Source, typer.Option("--from", help="How to read PATH; auto: by its looks.")]
 
 
 @app.command("create")
@@ -43,38 +54,54 @@ def create(
 @app.command("import")
 @command(
     examples=[
+        "kitty-flow mission import specs/001-checkout --dry-run",
+        "kitty-flow mission import .taskmaster",
+        "kitty-flow mission import issues.jsonl --from beads",
         "kitty-flow mission import ../old/kitty-specs/checkout --history",
-        "kitty-flow mission import a.toml --dry-run",
     ]
 )
 def import_mission(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A mission folder or file.", show_default=False)],
+    source: SourceOption = "auto",
     target: TargetOption = None,
     history: Annotated[
         bool, typer.Option("--history", help="Take over its status.events.jsonl as well, and its lanes with it.")
     ] = False,
     dry_run: DryRunOption = False,
 ) -> Result:
-    """Take a mission into the ledger from anywhere; the source file is not needed afterwards."""
+    """Take a mission into the ledger from anywhere; the source file is not needed afterwards.
+
+    With --dry-run: what was understood, guessed and dropped, each with file and line.
+    """
     from kitty_flow.flow.adoption import adopt, load_source
     from kitty_flow.flow.project import Project
     from kitty_flow.graph import compute_plan
+    from kitty_flow.missions.source import load_mission
+    from kitty_flow.views.loss_text import loss_data, loss_summary, loss_text
     from kitty_flow.views.plan_text import plan_data
 
-    project = Project.discover()
-    loaded = load_source(project, path)
+    kind = None if source == "auto" else source
+    try:
+        project = Project.discover()
+    except UsageError:
+        if history or not dry_run:
+            raise
+        loaded = load_mission(path, kind=kind)  # to look at a source, no repository is needed
+    else:
+        loaded = load_source(project, path, kind)
     data = plan_data(loaded.definition, compute_plan(loaded.definition), loaded.diagnostics)
-    count = len(loaded.definition.work_packages)
+    report = data["loss_report"] = loss_data(loaded.definition, loaded.diagnostics)
     if history:
         return _import_history(project, path, target, dry_run, data, loaded.diagnostics)
+    remarks = loaded.diagnostics if is_json() else ()  # for people, the report speaks of them
     if dry_run:
-        words = f"{loaded.definition.slug}: {count} work packages would be imported; nothing was written"
-        return Result(data | {"imported": False}, words, loaded.diagnostics)
-    entry = adopt(project, path, target_branch=target, must_be_new=True)
+        head = f"{loaded.definition.slug} would be imported; nothing was written"
+        return Result(data | {"imported": False}, lambda: f"{head}\n{loss_text(report)}", remarks)
+    entry = adopt(project, path, target_branch=target, must_be_new=True, kind=kind)
     data["mission"]["id"] = entry.mission_id
     data["mission"]["target_branch"] = target or data["mission"]["target_branch"]
-    words = f"imported {entry.slug} ({entry.mission_id}): {count} work packages\nnext: kitty-flow plan {entry.slug}"
-    return Result(data | {"imported": True}, words, loaded.diagnostics)
+    words = f"imported {entry.slug} ({entry.mission_id})\n{loss_summary(report)}\nnext: kitty-flow plan {entry.slug}"
+    return Result(data | {"imported": True}, words, remarks)
 
 
 def _import_history(
@@ -83,6 +110,9 @@ def _import_history(
     from kitty_flow.flow.history_import import import_history
     from kitty_flow.views.history_text import history_text
 
+    if data["mission"]["source_kind"] != "spec-kitty":
+        message = f"{path} is read as {data['mission']['source_kind']}, and only spec-kitty keeps a log"
+        raise UsageError("HISTORY_MISSING", message, hint="repeat the command without --history")
     done = import_history(project, path, target_branch=target, dry_run=dry_run)
     data |= {"imported": done.is_new, "history": done.as_data()}
     slug = data["mission"]["slug"]
@@ -95,6 +125,37 @@ def _import_history(
             head, tail = f"imported {slug} ({done.entry.mission_id})", f"\nnext: kitty-flow status {slug}"
             data["mission"]["target_branch"] = target or data["mission"]["target_branch"]
     return Result(data, lambda: f"{head}\n{history_text(done)}{tail}", (*remarks, *done.diagnostics))
+
+
+@app.command("export")
+@command(
+    examples=[
+        "kitty-flow mission export checkout -o checkout.toml",
+        "kitty-flow mission export specs/001-checkout -o .kitty-flow/missions/checkout.toml",
+    ]
+)
+def export(
+    mission: MissionOrPathArgument = None, source: SourceOption = "auto", output: OutputFileOption = None
+) -> Result:
+    """Write a mission, or any source that can be read, as a mission file of kitty-flow.
+
+    Raises:
+        ExternalToolError: OUTPUT_NOT_WRITTEN.
+    """
+    from kitty_flow.flow.mission_export import export_mission
+
+    exported = export_mission(mission, None if source == "auto" else source)
+    data = {"slug": exported.definition.slug, "definition_digest": exported.definition.digest, "output": output}
+    if output is None:
+        return Result(data | {"text": exported.text}, exported.text, exported.diagnostics)
+    try:
+        output.write_bytes(exported.text.encode())
+    except OSError as error:
+        raise ExternalToolError(
+            "OUTPUT_NOT_WRITTEN", f"{output} cannot be written: {error.strerror}", hint="choose another -o FILE"
+        ) from error
+    words = f"wrote {output}\nnext: edit it, then kitty-flow plan {shlex.quote(str(output))}"
+    return Result(data, words, exported.diagnostics)
 
 
 @app.command("list")

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, TextIO, Typ
 import typer
 
 from kitty_flow.cli.descriptors import duplicate, flush_aside, point, silence
+from kitty_flow.cli.remark_lines import remark_lines
 from kitty_flow.cli.terminal import console, safe, safe_block
 from kitty_flow.errors import ExternalToolError, InterruptedRunError, KittyFlowError, UsageError
 
@@ -97,10 +98,8 @@ class Output:
             text = _rendered(result.text() if callable(result.text) else result.text)
             if text:
                 self._write(sys.stdout, text)
-            for diagnostic in result.diagnostics:
-                label = "note" if diagnostic.severity == "info" else diagnostic.severity
-                place = f"{diagnostic.details['where']}: " if "where" in diagnostic.details else ""
-                _complain(f"{label}: {safe(place + diagnostic.message)}")
+            for line in remark_lines(result.diagnostics):
+                _complain(safe(line))
             if error is not None:
                 _explain(error)
         self.written = True

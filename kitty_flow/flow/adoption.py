@@ -24,19 +24,30 @@ __all__ = ["adopt", "load_source", "refresh"]
 _LOCK_TIMEOUT_S: Final = 30.0
 
 
-def load_source(project: Project, path: Path, *, is_begun: bool = False) -> LoadedMission:
+def load_source(project: Project, path: Path, kind: str | None = None, *, is_begun: bool = False) -> LoadedMission:
     """Read and validate a mission source; the path is noted relative to the repository where it is inside.
 
-    What it owns is compared with the files that there are, unless work `is_begun`: then files come and go.
+    `kind` names the reader, where the path alone should not decide. What the mission owns is compared with the files
+    that there are, unless work `is_begun`: then files come and go.
     """
     from kitty_flow.missions.source import load_mission
 
     inside = path.resolve().is_relative_to(project.root.resolve())
-    return load_mission(path, relative_to=project.root if inside else None, files=None if is_begun else project.files)
+    files = None if is_begun else project.files
+    return load_mission(path, relative_to=project.root if inside else None, kind=kind, files=files)
 
 
-def adopt(project: Project, path: Path, *, target_branch: str | None = None, must_be_new: bool = False) -> CatalogEntry:
+def adopt(
+    project: Project,
+    path: Path,
+    *,
+    target_branch: str | None = None,
+    must_be_new: bool = False,
+    kind: str | None = None,
+) -> CatalogEntry:
     """Create the mission at `path` in the ledger, planned; if it is there already, just its entry.
+
+    `kind` names the reader, as in `load_source`.
 
     Raises:
         RefusedError: MISSION_EXISTS, it is there already and `must_be_new`.
@@ -44,7 +55,7 @@ def adopt(project: Project, path: Path, *, target_branch: str | None = None, mus
         UsageError: SLUG_TAKEN, another mission has this slug.
         LedgerError: LEDGER_UNREADABLE, it may be the mission whose ledger is damaged.
     """
-    definition = load_source(project, path).definition
+    definition = load_source(project, path, kind).definition
     lock = project.repository.state_dir / "locks" / "adopt.lock"
     with exclusive(lock, timeout_s=_LOCK_TIMEOUT_S, what="the adoption of missions"):
         entries = catalog(project.repository)
@@ -125,7 +136,7 @@ def refresh(project: Project, ledger: Ledger) -> tuple[Diagnostic, ...]:
         return ()
     is_begun = not _untouched(ledger.view())
     try:
-        loaded = load_source(project, path, is_begun=is_begun)
+        loaded = load_source(project, path, recorded.source.kind, is_begun=is_begun)
     except DefinitionError:
         if not is_begun:
             raise

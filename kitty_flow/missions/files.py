@@ -51,13 +51,13 @@ def read_bytes(path: Path, where: str, *, limit: int = MAX_FILE_BYTES) -> bytes:
     return data
 
 
-def read_text(path: Path, where: str) -> str:
-    """The text of a mission file, without byte order mark and with plain line ends.
+def read_text(path: Path, where: str, *, limit: int = MAX_FILE_BYTES) -> str:
+    """The text of a mission file of at most `limit` bytes, without byte order mark and with plain line ends.
 
     Raises:
         DefinitionError: as `read_bytes`, or NOT_UTF8.
     """
-    data = read_bytes(path, where)
+    data = read_bytes(path, where, limit=limit)
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -17,6 +17,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from kitty_flow.missions.draft import MissionDraft, WorkPackageDraft
 from kitty_flow.missions.files import invalid, is_file, read_text
 from kitty_flow.missions.findings import Findings
+from kitty_flow.missions.native_places import Table, tables
 from kitty_flow.missions.subtask_text import parse_subtask
 from kitty_flow.model.base import Model
 from kitty_flow.model.mission import Subtask
@@ -41,6 +42,12 @@ class _Mission(_Table):
     id: str | None = None
     target_branch: str | None = None
     template: str = "software-dev"
+    requirements: list[str] | None = None
+
+
+class _Subtask(_Table):
+    id: str
+    title: str = ""
 
 
 class _WorkPackage(_Table):
@@ -48,8 +55,10 @@ class _WorkPackage(_Table):
     title: str = ""
     dependencies: list[str] = Field(default_factory=list)
     owned_files: list[str] = Field(default_factory=list)
+    created_files: list[str] | None = None
+    surface: str | None = None
     execution_mode: str = "code_change"
-    subtasks: list[str] = Field(default_factory=list)
+    subtasks: list[str | _Subtask] = Field(default_factory=list)
     requirement_refs: list[str] = Field(default_factory=list)
     prompt: str = ""
 
@@ -71,27 +80,31 @@ def read(path: Path, findings: Findings) -> MissionDraft:
         DefinitionError: INVALID_MISSION, when the file cannot be read as one at all.
     """
     file: _File | None = None
+    places = _Places(path.name)
     with findings.gathering(path.name):
-        data = read_toml(path)
+        text = read_text(path, path.name)
+        data = _parse(text, path.name)
+        places = _Places(path.name, text, data)
         try:
             file = _File.model_validate(data)
         except ValidationError as error:
-            _report(error, data, path.name, findings)
+            _report(error, data, places, findings)
     if file is None:
         findings.raise_if_invalid(path)
         raise AssertionError("a file that is not a mission has at least one problem")
+    mission = file.mission
+    where = places.mission("requirements")
     return MissionDraft(
         path=path,
-        where=path.name,
+        where=places.mission(),
         kind=KIND,
-        id=file.mission.id,
-        slug=path.stem if file.mission.slug is None else file.mission.slug,
-        title=file.mission.title,
-        target_branch=file.mission.target_branch,
-        template=file.mission.template,
-        work_packages=tuple(
-            _draft(table, _place(path.name, index, table.id), findings) for index, table in enumerate(file.work_package)
-        ),
+        id=mission.id,
+        slug=path.stem if mission.slug is None else mission.slug,
+        title=mission.title,
+        target_branch=mission.target_branch,
+        template=mission.template,
+        work_packages=tuple(_draft(table, index, places, findings) for index, table in enumerate(file.work_package)),
+        requirements=None if mission.requirements is None else dict.fromkeys(mission.requirements, where),
     )
 
 
@@ -101,65 +114,107 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises:
         DefinitionError: INVALID_TOML, or what `read_text` raises.
     """
-    text = read_text(path, path.name)
+    return _parse(read_text(path, path.name), path.name)
+
+
+def _parse(text: str, file_name: str) -> dict[str, Any]:
     if _LONG_KEY.search(text):
-        raise invalid("INVALID_TOML", "has a dotted key of more than 64 parts", path.name)
+        raise invalid("INVALID_TOML", "has a dotted key of more than 64 parts", file_name)
     try:
         return tomllib.loads(text)
     except ValueError as error:  # TOMLDecodeError, or int() on thousands of digits
         line = re.search(r"\(at line (\d+),", str(error))
-        place = f"{path.name}:{line[1]}" if line else path.name
+        place = f"{file_name}:{line[1]}" if line else file_name
         raise invalid("INVALID_TOML", f"is not TOML: {str(error)[:200]}", place) from error
     except RecursionError as error:
-        raise invalid("INVALID_TOML", "is nested too deeply", path.name) from error
+        raise invalid("INVALID_TOML", "is nested too deeply", file_name) from error
 
 
-def _draft(table: _WorkPackage, where: str, findings: Findings) -> WorkPackageDraft:
-    subtasks: dict[str, Subtask] = {}
-    for text in table.subtasks:
-        subtask = parse_subtask(text)
-        if subtask is None:
-            findings.problem("INVALID_SUBTASK", f"subtask {text[:80]!r} must begin with an id such as T001", where)
-        elif subtask.id in subtasks:
-            findings.problem("DUPLICATE_SUBTASK_ID", f"subtask {subtask.id} is listed twice", where)
-        else:
-            subtasks[subtask.id] = subtask
+class _Places:
+    """How the places of a file are named in problems: by line, or by table where the text was not understood."""
+
+    def __init__(self, file_name: str, text: str = "", data: Mapping[str, Any] | None = None) -> None:
+        self.file = file_name
+        self._mission: Table | None = None
+        self._work_packages: tuple[Table, ...] = ()
+        listed = (data or {}).get("work_package", [])
+        mission, found = tables(text)
+        if isinstance(listed, list) and len(found) == len(listed):  # else they are written in another way
+            self._mission, self._work_packages = mission, found
+
+    def mission(self, key: str = "") -> str:
+        """The place of the mission table, or of a key in it."""
+        table = self._mission
+        return self.file if table is None else f"{self.file}:{table.keys.get(key, table.line)}"
+
+    def work_package(self, index: int, name: object = None, key: str = "") -> str:
+        """The place of a work package's table, or of a key in it."""
+        if index < len(self._work_packages):
+            table = self._work_packages[index]
+            return f"{self.file}:{table.keys.get(key, table.line)}"
+        return f"{self.file}: work_package {index + 1}" + (f" ({name[:40]})" if isinstance(name, str) else "")
+
+    def keys(self, index: int) -> dict[str, str]:
+        """The places of all keys of a work package."""
+        if index >= len(self._work_packages):
+            return {}
+        return {key: f"{self.file}:{line}" for key, line in self._work_packages[index].keys.items()}
+
+
+def _draft(table: _WorkPackage, index: int, places: _Places, findings: Findings) -> WorkPackageDraft:
     return WorkPackageDraft(
-        where=where,
+        where=places.work_package(index, table.id),
         id=table.id,
         title=table.title,
         dependencies=tuple(table.dependencies),
         owned_files=tuple(table.owned_files),
         execution_mode=table.execution_mode,
-        subtasks=tuple(subtasks.values()),
+        subtasks=_subtasks(table, places.work_package(index, table.id, "subtasks"), findings),
         requirement_refs=tuple(table.requirement_refs),
         prompt=table.prompt,
+        created_files=None if table.created_files is None else tuple(table.created_files),
+        surface=table.surface,
+        places=places.keys(index),
     )
 
 
-def _place(file_name: str, index: int, work_package_id: object) -> str:
-    name = f" ({work_package_id[:40]})" if isinstance(work_package_id, str) else ""
-    return f"{file_name}: work_package {index + 1}{name}"
+def _subtasks(table: _WorkPackage, where: str, findings: Findings) -> tuple[Subtask, ...]:
+    subtasks: dict[str, Subtask] = {}
+    for each in table.subtasks:
+        subtask = parse_subtask(each) if isinstance(each, str) else Subtask(each.id, each.title)
+        if subtask is None:
+            findings.problem("INVALID_SUBTASK", f"subtask {str(each)[:80]!r} must begin with an id such as T001", where)
+        elif subtask.id in subtasks:
+            findings.problem("DUPLICATE_SUBTASK_ID", f"subtask {subtask.id[:80]} is listed twice", where)
+        else:
+            subtasks[subtask.id] = subtask
+    return tuple(subtasks.values())
 
 
-def _report(error: ValidationError, data: Mapping[str, Any], file_name: str, findings: Findings) -> None:
+def _report(error: ValidationError, data: Mapping[str, Any], places: _Places, findings: Findings) -> None:
+    subtasks: set[str] = set()
     for each in error.errors(include_url=False, include_context=False, include_input=False):
-        *tables, last = each["loc"]
-        where, known = file_name, list(_File.model_fields)
-        if tables[:1] == ["mission"]:
-            where, known = f"{file_name}: mission", list(_Mission.model_fields)
-        elif len(each["loc"]) > 1 and isinstance(each["loc"][1], int):
-            index = each["loc"][1]
-            table = data["work_package"][index]
+        loc = each["loc"]
+        last = str(loc[-1])[:80]
+        where, known, inside = places.file, list(_File.model_fields), loc
+        if loc[0] == "mission" and len(loc) > 1:
+            where, known, inside = places.mission(str(loc[1])), list(_Mission.model_fields), loc[1:]
+        elif len(loc) > 1 and isinstance(loc[1], int):
+            table = data["work_package"][loc[1]]
             name = table.get("id") if isinstance(table, dict) else None
-            where, known = _place(file_name, index, name), list(_WorkPackage.model_fields)
-        key = ".".join(str(part)[:80] for part in each["loc"] if part not in ("mission", "work_package")) or str(last)
-        if each["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(str(last)[:80], known, n=1, cutoff=0.5)
+            where = places.work_package(loc[1], name, str(loc[2]) if len(loc) > 2 else "")
+            known, inside = list(_WorkPackage.model_fields), loc[2:]
+        key = ".".join(str(part)[:80] for part in inside[:2]) or f"work_package {loc[1]}"
+        if inside[:1] == ("subtasks",) and len(inside) > 1:
+            if f"{where} {key}" not in subtasks:
+                findings.problem("WRONG_TYPE", f"{key!r} must be a text, or a table of 'id' and 'title'", where)
+            subtasks.add(f"{where} {key}")
+        elif each["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(last, known, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
-            findings.problem("UNKNOWN_KEY", f"unknown key {str(last)[:80]!r}; {hint}", where)
+            findings.problem("UNKNOWN_KEY", f"unknown key {last!r}; {hint}", where)
         elif each["type"] == "missing":
-            findings.problem("MISSING_KEY", f"{str(last)[:80]!r} is missing", where)
+            findings.problem("MISSING_KEY", f"{last!r} is missing", where)
         elif each["type"] in ("model_type", "model_attributes_type"):
             findings.problem("WRONG_TYPE", f"{key!r} must be a table", where)
         else:

@@ -19,9 +19,12 @@ __all__ = ["KINDS", "Reader", "detect", "reader"]
 
 _MODULES: Final = {
     "native": "native",
+    "taskmaster": "taskmaster",
     "spec-kitty": "spec_kitty",
+    "spec-kit": "spec_kit",
+    "beads": "beads",
 }
-"""Kind to module, in the order in which they are asked."""
+"""Kind to module, in the order in which they are asked. Taskmaster keeps a folder `tasks` too, so it comes first."""
 
 KINDS: Final = tuple(_MODULES)
 

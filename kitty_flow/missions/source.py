@@ -10,6 +10,7 @@ from typing import Final
 
 from kitty_flow.errors import DefinitionError, UsageError
 from kitty_flow.missions import native, readers, spec_kitty
+from kitty_flow.missions.draft import MissionDraft
 from kitty_flow.missions.files import children, exists, invalid, is_folder, is_inside, read_text
 from kitty_flow.missions.findings import Findings
 from kitty_flow.missions.readers import Reader, detect
@@ -26,6 +27,7 @@ __all__ = [
     "find_mission",
     "load_mission",
     "native_path",
+    "read_mission",
 ]
 
 NATIVE_FOLDER: Final = ".kitty-flow/missions"
@@ -45,20 +47,45 @@ class DiscoveredMission:
     problem: str | None
 
 
-def load_mission(path: Path, *, relative_to: Path | None = None, files: RepositoryFiles | None = None) -> LoadedMission:
-    """Read and validate the mission at `path`: a Spec Kitty folder, a native file, or a folder with one native file.
+def load_mission(
+    path: Path, *, relative_to: Path | None = None, kind: str | None = None, files: RepositoryFiles | None = None
+) -> LoadedMission:
+    """Read and validate the mission at `path`: whatever a reader knows, or a folder with one native file.
 
-    `relative_to` is the repository root; the source path is kept relative to it when the mission lies inside. `files`
-    are those of the repository that the mission is for, to be compared with what its work packages own.
+    `relative_to` is the repository root; the source path is kept relative to it when the mission lies inside. `kind`
+    names the reader, where the path alone should not decide. `files` are those of the repository that the mission is
+    for, to be compared with what its work packages own.
 
     Raises:
-        UsageError: MISSION_NOT_FOUND, there is no mission at `path`.
+        UsageError: MISSION_NOT_FOUND, there is no mission at `path`; UNKNOWN_SOURCE_KIND.
         DefinitionError: INVALID_MISSION, with all problems in `details.problems`; UNSAFE_PATH or UNUSABLE_PATH.
     """
-    reader, file = _detect(path)
+    return read_mission(path, relative_to=relative_to, kind=kind, files=files)[1]
+
+
+def read_mission(
+    path: Path, *, relative_to: Path | None = None, kind: str | None = None, files: RepositoryFiles | None = None
+) -> tuple[MissionDraft, LoadedMission]:
+    """As `load_mission`, with the draft, which keeps what a definition has no place for.
+
+    Raises:
+        UsageError, DefinitionError: as `load_mission`.
+    """
+    reader, file = _detect(path) if kind is None else (_reader(kind), _absolute(path))
     source_path = _source_path(file, relative_to)
+    if not exists(file):
+        raise _not_found(path, "does not exist")
     findings = Findings()
-    return validate(reader.read(file, findings), findings, source_path, files)
+    draft = reader.read(file, findings)
+    return draft, validate(draft, findings, source_path, files)
+
+
+def _reader(kind: str) -> Reader:
+    if kind not in readers.KINDS:
+        known = ", ".join(readers.KINDS)
+        message = f"there is no reader for {kind!r}; known: {known}"
+        raise UsageError("UNKNOWN_SOURCE_KIND", message, hint="kitty-flow mission import --help")
+    return readers.reader(kind)
 
 
 def discover(root: Path) -> tuple[DiscoveredMission, ...]:
@@ -133,7 +160,11 @@ def _detect(given: Path) -> tuple[Reader, Path]:
         if len(files) == 1:
             return readers.reader(native.KIND), files[0]
         why = f"holds {len(files)} mission files; name one of them" if files else "holds no mission"
-    raise UsageError(
+    raise _not_found(given, why)
+
+
+def _not_found(given: Path, why: str) -> UsageError:
+    return UsageError(
         "MISSION_NOT_FOUND", f"{given} {why}", hint="kitty-flow mission list", details={"path": str(given)}
     )
 

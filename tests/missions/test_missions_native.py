@@ -110,9 +110,9 @@ def test_unknown_keys_are_refused_with_the_likely_one(tmp_path: Path) -> None:
         load_mission(write(tmp_path, text))
     found = {(p["where"], p["message"]) for p in caught.value.details["problems"]}
     assert found == {
-        ("trip.toml: mission", "unknown key 'titel'; did you mean 'title'?"),
-        ("trip.toml: work_package 1 (WP01)", "unknown key 'depends'; did you mean 'dependencies'?"),
-        ("trip.toml: work_package 1 (WP01)", "unknown key 'owned-files'; did you mean 'owned_files'?"),
+        ("trip.toml:2", "unknown key 'titel'; did you mean 'title'?"),
+        ("trip.toml:5", "unknown key 'depends'; did you mean 'dependencies'?"),
+        ("trip.toml:6", "unknown key 'owned-files'; did you mean 'owned_files'?"),
         ("trip.toml", "unknown key 'workpackage'; did you mean 'work_package'?"),
     }
 
@@ -122,28 +122,32 @@ def test_unknown_keys_are_refused_with_the_likely_one(tmp_path: Path) -> None:
     [
         ("", [("MISSING_KEY", "trip.toml")]),
         ("mission = 1", [("WRONG_TYPE", "trip.toml")]),
-        ("[mission]\n", [("EMPTY_MISSION", "trip.toml")]),
-        ("[mission]\nwork_package = 1\n", [("UNKNOWN_KEY", "trip.toml: mission")]),
+        ("[mission]\n", [("EMPTY_MISSION", "trip.toml:1")]),
+        ("[mission]\nwork_package = 1\n", [("UNKNOWN_KEY", "trip.toml:2")]),
         ("work_package = 1\n[mission]\n", [("WRONG_TYPE", "trip.toml")]),
         ("work_package = [1]\n[mission]\n", [("WRONG_TYPE", "trip.toml: work_package 1")]),
-        ('[mission]\n[[work_package]]\ntitle = "x"\n', [("MISSING_KEY", "trip.toml: work_package 1")]),
-        ("[mission]\ntitle = 2026-01-01\n" + WORK_PACKAGE, [("WRONG_TYPE", "trip.toml: mission")]),
-        ("[mission]\n" + WORK_PACKAGE + "dependencies = [1]\n", [("WRONG_TYPE", "trip.toml: work_package 1 (WP01)")]),
+        ('[mission]\n[[work_package]]\ntitle = "x"\n', [("MISSING_KEY", "trip.toml:2")]),
+        ("[mission]\ntitle = 2026-01-01\n" + WORK_PACKAGE, [("WRONG_TYPE", "trip.toml:2")]),
+        ("[mission]\n" + WORK_PACKAGE + "dependencies = [1]\n", [("WRONG_TYPE", "trip.toml:5")]),
         ("[mission]\n[mission]\n", [("INVALID_TOML", "trip.toml:2")]),
         ("[mission]\nx = " + "[" * 5000, [("INVALID_TOML", "trip.toml")]),
         ("[mission]\n" + "a. 'b'." * 100_000 + "c = 1\n", [("INVALID_TOML", "trip.toml")]),
-        ('[mission]\nid = "nope"\n' + WORK_PACKAGE, [("INVALID_ULID", "trip.toml")]),
-        ('[mission]\nslug = "a/b"\n' + WORK_PACKAGE, [("INVALID_MISSION_SLUG", "trip.toml")]),
-        ('[mission]\ntemplate = "../x"\n' + WORK_PACKAGE, [("INVALID_MISSION_SLUG", "trip.toml")]),
-        ('[mission]\ntitle = "a\\u0000b"\n' + WORK_PACKAGE, [("INVALID_TITLE", "trip.toml")]),
+        ('[mission]\nid = "nope"\n' + WORK_PACKAGE, [("INVALID_ULID", "trip.toml:1")]),
+        ('[mission]\nslug = "a/b"\n' + WORK_PACKAGE, [("INVALID_MISSION_SLUG", "trip.toml:1")]),
+        ('[mission]\ntemplate = "../x"\n' + WORK_PACKAGE, [("INVALID_MISSION_SLUG", "trip.toml:1")]),
+        ('[mission]\ntitle = "a\\u0000b"\n' + WORK_PACKAGE, [("INVALID_TITLE", "trip.toml:1")]),
+        ('[mission]\nwork_package = 1\n[[work_package]]\nid = "WP01"', [("UNKNOWN_KEY", "trip.toml:2")]),
+        ("work_package = [{ id = 1 }]\n[mission]\n", [("WRONG_TYPE", "trip.toml: work_package 1")]),
+        ("[mission]\n" + WORK_PACKAGE + "created_files = 1\n", [("WRONG_TYPE", "trip.toml:5")]),
+        ("[mission]\n" + WORK_PACKAGE + "subtasks = [\n{ id = 1 }, 2]\n", [("WRONG_TYPE", "trip.toml:5")] * 2),
         (
             "[mission]\n" + WORK_PACKAGE + 'subtasks = ["Write it", "T001 a", "T001 b"]\n',
             [
-                ("INVALID_SUBTASK", "trip.toml: work_package 1 (WP01)"),
-                ("DUPLICATE_SUBTASK_ID", "trip.toml: work_package 1 (WP01)"),
+                ("INVALID_SUBTASK", "trip.toml:5"),
+                ("DUPLICATE_SUBTASK_ID", "trip.toml:5"),
             ],
         ),
-        ("[mission]\n" + WORK_PACKAGE * 2, [("DUPLICATE_WORK_PACKAGE_ID", "trip.toml: work_package 2 (WP01)")]),
+        ("[mission]\n" + WORK_PACKAGE * 2, [("DUPLICATE_WORK_PACKAGE_ID", "trip.toml:5")]),
     ],
 )
 def test_bad_files_are_refused_with_the_place(tmp_path: Path, text: str, expected: list[tuple[str, str]]) -> None:
@@ -153,3 +157,29 @@ def test_bad_files_are_refused_with_the_place(tmp_path: Path, text: str, expecte
 def test_control_characters_in_a_title_are_data(tmp_path: Path) -> None:
     path = write(tmp_path, '[mission]\ntitle = "\\u001b[31mred"\n' + WORK_PACKAGE)
     assert load_mission(path).definition.title == "\x1b[31mred"
+
+
+def test_lines_are_counted_past_texts_that_look_like_tables(tmp_path: Path) -> None:
+    text = (
+        '[mission]\ntitle = "#"  # [[work_package]]\n'
+        "[[work_package]]\nid = 'WP01'\nprompt = '''\n[[work_package]]\nowned_files = 1\n'''''\n"
+        'title = """\n\\"""\nid = \\""""""\nowned_files = ["a"]\n'
+        ' [[ work_package ]]\nid = "WP02"\nsubtasks = [\n  "x",\n]\n'
+    )
+    assert problems(write(tmp_path, text)) == [("INVALID_SUBTASK", "trip.toml:15")]
+
+
+def test_what_only_other_sources_said_before_can_be_said_here(tmp_path: Path) -> None:
+    from kitty_flow.missions.source import read_mission
+
+    text = (
+        '[mission]\nrequirements = ["FR-1", "FR-2"]\n[[work_package]]\nid = "WP01"\nowned_files = ["src/**"]\n'
+        'created_files = ["src/new.py"]\nsurface = "src/"\nsubtasks = ["T1 One", { id = "two", title = "- 2" }]\n'
+        '[[work_package]]\nid = "WP02"\nowned_files = ["docs/**"]\n'
+    )
+    draft, loaded = read_mission(write(tmp_path, text))
+    first, second = draft.work_packages
+    assert draft.requirements == {"FR-1": "trip.toml:2", "FR-2": "trip.toml:2"}
+    assert (first.created_files, first.surface) == (("src/new.py",), "src/")
+    assert (second.created_files, second.surface, second.place("owned_files")) == (None, None, "trip.toml:11")
+    assert [tuple(s) for s in loaded.definition.work_packages[0].subtasks] == [("T1", "One"), ("two", "- 2")]

@@ -1,0 +1,198 @@
+"""spec-kit's task list: phases, what they wait for, the files that tasks name, and what is said about the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kitty_flow.errors import DefinitionError
+from kitty_flow.missions import spec_kit
+from kitty_flow.missions.path_mentions import mentioned_paths
+from kitty_flow.missions.source import load_mission
+from kitty_flow.model.mission import LoadedMission
+
+FIXTURE = Path(__file__).parents[2] / "fixtures" / "missions" / "spec-kit" / "001-seed-swap"
+
+HEAD = """# Tasks: Sample
+
+## Phase 1: Setup
+- [ ] T001 Start in src/a.py
+
+## Phase 2: Foundational
+- [ ] T002 Base in src/b.py
+
+## Phase 3: User Story 1 - One (Priority: P1)
+- [ ] T003 [US1] First in src/c.py
+
+## Phase 4: User Story 2 - Two (Priority: P2)
+- [ ] T004 [P] [US2] Second in src/d.py
+- [ ] T005 [US2] Third in src/e.py
+
+## Phase 5: Polish & Cross-Cutting Concerns
+- [ ] T006 Clean up docs/
+
+"""
+
+
+def load(folder: Path, text: str) -> LoadedMission:
+    (folder / "tasks.md").write_bytes(text.encode())
+    return load_mission(folder)
+
+
+def order(loaded: LoadedMission) -> dict[str, str]:
+    return {w.id: " ".join(w.dependencies) for w in loaded.definition.work_packages}
+
+
+def rows(loaded: LoadedMission) -> list[tuple[str, str, str]]:
+    return [
+        (d.diagnostic_code, str(d.details.get("loss", "")), str(d.details["where"]))
+        for d in loaded.diagnostics
+        if d.diagnostic_code != "OWNED_FILES_GUESSED"
+    ]
+
+
+def test_a_real_looking_list_is_read_phase_by_phase() -> None:
+    loaded = load_mission(FIXTURE)
+    mission = loaded.definition
+    assert (mission.slug, mission.title, mission.source.kind) == (
+        "001-seed-swap",
+        "Seed swap for allotment gardeners",
+        "spec-kit",
+    )
+    assert order(loaded) == {
+        "WP02": "",
+        "WP03": "WP02",
+        "WP04": "WP02",
+        "WP05": "WP02 WP03",
+        "WP06": "WP05",
+        "WP07": "WP03 WP04 WP05",
+    }
+    offer = mission.work_package("WP03")
+    assert offer.title == "User Story 1 - Offer seeds"
+    assert [s.id for s in offer.subtasks] == ["T007", "T008", "T009", "T010", "T011"]
+    assert offer.subtasks[1].title == "Create the Offer model in backend/src/models/offer.py (FR-002)"
+    assert offer.owned_files == (
+        "backend/tests/contract/test_offers.py",
+        "backend/src/models/offer.py",
+        "backend/src/services/offers.py",
+        "frontend/src/pages/[[]member]/Offer.tsx",
+    )
+    assert offer.requirement_refs == ("FR-002",)
+    assert offer.prompt.startswith("**Input**: Design documents from `/specs/001-seed-swap/`\n")
+    assert "**Independent Test**: List three sorts" in offer.prompt and not offer.prompt.endswith("---\n")
+    assert [s.id for s in mission.work_package("WP04").subtasks] == ["T012", "T013", "S03"]
+
+
+def test_what_was_guessed_and_dropped_names_its_line() -> None:
+    assert rows(load_mission(FIXTURE)) == [
+        ("ORDER_DROPPED", "dropped", "tasks.md:115"),
+        ("DONE_DROPPED", "dropped", "tasks.md:28"),
+        ("TASK_ID_GUESSED", "guessed", "tasks.md:82"),
+        ("ORDER_GUESSED", "guessed", "tasks.md:95"),
+        ("DONE_DROPPED", "dropped", "tasks.md:32"),
+        ("MARK_DROPPED", "dropped", "tasks.md:34"),
+        ("SECTION_DROPPED", "dropped", "tasks.md:13"),
+        ("SECTION_DROPPED", "dropped", "tasks.md:18"),
+        ("SECTION_DROPPED", "dropped", "tasks.md:133"),
+        ("REQUIREMENT_NOT_COVERED", "", "spec.md:7"),
+    ]
+
+
+def test_without_a_word_on_the_order_the_rule_of_the_template_holds(tmp_path: Path) -> None:
+    loaded = load(tmp_path, HEAD)
+    assert order(loaded) == {
+        "WP01": "",
+        "WP02": "WP01",
+        "WP03": "WP02",
+        "WP04": "WP02",
+        "WP05": "WP01 WP02 WP03 WP04",
+    }
+    assert [code for code, loss, _ in rows(loaded) if loss == "guessed"] == ["ORDER_GUESSED"] * 5
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("- **User Story 2 (P2)**: Depends on US1 (adds to it)", "WP03"),
+        ("- **User Story 2 (Phase 4)**: Depends on Phase 2 + Phase 3 complete", "WP02 WP03"),
+        ("- **User Story 2 (P2)**: Can start after Foundational (Phase 2) - No dependencies on other stories", "WP02"),
+        ("- **User Story 2 (P2)**: No dependencies on US1, after Setup", "WP02"),
+        ("- **User Story 2 (P2)** - Two: Depends on Setup — can run in parallel with US1.", "WP01"),
+        ("- **User Story 2**: No dependencies - can start immediately", ""),
+        ("- **User Stories (Phase 3+)**: All depend on Setup\n  - US2 depends on US1 completion", "WP01 WP03"),
+        ("- US2 depends on T002, T003", "WP02 WP03"),
+        ("- **Note**: US2 and US3 can be done in parallel after US1 is complete", "WP02"),
+        ("- **Phase 4**: requires Phases 1-3", "WP01 WP02 WP03"),
+        ("- **Phase 9**: Depends on Phase 4", "WP02"),
+        ("### Within Each User Story\n- US2 needs US1", "WP02"),
+        ("```\n- **User Story 2**: Depends on US1\n```", "WP02"),
+    ],
+)
+def test_what_is_said_about_the_order(tmp_path: Path, said: str, expected: str) -> None:
+    loaded = load(tmp_path, HEAD + "## Dependencies & Execution Order\n\n### Phase Dependencies\n\n" + said + "\n")
+    assert order(loaded)["WP04"] == expected
+
+
+def test_the_order_is_also_read_where_phases_and_tasks_state_it(tmp_path: Path) -> None:
+    text = HEAD.replace("Priority: P2)\n", "Priority: P2)\n**Duration**: 2 days | **Dependencies**: Phase 1 complete\n")
+    assert order(load(tmp_path, text))["WP04"] == "WP01"
+    text = HEAD.replace("Third in src/e.py", "Third after the merge in src/e.py (depends on T003, T004)")
+    assert order(load(tmp_path, text))["WP04"] == "WP02 WP03"
+
+
+def test_a_list_that_is_done_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(DefinitionError) as caught:
+        load(tmp_path, HEAD.replace("[ ]", "[X]"))
+    assert [p["code"] for p in caught.value.details["problems"]] == ["NOTHING_LEFT"]
+
+
+def test_phases_without_clear_numbers_get_numbers_of_their_own(tmp_path: Path) -> None:
+    text = HEAD.replace("Phase 5: Polish", "Phase N: Polish").replace("Phase 4: User", "Phase 2: User")
+    assert list(order(load(tmp_path, text))) == ["WP01", "WP02", "WP03", "WP04", "WP05"]
+    text = HEAD.replace("Phase 5: Polish", "Phase N: Polish").replace("Phase 1: Setup", "Setup")
+    assert sorted(order(load(tmp_path, text))) == ["WP02", "WP03", "WP04", "WP05", "WP06"]
+
+
+def test_requirements_count_only_where_tasks_refer_to_them(tmp_path: Path) -> None:
+    (tmp_path / "spec.md").write_text("- **FR-001**: The system MUST answer.\n- **NFR-02**: Fast.\n")
+    assert ("REQUIREMENTS_DROPPED", "dropped", "spec.md:1") in rows(load(tmp_path, HEAD))
+    loaded = load(tmp_path, HEAD.replace("First in", "First (FR-001) in"))
+    assert loaded.definition.work_package("WP03").requirement_refs == ("FR-001",)
+
+
+@pytest.mark.parametrize(
+    "heading", ["## Work Package WP01: One", "## WP01 - One", "# Work Package Prompt: WP01 - One", "### WP1"]
+)
+def test_sections_of_work_packages_are_no_task_list_of_spec_kit(heading: str, tmp_path: Path) -> None:
+    file = tmp_path / "tasks.md"
+    file.write_text(HEAD)
+    assert spec_kit.recognises(file) and spec_kit.recognises(tmp_path)
+    file.write_text(f"{HEAD}\n{heading}\n")
+    assert not spec_kit.recognises(file)
+
+
+def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "outside.md").write_text(HEAD)
+    folder = tmp_path / "001-x"
+    folder.mkdir()
+    (folder / "tasks.md").symlink_to(tmp_path / "outside.md")
+    with pytest.raises(DefinitionError) as caught:
+        load_mission(folder)
+    assert [p["code"] for p in caught.value.details["problems"]] == ["UNSAFE_PATH"]
+
+
+@pytest.mark.parametrize(
+    ("text", "paths"),
+    [
+        ("Create Album in src/models/album.py (depends on T012)", ["src/models/album.py"]),
+        ("Add `App.tsx`, `package.json` and README.md.", ["App.tsx", "package.json", "README.md"]),
+        ("Make src/ui/ and tests/ with unit/ inside", ["src/ui/", "tests/"]),
+        ("Route app/(auth)/[id]/page.tsx:12", ["app/(auth)/[[]id]/page.tsx"]),
+        ("Generate src/{name}/model.py, src/<x>.py", ["src/*/model.py", "src/*.py"]),
+        ("Use Node.js, TCP/IP and/or GET /users from https://a.b/c.html", []),
+        ("Not ../x/y.py, /etc/passwd, C:/x/y.py, .git/config or ~/.x/y.py", []),
+    ],
+)
+def test_paths_that_a_task_mentions(text: str, paths: list[str]) -> None:
+    assert list(mentioned_paths(text)) == paths

@@ -11,8 +11,9 @@ from typing import Final
 from kitty_flow.model.mission import MissionDefinition
 from kitty_flow.model.plan import Plan
 from kitty_flow.model.text import clean
-from kitty_flow.views.dag_layout import Box, Layout, Metrics, Point, lay_out
+from kitty_flow.views.dag_layout import Box, Layout, Point, lay_out
 from kitty_flow.views.dag_picture import CRITICAL_COLOUR, Arrow, Arrows, arrows, state_style, wrap
+from kitty_flow.views.dag_spacing import Metrics
 
 __all__ = ["svg"]
 

@@ -15,7 +15,7 @@ from kitty_flow.views.dag_picture import Arrow, Arrows, arrows, columns_of, stat
 from kitty_flow.views.dag_spacing import Metrics
 from kitty_flow.views.dag_style import style_sheet
 
-__all__ = ["svg"]
+__all__ = ["summary", "svg"]
 
 _BOX_WIDTH: Final = 216.0
 _MARGIN: Final = 28.0
@@ -84,7 +84,7 @@ def svg(
         *([f"  <style>\n{sheet}  </style>"] if sheet else []),
         _TIPS,
         f'  <rect class="paper" x=".5" y=".5" width="{_n(width - 1)}" height="{_n(height - 1)}" rx="12"/>',
-        *_scaled(_header(title, _summary(plan)), 0, scale),
+        *_scaled(_header(title, summary(plan)), 0, scale),
         f'  <g transform="translate({_n(left)} {_n(header)})">',
         *_columns(plan, layout, scale),
         *_arrows(picture, layout),
@@ -117,7 +117,8 @@ def _cards(definition: MissionDefinition, plan: Plan, states: Mapping[str, str] 
     return cards
 
 
-def _summary(plan: Plan) -> str:
+def summary(plan: Plan) -> str:
+    """The size of the plan in one line."""
     lanes = len(plan.execution_lanes)
     return " · ".join(
         [
@@ -133,7 +134,7 @@ def _summary(plan: Plan) -> str:
 def _description(plan: Plan, states: Mapping[str, str] | None) -> str:
     """The picture in words, for those who cannot see it."""
     waves = "; ".join(f"wave {number}: {', '.join(wave)}" for number, wave in enumerate(plan.waves, 1))
-    words = [_summary(plan), waves, f"Critical path: {', '.join(plan.critical_path)}"]
+    words = [summary(plan), waves, f"Critical path: {', '.join(plan.critical_path)}"]
     words += [f"{conflict.ordered} because both may write the same files" for conflict in plan.conflicts]
     if states is not None:
         words.append(

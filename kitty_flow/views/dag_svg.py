@@ -84,21 +84,21 @@ def svg(
         *([f"  <style>\n{sheet}  </style>"] if sheet else []),
         _TIPS,
         f'  <rect class="paper" x=".5" y=".5" width="{_n(width - 1)}" height="{_n(height - 1)}" rx="12"/>',
-        *_scaled(_header(title, summary(plan)), 0, scale),
+        *_scaled(_header(title, summary(plan)), 0, scale, "title"),
         f'  <g transform="translate({_n(left)} {_n(header)})">',
         *_columns(plan, layout, scale),
         *_arrows(picture, layout),
         *(line for name, card in cards.items() for line in _card(card, layout.boxes[name], box_height)),
         "  </g>",
-        *_scaled(_legend(picture, cards.values(), _LEGEND - 26), height - _LEGEND * scale, scale),
+        *_scaled(_legend(picture, cards.values(), _LEGEND - 26), height - _LEGEND * scale, scale, "legend"),
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _scaled(lines: list[str], y: float, scale: float) -> list[str]:
+def _scaled(lines: list[str], y: float, scale: float, name: str) -> list[str]:
     zoom = f" scale({_n(scale)})" if scale != 1 else ""
-    return [f'  <g transform="translate(0 {_n(y)}){zoom}">', *lines, "  </g>"]
+    return [f'  <g class="{name}" transform="translate(0 {_n(y)}){zoom}">', *lines, "  </g>"]
 
 
 def _cards(definition: MissionDefinition, plan: Plan, states: Mapping[str, str] | None) -> dict[str, _Card]:

@@ -84,6 +84,7 @@ function choose(id) {
     look({ ...seen, width: (seen.width * width) / (choose.width ?? width) });
   }
   choose.width = stage.getBoundingClientRect().width;
+  if (stage.hidden) drawGantt();
   if (id !== null) goTo(id);
 }
 

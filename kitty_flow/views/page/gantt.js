@@ -31,7 +31,7 @@ function actual() {
     (own.get(each.id) ?? []).map((moment, index, all) => {
       const start = place(moment.at);
       const final = ["done", "canceled"].includes(moment.to);
-      const end = index + 1 < all.length ? place(all[index + 1].at) : final ? start : width;
+      const end = index + 1 < all.length ? place(all[index + 1].at) : final ? start + 18 : width;
       return bar(start, Math.max(3, end - start), moment.to, sentence(moment), false);
     });
   const now = data.moments[position - 1];
@@ -54,8 +54,8 @@ function bar(x, width, state, tip, critical) {
   group.append(drawn("title", {}, tip));
   group.append(drawn("rect", { class: "face", x: 0, y: 4, width, height: 18, rx: 3 }));
   group.append(drawn("rect", { class: critical ? "edge frame critical" : "edge", x: 0, y: 4, width, height: 18, rx: 3 }));
-  if (width > 16 && state !== null) {
-    group.append(drawn("path", { class: "symbol", d: symbol(state), transform: "translate(9 13) scale(.9)" }));
+  if (width > 11 && state !== null) {
+    group.append(drawn("path", { class: "symbol", d: symbol(state), transform: `translate(${Math.min(9, width / 2)} 13) scale(${width > 16 ? 0.9 : 0.75})` }));
   }
   const words = state === null ? "" : label(state);
   if (width > 20 + 6.6 * words.length) group.append(drawn("text", { x: 18, y: 17 }, words));

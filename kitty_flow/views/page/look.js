@@ -1,16 +1,21 @@
 // ---- Pan and zoom: the viewBox is what is seen.
 
-const whole = picture.viewBox.baseVal;
-const home = { x: 0, y: 0, width: whole.width, height: whole.height };
-let seen = { ...home };
+let home = { x: 0, y: 0, width: 1, height: 1 };
+let seen = home;
+
+/** All that is drawn, once the title (which the page has itself) is hidden. */
+function measure() {
+  const box = picture.getBBox();
+  home = { x: box.x - 16, y: box.y - 16, width: box.width + 32, height: box.height + 32 };
+}
 
 function look(view) {
   const size = stage.getBoundingClientRect();
   const ratio = size.width && size.height ? size.height / size.width : 1;
   const width = Math.min(Math.max(view.width, 120), 4 * Math.max(home.width, home.height / ratio));
   const height = width * ratio;
-  const x = Math.min(Math.max(view.x, -width * 0.8), home.width - width * 0.2);
-  const y = Math.min(Math.max(view.y, -height * 0.8), home.height - height * 0.2);
+  const x = Math.min(Math.max(view.x, home.x - width * 0.8), home.x + home.width - width * 0.2);
+  const y = Math.min(Math.max(view.y, home.y - height * 0.8), home.y + home.height - height * 0.2);
   seen = { x, y, width, height };
   picture.setAttribute("viewBox", `${x} ${y} ${width} ${height}`);
 }
@@ -19,7 +24,7 @@ function fit() {
   const size = stage.getBoundingClientRect();
   const ratio = size.height / size.width || 1;
   const width = Math.max(home.width, home.height / ratio);
-  look({ x: (home.width - width) / 2, y: (home.height - width * ratio) / 2, width });
+  look({ x: home.x + (home.width - width) / 2, y: home.y + Math.min(0, (home.height - width * ratio) / 2), width });
 }
 
 function zoom(factor, clientX, clientY) {

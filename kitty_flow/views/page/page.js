@@ -121,6 +121,7 @@ function begin() {
   document.addEventListener("keydown", onKey);
   window.addEventListener("resize", () => (stage.hidden ? drawGantt() : look(seen)));
   listenToPointer();
+  measure();
   tell();
   fit();
   choose.width = stage.getBoundingClientRect().width;

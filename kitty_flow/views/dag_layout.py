@@ -1,8 +1,8 @@
 """Where the boxes and arrows of a layered picture go: layers are columns, arrows run from left to right.
 
-The layered layout is `fast_sugiyama`'s, and this module is its only door: the waves are handed over as fixed layers, and
-the library says in which order boxes and passing arrows stand in each, so that few arrows cross. `dag_spacing` brings
-them close together, and what comes out are columns, boxes and routes in pixels. Deterministic.
+The layered layout is `fast_sugiyama`'s, and this module is its only door: the waves are handed over as fixed layers,
+and the library says in which order boxes and passing arrows stand in each, so that few arrows cross. `dag_spacing`
+brings them close together, and what comes out are columns, boxes and routes in pixels. Deterministic.
 """
 
 from __future__ import annotations

@@ -65,7 +65,9 @@ STATE_STYLES: Final[Mapping[str, StateStyle]] = {
         "approved", "#009E73", "#E2F5EF", "#3CCB9F", "#0D3127", "M-5.4 .4L-3.6 -1.4L-1.4 .8L3.6 -4.4L5.4 -2.6L-1.4 4.4Z"
     ),
     "done": StateStyle("done", "#00694D", "#CFEBE1", "#8FE3C8", "#114536", _disc(5.6) + _TICK),
-    "blocked": StateStyle("blocked", "#D55E00", "#FBE8DB", "#FF9A57", "#40220F", _disc(5.6) + "M-3.6 -1.1H3.6V1.1H-3.6Z"),
+    "blocked": StateStyle(
+        "blocked", "#D55E00", "#FBE8DB", "#FF9A57", "#40220F", _disc(5.6) + "M-3.6 -1.1H3.6V1.1H-3.6Z"
+    ),
     "canceled": StateStyle(
         "canceled",
         "#4A4A4A",
@@ -162,8 +164,10 @@ def columns_of(text: str) -> float:
 def _columns(character: str) -> float:
     if character in "ijlrtfI.,:;'|!()[] -":
         return 0.7
-    if character in "mwMW@%…":
-        return 1.6
+    if character in "mw…":
+        return 1.5
+    if character in "MW@%":
+        return 1.95
     if unicodedata.east_asian_width(character) in "WF":
         return 2.0
     return 1.25 if character.isupper() else 1.0

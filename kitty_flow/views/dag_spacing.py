@@ -1,4 +1,4 @@
-"""How far apart the nodes of a layered picture stand: as close as sizes and order allow, and near to what they belong to.
+"""How far apart the nodes of a layered picture stand: as close as sizes and order allow, near to their neighbours.
 
 The layout library leaves wide gaps, and its boxes and arrows have one distance. Here each layer is moved in turn to
 where its neighbours pull it (least squares under the least distances, which is isotonic regression).
@@ -49,7 +49,11 @@ def settle(
         right.setdefault(before, []).append((after, pull))
         left.setdefault(after, []).append((before, pull))
     offsets = [_offsets(layer, boxes, metrics) for layer in layers]
-    y = {node: offset for layer, shifts in zip(layers, offsets, strict=True) for node, offset in zip(layer, shifts, strict=True)}
+    y = {
+        node: offset
+        for layer, shifts in zip(layers, offsets, strict=True)
+        for node, offset in zip(layer, shifts, strict=True)
+    }
     for turn in range(_ROUNDS):
         # Near the end both sides pull; the very last round goes forwards, so that a chain ends up level.
         both = _ROUNDS - 5 <= turn < _ROUNDS - 1
@@ -72,7 +76,13 @@ def _offsets(layer: Sequence[int], boxes: int, metrics: Metrics) -> list[float]:
 
 
 def _wanted(
-    node: int, left: Mapping[int, _Pulls], right: Mapping[int, _Pulls], y: Mapping[int, float], *, forwards: bool, both: bool
+    node: int,
+    left: Mapping[int, _Pulls],
+    right: Mapping[int, _Pulls],
+    y: Mapping[int, float],
+    *,
+    forwards: bool,
+    both: bool,
 ) -> tuple[float, float]:
     """Where the node would like to be, and how strongly."""
     near = left.get(node, ()) if forwards else right.get(node, ())

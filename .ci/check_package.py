@@ -26,7 +26,7 @@ IN_WHEEL = (
     "kitty_flow/views/page/page.js",
     "kitty_flow/views/page/page.css",
     "kitty_flow/views/fonts/Roboto-Regular.ttf",
-    "kitty_flow/views/fonts/LICENSE",
+    "kitty_flow/views/fonts/LICENSE-Roboto.txt",
 )
 
 

@@ -18,8 +18,9 @@ __all__ = ["png"]
 _MOST_PIXELS: Final = 40_000_000
 _SHARPEST: Final = 2.0
 _SIZE: Final = re.compile(r'viewBox="0 0 ([\d.]+) ([\d.]+)"')
-# What the fonts of this package can write (see fonts/README.md); for everything else the machine's fonts are asked.
-_OURS: Final = re.compile(r"[\n\x20-\u052f\u1e00-\u1eff\u2010-\u2027\u2030-\u203a\u20a0-\u20bf\u2190-\u2193\u2212]*")
+_FONTS: Final = ("Roboto-Regular.ttf", "Roboto-Bold.ttf", "DejaVuSans-Symbols.ttf")
+# What these can write (see fonts/README.md); for everything else, such as Chinese, the machine's fonts are asked.
+_OURS: Final = re.compile("[\n\x20-\u06ff\u1e00-\u1eff\u2010-\u23cf\u2500-\u2704\u2706-\u27ff\u2900-\u297f]*")
 
 
 def png(definition: MissionDefinition, plan: Plan, states: Mapping[str, str] | None = None) -> bytes:
@@ -52,7 +53,7 @@ def png(definition: MissionDefinition, plan: Plan, states: Mapping[str, str] | N
             background="#FFFFFF",
             zoom=min(_SHARPEST, math.sqrt(_MOST_PIXELS / pixels)),
             skip_system_fonts=_OURS.fullmatch(text) is not None,
-            font_files=[str(fonts / name) for name in ("Roboto-Regular.ttf", "Roboto-Bold.ttf")],
+            font_files=[str(fonts / name) for name in _FONTS],
             font_family="Roboto",
             sans_serif_family="Roboto",
         )

@@ -27,7 +27,10 @@ def _size(picture: bytes) -> tuple[int, int]:
     return width, height
 
 
-@pytest.mark.parametrize(("one", "other"), [("Parser", "Planer"), ("Größe", "Grüße"), ("Схема", "Схемы")])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("Parser", "Planer"), ("Größe", "Grüße"), ("Схема", "Схемы"), ("a → b", "a ← b"), ("שלום", "שלומ")],
+)
 def test_text_is_drawn_with_our_own_fonts(one: str, other: str) -> None:
     assert _picture(one) != _picture(other)
     assert _picture(one) == _picture(one)

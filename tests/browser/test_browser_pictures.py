@@ -196,6 +196,19 @@ def test_wheel_drag_keys_and_buttons_move_the_view(page: Browser) -> None:
     assert _seen(page) == pytest.approx(fitted)
 
 
+def test_from_far_away_ids_are_large(page: Browser) -> None:
+    def height() -> float:
+        return float(page.js("document.querySelector('.card[data-wp=WP01] .id').getBBox().height"))
+
+    near = height()
+    for _ in range(6):
+        page.click("#farther")
+    assert height() > 2 * near
+    assert page.js("getComputedStyle(document.querySelector('.card .words')).display") == "none"
+    page.click("#fit")
+    assert height() == near
+
+
 def test_the_gantt_views_show_plan_and_history(page: Browser) -> None:
     _choose(page, "view", "plan")
     assert page.js("document.querySelectorAll('#gantt .row').length") == 5

@@ -11,6 +11,7 @@ const arrows = [...picture.querySelectorAll(".arrow[data-from]")];
 const recorded = data.moments.length > 0 || data.workPackages.some((each) => each.state !== null);
 const states = new Map(data.workPackages.map((each) => [each.id, each.state]));
 let shown = new Set(packages.keys());
+const painted = new Map();
 let chosen = null;
 let position = data.moments.length;
 

@@ -27,12 +27,16 @@ function jumps(into, heading, ids) {
   into.append(element("h3", heading), line);
 }
 
+function slack(each) {
+  return `${each.slack} ${each.slack === 1 ? data.unit.replace(/s$/, "") : data.unit}`;
+}
+
 function facts(each) {
   const list = element("dl");
   const rows = [
     ["wave", each.wave],
     ["execution lane", each.lane],
-    ["slack", each.critical ? "none: on the critical path" : `${each.slack} ${data.unit}`],
+    ["slack", each.critical ? "none: on the critical path" : slack(each)],
     ["kind", each.mode],
   ];
   if (each.requirements.length) rows.push(["requirements", each.requirements.join(", ")]);
@@ -95,22 +99,24 @@ function sentence(moment) {
   return `${moment.at.slice(0, 19).replace("T", " ")}  ${change}${moment.forced ? " (forced)" : ""}, by ${moment.actor}${moment.reason ? ": " + moment.reason : ""}`;
 }
 
+function paint(card, each, state) {
+  if (painted.get(each.id) === state) return;
+  painted.set(each.id, state);
+  for (const name of [...card.classList]) if (name.startsWith("s-")) card.classList.remove(name);
+  card.classList.add(stateClass(state));
+  card.querySelector(".symbol")?.setAttribute("d", symbol(state));
+  const words = card.querySelector(".state");
+  if (words) words.textContent = label(state);
+  const tip = `${each.id} ${each.title}, wave ${each.wave}, ${each.lane}${recorded ? ", " + label(state) : ""}`;
+  card.querySelector("title").textContent = tip;
+  card.setAttribute("aria-label", tip);
+}
+
 function tell() {
   for (const each of data.workPackages) states.set(each.id, data.moments.length ? null : each.state);
   for (const moment of data.moments.slice(0, position)) states.set(moment.wp, moment.to);
   if (position === data.moments.length) for (const each of data.workPackages) states.set(each.id, each.state);
-  for (const [id, card] of cards) {
-    const state = states.get(id);
-    for (const name of [...card.classList]) if (name.startsWith("s-")) card.classList.remove(name);
-    card.classList.add(stateClass(state));
-    card.querySelector(".symbol")?.setAttribute("d", symbol(state));
-    const words = card.querySelector(".state");
-    if (words) words.textContent = label(state);
-    const each = packages.get(id);
-    const tip = `${id} ${each.title}, wave ${each.wave}, ${each.lane}${recorded ? ", " + label(state) : ""}`;
-    card.querySelector("title").textContent = tip;
-    card.setAttribute("aria-label", tip);
-  }
+  for (const [id, card] of cards) paint(card, packages.get(id), states.get(id));
   byId("moment").value = position;
   const last = data.moments[position - 1];
   byId("told").textContent = `${position} of ${data.moments.length}` + (last ? ` · ${sentence(last)}` : " · before the first event");

@@ -11,7 +11,7 @@ function planned() {
     const found = [bar(start, unit - 4, states.get(each.id), label(states.get(each.id)), each.critical)];
     if (each.slack && !each.critical) {
       const tail = drawn("rect", { class: "slack", x: start + unit - 4, y: 9, width: each.slack * unit, height: 8 });
-      tail.append(drawn("title", {}, `slack ${each.slack} ${data.unit}`));
+      tail.append(drawn("title", {}, `slack ${slack(each)}`));
       found.push(tail);
     }
     return found;
@@ -26,9 +26,9 @@ function actual() {
   const span = Math.max(1, last - first);
   const place = (at) => ((Date.parse(at) - first) / span) * width;
   const marks = Array.from({ length: 6 }, (_, step) => [(width * step) / 5, clock(first + (span * step) / 5, span)]);
-  const own = Map.groupBy ? Map.groupBy(data.moments, (moment) => moment.wp) : grouped(data.moments);
+  const own = byWorkPackage(data.moments);
   const bars = (each) =>
-    (own.get(each.id) ?? []).map((moment, index, all) => {
+    own.get(each.id).map((moment, index, all) => {
       const start = place(moment.at);
       const final = ["done", "canceled"].includes(moment.to);
       const end = index + 1 < all.length ? place(all[index + 1].at) : final ? start + 18 : width;
@@ -38,9 +38,9 @@ function actual() {
   return { marks, bars, width, now: now && position < data.moments.length ? place(now.at) : null };
 }
 
-function grouped(moments) {
-  const own = new Map();
-  for (const moment of moments) own.set(moment.wp, [...(own.get(moment.wp) ?? []), moment]);
+function byWorkPackage(moments) {
+  const own = new Map(data.workPackages.map((each) => [each.id, []]));
+  for (const moment of moments) own.get(moment.wp)?.push(moment);
   return own;
 }
 

@@ -2,6 +2,7 @@
 
 let home = { x: 0, y: 0, width: 1, height: 1 };
 let seen = home;
+const shortIds = data.workPackages.every((each) => each.id.length <= 6);
 
 /** All that is drawn, once the title (which the page has itself) is hidden. */
 function measure() {
@@ -18,6 +19,8 @@ function look(view) {
   const y = Math.min(Math.max(view.y, home.y - height * 0.8), home.y + home.height - height * 0.2);
   seen = { x, y, width, height };
   picture.setAttribute("viewBox", `${x} ${y} ${width} ${height}`);
+  // From far away only large ids and symbols can be read.
+  stage.classList.toggle("far", shortIds && size.width / width < 0.45);
 }
 
 function fit() {

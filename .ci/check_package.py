@@ -23,6 +23,10 @@ IN_WHEEL = (
     "kitty_flow/_bundled/dags/missions/software-dev.toml",
     "kitty_flow/_bundled/dags/pipelines/merge.toml",
     "kitty_flow/demo/sample/project/.kitty-flow/missions/pantry.toml",
+    "kitty_flow/views/page/page.js",
+    "kitty_flow/views/page/page.css",
+    "kitty_flow/views/fonts/Roboto-Regular.ttf",
+    "kitty_flow/views/fonts/LICENSE-Roboto.txt",
 )
 
 
@@ -64,6 +68,11 @@ def _check_installed(wheel: Path, clean: Path) -> None:
     dags = json.loads(_run(kitty, "dags", "list", "--json", cwd=clean))["data"]["dags"]
     if len(machines) < 5 or len(dags) < 5:
         sys.exit("the installed package does not find its definitions")
+    pantry = next(clean.glob("lib/*/site-packages/kitty_flow/demo/sample/project/.kitty-flow/missions/pantry.toml"))
+    for form, start in (("html", b"<!doctype html>"), ("png", b"\x89PNG")):
+        _run(kitty, "graph", pantry, "--format", form, "-o", f"pantry.{form}", cwd=clean)
+        if not (clean / f"pantry.{form}").read_bytes().startswith(start):
+            sys.exit(f"the installed package draws no {form}")
 
 
 def _run(*command: str | Path, cwd: Path | None = None) -> str:

@@ -1,39 +1,23 @@
 """Where the boxes and arrows of a layered picture go: layers are columns, arrows run from left to right.
 
-The classical method for layered graphs. A long arrow gets a virtual node in every column that it passes, so that it
-runs between the boxes; barycentre sweeps order each column to reduce crossings; then each node moves as close to its
-neighbours as the order and the spacing allow (isotonic regression, one column at a time). Deterministic.
+The layered layout is `fast_sugiyama`'s, and this module is its only door: the waves are handed over as fixed layers,
+and the library says in which order boxes and passing arrows stand in each, so that few arrows cross. `dag_spacing`
+brings them close together, and what comes out are columns, boxes and routes in pixels. Deterministic.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Any
 
-__all__ = ["Box", "Layout", "Metrics", "Point", "Route", "lay_out"]
+from kitty_flow.errors import ExternalToolError
+from kitty_flow.views.dag_spacing import Metrics, settle
 
-_SWEEPS: Final = 16
-_SETTLING: Final = 25
-# A bend inside a long arrow disturbs more than a slanted short one, so virtual nodes pull harder at each other.
-_PULL: Final = {0: 1.0, 1: 2.0, 2: 8.0}
+__all__ = ["Box", "Layout", "Point", "Route", "lay_out"]
 
 Point = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Metrics:
-    """Sizes in pixels: of a box, between boxes and around long arrows; `column_gap` is the least between columns."""
-
-    box_width: float
-    box_height: float
-    box_gap: float = 22.0
-    arrow_gap: float = 16.0
-    column_gap: float = 76.0
-    widest_gap: float = 150.0
-    port_gap: float = 14.0
 
 
 @dataclass(frozen=True)
@@ -69,205 +53,134 @@ class Layout:
     height: float
 
 
-@dataclass
-class _Layers:
-    """The proper layered graph: nodes are numbers, every edge leads to the next layer."""
+@dataclass(frozen=True)
+class _Layered:
+    """The proper layered graph in numbers: the real nodes, and one node for each column that an arrow passes.
 
-    order: list[list[int]]
-    layer: list[int]
-    right: list[list[int]]
-    left: list[list[int]]
-    real: int
-    chains: list[list[int]] = field(default_factory=list)
+    `y` are vertical centres in pixels; `chains` has the nodes of each edge, one node a column.
+    """
 
-    def is_virtual(self, node: int) -> bool:
-        return node >= self.real
+    column: Mapping[int, int]
+    y: Mapping[int, float]
+    chains: tuple[tuple[int, ...], ...]
 
 
 def lay_out(columns: Sequence[Sequence[str]], edges: Sequence[tuple[str, str]], metrics: Metrics) -> Layout:
-    """Place the ids of `columns` and route `edges`, each from a column to a later one."""
-    number = {name: index for index, name in enumerate(name for column in columns for name in column)}
-    layers = _layered(columns, [(number[a], number[b]) for a, b in edges], number)
-    _reduce_crossings(layers)
-    y = _settle(layers, metrics)
-    lefts = _column_lefts(layers, y, metrics)
-    boxes = {
-        name: Box(layers.layer[node], lefts[layers.layer[node]], y[node] - metrics.box_height / 2)
-        for name, node in number.items()
+    """Place the ids of `columns` and route `edges`, each from a column to a later one.
+
+    Raises:
+        ExternalToolError: LAYOUT_MISSING, there is no build of the layout library for this platform.
+    """
+    names = [name for column in columns for name in column]
+    if not names:
+        return Layout({}, (), (), 0.0, 0.0)
+    number = {name: index for index, name in enumerate(names)}
+    column = [index for index, members in enumerate(columns) for _ in members]
+    layered = _layered(column, [(number[a], number[b]) for a, b in edges], metrics)
+    lefts = _column_lefts(len(columns), layered, metrics)
+    half = metrics.box_height / 2
+    boxes = {n: Box(column[i], lefts[column[i]], round(layered.y[i] - half, 2)) for n, i in number.items()}
+    height = max([*(box.y + metrics.box_height for box in boxes.values()), *layered.y.values()])
+    routes = _routes(layered, lefts, edges, metrics)
+    return Layout(boxes, routes, tuple(lefts), lefts[-1] + metrics.box_width, round(height, 2))
+
+
+def _layered(column: Sequence[int], edges: Sequence[tuple[int, int]], metrics: Metrics) -> _Layered:
+    """Ask the library where everything goes, and follow each edge through the nodes that it put into long ones.
+
+    The library ranks by the longest path. A spine of further nodes, one a column, holds every node that has no
+    predecessor in the column before in its own column; in a plan those are the nodes of the first wave only.
+    """
+    from_edges = _library()
+    led = {target for source, target in edges if column[source] + 1 == column[target]}
+    loose = [node for node in range(len(column)) if node not in led]
+    spine = [len(column) + rank for rank in range(max(column[node] for node in loose) + 1)]
+    held = [*pairwise(spine), *((spine[column[node]], node) for node in loose)]
+    (layout,) = from_edges(
+        [*held, *edges],
+        minimum_length=1,
+        vertex_spacing=1.0,
+        dummy_vertices=True,
+        dummy_size=0.3,
+        ranking_type="up",
+        crossing_minimization="median",
+        transpose=True,
+    )
+    places, steps = dict(layout[0]), layout[3] or ()
+    after: dict[int, list[int]] = {}
+    for one, other in steps:
+        after.setdefault(one, []).append(other)
+    real = len(column) + len(spine)
+    ends: dict[tuple[int, int], tuple[int, ...]] = {}
+    for source in range(len(column)):
+        for step in after.get(source, ()):
+            chain = [source, step]
+            while chain[-1] >= real:
+                chain += after[chain[-1]]
+            ends[source, chain[-1]] = tuple(chain)
+    chains = tuple(ends[edge] for edge in edges)
+    columns = dict(enumerate(column)) | {
+        node: column[chain[0]] + place for chain in chains for place, node in enumerate(chain)
     }
-    routes = _routes(layers, y, lefts, edges, metrics)
-    height = max((y[node] + _half(layers, node, metrics) for node in range(len(y))), default=0.0)
-    width = lefts[-1] + metrics.box_width if lefts else 0.0
-    return Layout(boxes, routes, tuple(lefts), width, height)
+    layers: list[list[int]] = [[] for _ in range(max(column) + 1)]
+    for node in sorted(columns, key=lambda n: places[n][0]):
+        layers[columns[node]].append(node)
+    return _Layered(columns, settle(layers, chains, len(column), metrics), chains)
 
 
-def _layered(columns: Sequence[Sequence[str]], edges: Sequence[tuple[int, int]], number: Mapping[str, int]) -> _Layers:
-    order = [[number[name] for name in column] for column in columns]
-    layer = [index for index, column in enumerate(columns) for _ in column]
-    real = len(layer)
-    layers = _Layers(order, layer, [[] for _ in layer], [[] for _ in layer], real)
-    for source, target in edges:
-        chain = [source]
-        for index in range(layer[source] + 1, layer[target]):
-            node = len(layer)
-            layer.append(index)
-            layers.right.append([])
-            layers.left.append([])
-            order[index].append(node)
-            chain.append(node)
-        chain.append(target)
-        for before, after in pairwise(chain):
-            layers.right[before].append(after)
-            layers.left[after].append(before)
-        layers.chains.append(chain)
-    return layers
+def _library() -> Any:
+    try:
+        from fast_sugiyama import from_edges
+    except ImportError as error:
+        raise ExternalToolError(
+            "LAYOUT_MISSING",
+            f"SVG, PNG and HTML pictures need the package fast-sugiyama, which cannot be imported: {error}",
+            hint="pip install fast-sugiyama, or kitty-flow graph --format mermaid",
+        ) from error
+    return from_edges
 
 
-def _reduce_crossings(layers: _Layers) -> None:
-    """Reorder every layer by the mean position of its neighbours, forwards and backwards; keep the best order seen."""
-    best = [list(layer) for layer in layers.order]
-    fewest = _crossings(layers)
-    for sweep in range(_SWEEPS):
-        if not fewest:
-            break
-        forwards = sweep % 2 == 0
-        neighbours = layers.left if forwards else layers.right
-        indices = range(1, len(layers.order)) if forwards else range(len(layers.order) - 2, -1, -1)
-        for index in indices:
-            fixed = layers.order[index - 1 if forwards else index + 1]
-            position = {node: place for place, node in enumerate(fixed)}
-            layers.order[index] = _by_barycentre(layers.order[index], neighbours, position)
-        _swap_neighbours(layers)
-        crossings = _crossings(layers)
-        if crossings < fewest:
-            fewest, best = crossings, [list(layer) for layer in layers.order]
-    layers.order = best
-
-
-def _by_barycentre(layer: list[int], neighbours: list[list[int]], position: Mapping[int, int]) -> list[int]:
-    """The layer in order of barycentres; a node without neighbours keeps its place among the others."""
-    free = [place for place, node in enumerate(layer) if neighbours[node]]
-    centre = {n: sum(position[m] for m in neighbours[n]) / len(neighbours[n]) for n in layer if neighbours[n]}
-    result = list(layer)
-    for place, node in zip(free, sorted(centre, key=centre.__getitem__), strict=True):
-        result[place] = node
-    return result
-
-
-def _swap_neighbours(layers: _Layers) -> None:
-    """Swap adjacent nodes of a layer where that alone removes crossings."""
-    for index, layer in enumerate(layers.order):
-        left = {n: p for p, n in enumerate(layers.order[index - 1])} if index else {}
-        right = {n: p for p, n in enumerate(layers.order[index + 1])} if index + 1 < len(layers.order) else {}
-        for place in range(len(layer) - 1):
-            a, b = layer[place], layer[place + 1]
-            gain = 0
-            for position, neighbours in ((left, layers.left), (right, layers.right)):
-                first, second = [position[n] for n in neighbours[a]], [position[n] for n in neighbours[b]]
-                gain += sum((x > y) - (x < y) for x in first for y in second)
-            if gain > 0:
-                layer[place], layer[place + 1] = b, a
-
-
-def _crossings(layers: _Layers) -> int:
-    total = 0
-    for index in range(len(layers.order) - 1):
-        position = {node: place for place, node in enumerate(layers.order[index + 1])}
-        seen: list[int] = []
-        for node in layers.order[index]:
-            ends = sorted(position[after] for after in layers.right[node])
-            total += sum(len(seen) - bisect_left(seen, end + 1) for end in ends)
-            for end in ends:
-                insort(seen, end)
-    return total
-
-
-def _half(layers: _Layers, node: int, metrics: Metrics) -> float:
-    return 0.0 if layers.is_virtual(node) else metrics.box_height / 2
-
-
-def _distance(layers: _Layers, upper: int, lower: int, metrics: Metrics) -> float:
-    both_virtual = layers.is_virtual(upper) and layers.is_virtual(lower)
-    gap = metrics.arrow_gap if both_virtual else metrics.box_gap
-    return gap + _half(layers, upper, metrics) + _half(layers, lower, metrics)
-
-
-def _settle(layers: _Layers, metrics: Metrics) -> list[float]:
-    """The vertical centre of every node: near its neighbours, in the given order, with the least distances kept."""
-    y = [0.0] * len(layers.layer)
-    for layer in layers.order:
-        _place_layer(layers, layer, [0.0] * len(layer), [1.0] * len(layer), y, metrics)
-    for round_number in range(_SETTLING):
-        # Near the end both sides pull; the very last round goes forwards, so that a chain ends up level.
-        last = _SETTLING - 5 <= round_number < _SETTLING - 1
-        forwards = round_number % 2 == 0
-        for layer in layers.order if forwards else reversed(layers.order):
-            desired, weights = [], []
-            for node in layer:
-                near = layers.left[node] if forwards else layers.right[node]
-                near = layers.left[node] + layers.right[node] if last or not near else near
-                pulls = [_PULL[layers.is_virtual(node) + layers.is_virtual(other)] for other in near]
-                centre = sum(pull * y[other] for pull, other in zip(pulls, near, strict=True))
-                desired.append(centre / sum(pulls) if pulls else y[node])
-                weights.append(sum(pulls) or 0.25)
-            _place_layer(layers, layer, desired, weights, y, metrics)
-    top = min((y[node] - _half(layers, node, metrics) for node in range(len(y))), default=0.0)
-    return [round(value - top, 2) for value in y]
-
-
-def _place_layer(
-    layers: _Layers, layer: list[int], desired: list[float], weights: list[float], y: list[float], metrics: Metrics
-) -> None:
-    """Least squares towards `desired` under the least distances: pool adjacent violators on the shifted values."""
-    offset, offsets = 0.0, []
-    for place, node in enumerate(layer):
-        offset += _distance(layers, layer[place - 1], node, metrics) if place else 0.0
-        offsets.append(offset)
-    blocks: list[tuple[float, float, int]] = []
-    for wanted, shift, weight in zip(desired, offsets, weights, strict=True):
-        value, total, size = wanted - shift, weight, 1
-        while blocks and blocks[-1][0] > value:
-            other, other_total, other_size = blocks.pop()
-            value = (value * total + other * other_total) / (total + other_total)
-            total, size = total + other_total, size + other_size
-        blocks.append((value, total, size))
-    values = [value for value, _, size in blocks for _ in range(size)]
-    for node, value, shift in zip(layer, values, offsets, strict=True):
-        y[node] = value + shift
-
-
-def _column_lefts(layers: _Layers, y: list[float], metrics: Metrics) -> list[float]:
+def _column_lefts(count: int, layered: _Layered, metrics: Metrics) -> list[float]:
     """The left edges of the columns; a gap is wider where arrows climb more."""
-    lefts = [0.0] if layers.order else []
-    for layer in layers.order[:-1]:
-        climb = max((abs(y[after] - y[node]) for node in layer for after in layers.right[node]), default=0.0)
+    climbs = [0.0] * count
+    for chain in layered.chains:
+        for before, after in pairwise(chain):
+            climb = abs(layered.y[after] - layered.y[before])
+            climbs[layered.column[before]] = max(climbs[layered.column[before]], climb)
+    lefts = [0.0]
+    for climb in climbs[:-1]:
         gap = min(metrics.widest_gap, max(metrics.column_gap, 40 + climb / 4))
         lefts.append(round(lefts[-1] + metrics.box_width + gap, 2))
     return lefts
 
 
 def _routes(
-    layers: _Layers, y: list[float], lefts: list[float], edges: Sequence[tuple[str, str]], metrics: Metrics
+    layered: _Layered, lefts: Sequence[float], edges: Sequence[tuple[str, str]], metrics: Metrics
 ) -> tuple[Route, ...]:
-    leaving = _ports(layers, layers.right, y, metrics)
-    arriving = _ports(layers, layers.left, y, metrics)
+    steps = [step for chain in layered.chains for step in pairwise(chain)]
+    ends = {chain[0] for chain in layered.chains} | {chain[-1] for chain in layered.chains}
+    leaving = _ports(steps, layered.y, ends, metrics)
+    arriving = _ports([(after, before) for before, after in steps], layered.y, ends, metrics)
     routes = []
-    for (source, target), chain in zip(edges, layers.chains, strict=True):
+    for (source, target), chain in zip(edges, layered.chains, strict=True):
         points: list[Point] = []
         for before, after in pairwise(chain):
-            points.append((lefts[layers.layer[before]] + metrics.box_width, leaving[before, after]))
-            points.append((lefts[layers.layer[after]], arriving[after, before]))
+            points.append((lefts[layered.column[before]] + metrics.box_width, leaving[before, after]))
+            points.append((lefts[layered.column[after]], arriving[after, before]))
         routes.append(Route(source, target, tuple(points)))
     return tuple(routes)
 
 
 def _ports(
-    layers: _Layers, neighbours: list[list[int]], y: list[float], metrics: Metrics
+    steps: Sequence[tuple[int, int]], y: Mapping[int, float], boxes: Collection[int], metrics: Metrics
 ) -> dict[tuple[int, int], float]:
     """The height at which each arrow touches a node's side: spread around the middle, in the order of the far ends."""
+    near: dict[int, list[int]] = {}
+    for node, other in steps:
+        near.setdefault(node, []).append(other)
     ports = {}
-    for node, near in enumerate(neighbours):
-        room = 0.0 if layers.is_virtual(node) else min(metrics.port_gap, metrics.box_height * 0.7 / max(1, len(near)))
-        for place, other in enumerate(sorted(near, key=lambda n: (y[n], n))):
-            ports[node, other] = round(y[node] + room * (place - (len(near) - 1) / 2), 2)
+    for node, others in near.items():
+        room = min(metrics.port_gap, metrics.box_height * 0.7 / len(others)) if node in boxes else 0.0
+        for place, other in enumerate(sorted(others, key=lambda n: (y[n], n))):
+            ports[node, other] = round(y[node] + room * (place - (len(others) - 1) / 2), 2)
     return ports

@@ -89,7 +89,9 @@ def _styles(
 def _escape(text: str) -> str:
     """Text as a Mermaid label: what is not plainly harmless becomes a numeric entity.
 
-    Beside quotes and brackets this disarms what Mermaid reads inside labels: Markdown, links, icons and formulas. A
-    hyphen or underscore is harmless only between letters or digits.
+    Beside quotes and brackets this disarms what Mermaid reads inside labels: Markdown and links. A hyphen or underscore
+    is harmless only between letters or digits. Formulas (``$$``) and icons (``fa:fa-ban``) are found after entities are
+    resolved, so a word joiner keeps their signs apart.
     """
+    text = text.replace("$$", "$\u2060$").replace("$$", "$\u2060$").replace(":fa-", ":\u2060fa-")
     return _SUSPICIOUS.sub(lambda match: f"#{ord(match.group())};", text)

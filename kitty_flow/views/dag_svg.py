@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
@@ -11,10 +10,12 @@ from typing import Final
 from kitty_flow.model.mission import MissionDefinition
 from kitty_flow.model.plan import Plan
 from kitty_flow.model.text import clean
-from kitty_flow.views.dag_layout import Box, Layout, Metrics, Point, lay_out
-from kitty_flow.views.dag_picture import CRITICAL_COLOUR, Arrow, Arrows, arrows, state_style, wrap
+from kitty_flow.views.dag_layout import Box, Layout, Point, lay_out
+from kitty_flow.views.dag_picture import Arrow, Arrows, arrows, columns_of, state_class, state_style, wrap
+from kitty_flow.views.dag_spacing import Metrics
+from kitty_flow.views.dag_style import style_sheet
 
-__all__ = ["svg"]
+__all__ = ["summary", "svg"]
 
 _BOX_WIDTH: Final = 216.0
 _MARGIN: Final = 28.0
@@ -23,31 +24,12 @@ _LEGEND: Final = 56.0
 _TITLE_COLUMNS: Final = 29
 _TITLE_LINES: Final = 3
 _LEAST_WIDTH: Final = 760.0
-_FONT: Final = "-apple-system, BlinkMacSystemFont, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-_STYLE: Final = f"""\
-  <style>
-    .kf text {{ font-family: {_FONT}; fill: #1F2937 }}
-    .kf .heading {{ font-size: 20px; font-weight: 650 }}
-    .kf .quiet {{ font-size: 12.5px; fill: #5B6675 }}
-    .kf .wave {{ font-size: 12px; font-weight: 650; letter-spacing: .6px; fill: #475569 }}
-    .kf .count {{ font-size: 12px; fill: #64748B; text-anchor: end }}
-    .kf .id {{ font-size: 13px; font-weight: 700 }}
-    .kf .words {{ font-size: 13px; fill: #334155 }}
-    .kf .badge {{ font-size: 11px; fill: #334155; text-anchor: middle }}
-    .kf .state {{ font-size: 11.5px; font-weight: 600 }}
-    .kf .paper {{ fill: #FFFFFF; stroke: #E2E8F0 }}
-    .kf .column {{ fill: #F4F6F9 }}
-    .kf .pill {{ fill: #FFFFFF; stroke: #C5CEDA }}
-    .kf .frame {{ fill: none; stroke: #CBD5E1; stroke-width: 1.2 }}
-    .kf .arrow {{ fill: none; stroke: #8994A5; stroke-width: 1.6 }}
-    .kf .conflict {{ stroke-dasharray: 6 4 }}
-    .kf .critical {{ stroke: {CRITICAL_COLOUR}; stroke-width: 2.6 }}
-  </style>
+_TIPS: Final = """\
   <defs>
     <marker id="kf-tip" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="9" markerHeight="9" \
-markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0.8 L10 5 L0 9.2 L2.4 5 Z" fill="#8994A5"/></marker>
+markerUnits="userSpaceOnUse" orient="auto"><path class="tip" d="M0 0.8 L10 5 L0 9.2 L2.4 5 Z"/></marker>
     <marker id="kf-tip-critical" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="12" markerHeight="12" \
-markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0.8 L10 5 L0 9.2 L2.4 5 Z" fill="{CRITICAL_COLOUR}"/></marker>
+markerUnits="userSpaceOnUse" orient="auto"><path class="tip critical" d="M0 0.8 L10 5 L0 9.2 L2.4 5 Z"/></marker>
   </defs>"""
 
 
@@ -63,13 +45,23 @@ class _Card:
     critical: bool
 
 
-def svg(definition: MissionDefinition, plan: Plan, states: Mapping[str, str] | None = None) -> str:
+def svg(
+    definition: MissionDefinition,
+    plan: Plan,
+    states: Mapping[str, str] | None = None,
+    *,
+    style: str | None = None,
+) -> str:
     """The mission as an SVG document: waves as columns, dashed arrows for conflict order, the critical path emphasised.
 
     Args:
         definition: the mission; titles are escaped.
         plan: its plan.
         states: the state of each work package, or None for a mission that is only planned.
+        style: another style sheet than the usual one; an empty one is left out.
+
+    Raises:
+        ExternalToolError: LAYOUT_MISSING.
     """
     cards = _cards(definition, plan, states)
     rows = max((len(card.lines) for card in cards.values()), default=1)
@@ -77,33 +69,36 @@ def svg(definition: MissionDefinition, plan: Plan, states: Mapping[str, str] | N
     picture = arrows(plan)
     layout = lay_out(plan.waves, [(a.source, a.target) for a in picture.drawn], Metrics(_BOX_WIDTH, box_height))
     width = max(_LEAST_WIDTH, layout.width + 2 * _MARGIN)
-    height = _HEADER + layout.height + _MARGIN + _LEGEND
+    # What is seen as a whole needs larger words in the margins.
+    scale = min(3.0, max(1.0, width / 2400))
+    header = _HEADER * scale
+    height = header + layout.height + _MARGIN + _LEGEND * scale
     left = (width - layout.width) / 2
     title = clean(definition.title) or definition.slug
-    body = [
-        *_header(title, _summary(plan)),
-        f'  <g transform="translate({_n(left)} {_n(_HEADER)})">',
-        *_columns(plan, layout),
+    sheet = style_sheet() if style is None else style
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="kf" role="img" viewBox="0 0 {_n(width)} {_n(height)}" '
+        f'width="{_n(width)}" height="{_n(height)}" aria-labelledby="kf-title kf-desc">',
+        f'  <title id="kf-title">{_text(title)}</title>',
+        f'  <desc id="kf-desc">{_text(_description(plan, states))}</desc>',
+        *([f"  <style>\n{sheet}  </style>"] if sheet else []),
+        _TIPS,
+        f'  <rect class="paper" x=".5" y=".5" width="{_n(width - 1)}" height="{_n(height - 1)}" rx="12"/>',
+        *_scaled(_header(title, summary(plan)), 0, scale, "title"),
+        f'  <g transform="translate({_n(left)} {_n(header)})">',
+        *_columns(plan, layout, scale),
         *_arrows(picture, layout),
         *(line for name, card in cards.items() for line in _card(card, layout.boxes[name], box_height)),
         "  </g>",
-        *_legend(picture, cards.values(), height - 26),
+        *_scaled(_legend(picture, cards.values(), _LEGEND - 26), height - _LEGEND * scale, scale, "legend"),
+        "</svg>",
     ]
-    return (
-        "\n".join(
-            [
-                f'<svg xmlns="http://www.w3.org/2000/svg" class="kf" role="img" viewBox="0 0 {_n(width)} {_n(height)}" '
-                f'width="{_n(width)}" height="{_n(height)}" aria-labelledby="kf-title kf-desc">',
-                f'  <title id="kf-title">{_text(title)}</title>',
-                f'  <desc id="kf-desc">{_text(_description(plan, states))}</desc>',
-                _STYLE,
-                f'  <rect class="paper" x=".5" y=".5" width="{_n(width - 1)}" height="{_n(height - 1)}" rx="12"/>',
-                *body,
-                "</svg>",
-            ]
-        )
-        + "\n"
-    )
+    return "\n".join(lines) + "\n"
+
+
+def _scaled(lines: list[str], y: float, scale: float, name: str) -> list[str]:
+    zoom = f" scale({_n(scale)})" if scale != 1 else ""
+    return [f'  <g class="{name}" transform="translate(0 {_n(y)}){zoom}">', *lines, "  </g>"]
 
 
 def _cards(definition: MissionDefinition, plan: Plan, states: Mapping[str, str] | None) -> dict[str, _Card]:
@@ -122,7 +117,8 @@ def _cards(definition: MissionDefinition, plan: Plan, states: Mapping[str, str] 
     return cards
 
 
-def _summary(plan: Plan) -> str:
+def summary(plan: Plan) -> str:
+    """The size of the plan in one line."""
     lanes = len(plan.execution_lanes)
     return " · ".join(
         [
@@ -138,7 +134,7 @@ def _summary(plan: Plan) -> str:
 def _description(plan: Plan, states: Mapping[str, str] | None) -> str:
     """The picture in words, for those who cannot see it."""
     waves = "; ".join(f"wave {number}: {', '.join(wave)}" for number, wave in enumerate(plan.waves, 1))
-    words = [_summary(plan), waves, f"Critical path: {', '.join(plan.critical_path)}"]
+    words = [summary(plan), waves, f"Critical path: {', '.join(plan.critical_path)}"]
     words += [f"{conflict.ordered} because both may write the same files" for conflict in plan.conflicts]
     if states is not None:
         words.append(
@@ -154,17 +150,25 @@ def _header(title: str, summary: str) -> list[str]:
     ]
 
 
-def _columns(plan: Plan, layout: Layout) -> list[str]:
+def _columns(plan: Plan, layout: Layout, scale: float) -> list[str]:
     lines = []
     for number, (left, wave) in enumerate(zip(layout.columns, plan.waves, strict=True), 1):
-        right = left + _BOX_WIDTH
+        count = _count(len(wave), "work package") if scale < 1.3 else str(len(wave))
+        height = layout.height + 14 + 40 * scale
         lines += [
-            f'    <rect class="column" x="{_n(left - 12)}" y="-40" width="{_n(_BOX_WIDTH + 24)}" '
-            f'height="{_n(layout.height + 54)}" rx="10"/>',
-            f'    <text class="wave" x="{_n(left + 2)}" y="-17">WAVE {number}</text>',
-            f'    <text class="count" x="{_n(right - 2)}" y="-17">{_count(len(wave), "work package")}</text>',
+            f'    <g class="head" data-wave="{number}">',
+            f'      <rect class="column" x="{_n(left - 12)}" y="{_n(-40 * scale)}" width="{_n(_BOX_WIDTH + 24)}" '
+            f'height="{_n(height)}" rx="10"/>',
+            *_scaled_words(f'<text class="wave">WAVE {number}</text>', left + 2, -17 * scale, scale),
+            *_scaled_words(f'<text class="count">{count}</text>', left + _BOX_WIDTH - 2, -17 * scale, scale),
+            "    </g>",
         ]
     return lines
+
+
+def _scaled_words(words: str, x: float, y: float, scale: float) -> list[str]:
+    zoom = f" scale({_n(min(2.2, scale))})" if scale != 1 else ""
+    return [f'      <g transform="translate({_n(x)} {_n(y)}){zoom}">{words}</g>']
 
 
 def _arrows(picture: Arrows, layout: Layout) -> list[str]:
@@ -183,33 +187,34 @@ def _arrow(arrow: Arrow, points: tuple[Point, ...]) -> str:
     kinds = "arrow" + (" conflict" if arrow.kind == "conflict" else "") + (" critical" if arrow.critical else "")
     tip = "kf-tip-critical" if arrow.critical else "kf-tip"
     return (
-        f'    <path class="{kinds}" marker-end="url(#{tip})" d="{"".join(path)}">'
+        f'    <path class="{kinds}" data-from="{_text(arrow.source)}" data-to="{_text(arrow.target)}" '
+        f'marker-end="url(#{tip})" d="{"".join(path)}">'
         f"<title>{_text(arrow.tooltip)}</title></path>"
     )
 
 
 def _card(card: _Card, box: Box, height: float) -> list[str]:
-    style = state_style(card.state) if card.state is not None else None
-    bar = style.tone if style else (CRITICAL_COLOUR if card.critical else "#94A3B8")
-    fill = style.fill if style else "#FFFFFF"
     frame = f'width="{_n(_BOX_WIDTH)}" height="{_n(height)}" rx="9"'
-    badge = 14 + 6.2 * len(card.execution_lane)
+    badge = 14 + 6.2 * columns_of(card.execution_lane)
     left = _BOX_WIDTH - 12 - badge
-    middle = _n(left + badge / 2)
+    shown = (wrap(card.id, max(4, int((left - 24) / 8)), 1) or [""])[0]
     lines = [
-        f'    <g transform="translate({_n(box.x)} {_n(box.y)})"><title>{_text(card.tooltip)}</title>',
-        f'      <rect {frame} fill="{fill}"/>',
-        f'      <path d="M9 0H6V{_n(height)}H9A9 9 0 0 1 0 {_n(height - 9)}V9A9 9 0 0 1 9 0Z" fill="{bar}"/>',
+        f'    <g class="card s-{state_class(card.state)}" data-wp="{_text(card.id)}" '
+        f'transform="translate({_n(box.x)} {_n(box.y)})"><title>{_text(card.tooltip)}</title>',
+        f'      <rect class="face" {frame}/>',
+        f'      <path class="bar" d="M9 0H6V{_n(height)}H9A9 9 0 0 1 0 {_n(height - 9)}V9A9 9 0 0 1 9 0Z"/>',
         f'      <rect class="{"frame critical" if card.critical else "frame"}" {frame}/>',
-        f'      <text class="id" x="18" y="24">{_text(card.id)}</text>',
+        f'      <text class="id" x="18" y="24">{_text(shown)}</text>',
         f'      <rect class="pill" x="{_n(left)}" y="10" width="{_n(badge)}" height="19" rx="9.5"/>',
-        f'      <text class="badge" x="{middle}" y="23.4">{_text(card.execution_lane)}</text>',
+        f'      <text class="badge" x="{_n(left + badge / 2)}" y="23.4">{_text(card.execution_lane)}</text>',
     ]
     for row, words in enumerate(card.lines):
         lines.append(f'      <text class="words" x="18" y="{47 + 17 * row}">{_text(words)}</text>')
-    if style:
-        lines.append(f'      <circle cx="22.5" cy="{_n(height - 17)}" r="4.5" fill="{style.tone}"/>')
-        lines.append(f'      <text class="state" x="33" y="{_n(height - 13)}">{_text(style.label)}</text>')
+    if card.state is not None:
+        style = state_style(card.state)
+        place = f"translate(23.5 {_n(height - 17)})"
+        lines.append(f'      <path class="symbol" transform="{place}" d="{style.symbol}"/>')
+        lines.append(f'      <text class="state" x="35" y="{_n(height - 13)}">{_text(style.label)}</text>')
     lines.append("    </g>")
     return lines
 
@@ -225,15 +230,10 @@ def _legend(picture: Arrows, cards: Iterable[_Card], y: float) -> list[str]:
         tip = "kf-tip-critical" if "critical" in kinds else "kf-tip"
         lines.append(f'  <path class="{kinds}" marker-end="url(#{tip})" d="M{_n(x)} {_n(y - 4)}H{_n(x + 34)}"/>')
         lines.append(f'  <text class="quiet" x="{_n(x + 42)}" y="{_n(y)}">{_text(words)}</text>')
-        x += 42 + _width(words) + 18
+        x += 42 + 6.4 * columns_of(words) + 18
     if picture.remark:
         lines.append(f'  <text class="quiet" x="{_n(x)}" y="{_n(y)}">{_text(picture.remark)}</text>')
     return lines
-
-
-def _width(words: str) -> float:
-    """A rough, generous width of small text in pixels."""
-    return sum(12.5 if unicodedata.east_asian_width(character) in "WF" else 6.4 for character in words)
 
 
 def _count(number: int, noun: str) -> str:

@@ -1,7 +1,8 @@
-"""`kitty-flow graph` from outside: every format, and what a missing extra or a missing file name is told."""
+"""`kitty-flow graph` from outside: every format, and what a missing library or a missing file name is told."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -61,11 +62,32 @@ def test_a_png_needs_a_file_name(kitty: Kitty, mission: Path) -> None:
     assert (refused.exit, refused.json["error"]["code"]) == (2, "OUTPUT_FILE_NEEDED")
 
 
-def test_a_missing_extra_is_named(kitty: Kitty, mission: Path, tmp_path: Path) -> None:
-    (tmp_path / "cairosvg.py").write_text("raise ImportError('not installed here')\n", encoding="utf-8")
+def test_a_missing_library_is_named(kitty: Kitty, mission: Path, tmp_path: Path) -> None:
+    (tmp_path / "resvg_py.py").write_text("raise ImportError('not installed here')\n", encoding="utf-8")
     path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH", "")]))
     words = ("graph", mission, "--format", "png", "-o", tmp_path / "dag.png", "--json")
     refused = kitty(*words, cwd=tmp_path, env={"PYTHONPATH": path})
-    assert (refused.exit, refused.json["error"]["code"]) == (7, "EXTRA_MISSING")
-    assert "kitty-flow[png]" in refused.json["error"]["hint"]
+    assert (refused.exit, refused.json["error"]["code"]) == (7, "PNG_MISSING")
+    assert "--format svg" in refused.json["error"]["hint"]
     assert not (tmp_path / "dag.png").exists()
+
+
+@pytest.mark.parametrize(("form", "start"), [("png", b"\x89PNG\r\n"), ("html", b"<!doctype html>")])
+def test_png_and_html_are_written(kitty: Kitty, mission: Path, tmp_path: Path, form: str, start: bytes) -> None:
+    target = tmp_path / f"dag.{form}"
+    assert kitty("graph", mission, "--format", form, "-o", target, cwd=tmp_path).exit == 0
+    assert target.read_bytes().startswith(start)
+
+
+def test_a_page_of_a_mission_in_the_ledger_has_its_history(kitty: Kitty, repo: Path) -> None:
+    (repo / ".kitty-flow" / "missions").mkdir(parents=True)
+    (repo / ".kitty-flow" / "missions" / "two.toml").write_text(MISSION, encoding="utf-8")
+    assert kitty("plan", "two", cwd=repo).exit == 0
+    page = kitty("graph", "two", "--format", "html", cwd=repo).stdout
+    text = page.partition('id="data">')[2].partition("</script>")[0]
+    data = json.loads(text)
+    assert [(m["wp"], m["from"], m["to"]) for m in data["moments"]] == [
+        ("WP01", None, "planned"),
+        ("WP02", None, "planned"),
+    ]
+    assert data["workPackages"][1]["waitsFor"] == ["WP02 depends on WP01, which is planned"]

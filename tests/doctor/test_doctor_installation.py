@@ -22,7 +22,7 @@ from kitty_flow.flow.doctor.installation import (
 def test_what_is_required_is_known_without_importing_it() -> None:
     required = required_distributions()
     assert {"pydantic", "typer", "networkx", "transitions", "pyyaml"} <= {name.lower() for name in required}
-    assert {"pytest", "mypy", "cairosvg"}.isdisjoint(required)
+    assert {"pytest", "mypy", "hypothesis"}.isdisjoint(required)
     assert missing_distributions(required) == ()
 
 

@@ -17,7 +17,7 @@ from kitty_flow.model.plan import Plan
 from kitty_flow.model.text import clean
 from kitty_flow.views.dag_dot import dot
 from kitty_flow.views.dag_mermaid import mermaid
-from kitty_flow.views.dag_picture import STATE_STYLES, arrows, wrap
+from kitty_flow.views.dag_picture import STATE_STYLES, arrows, columns_of, wrap
 from kitty_flow.views.dag_svg import svg
 
 Renderer = Callable[[MissionDefinition, Plan, Mapping[str, str] | None], str]
@@ -25,6 +25,8 @@ Renderer = Callable[[MissionDefinition, Plan, Mapping[str, str] | None], str]
 _RENDERERS = {"mermaid": mermaid, "dot": dot, "svg": svg}
 _SVG = "{http://www.w3.org/2000/svg}"
 _HOSTILE = "x\"] --> y; <script>alert('&')</script> \\N \\ `**b**` \u202e\x1b[31m\x00 #quot; --- ]]> 1. a\n%% end"
+
+_SVG_ELEMENTS = {"svg", "title", "desc", "style", "defs", "marker", "path", "g", "rect", "text"}
 
 
 def _mission(titles: Mapping[str, str] | None = None, title: str = "Sample mission") -> MissionDefinition:
@@ -97,6 +99,59 @@ def test_mermaid_labels_contain_nothing_that_mermaid_could_read() -> None:
     assert len(lines) == len(mermaid(_mission(), compute_plan(_mission())).splitlines())
 
 
+_TEXT = r"(?:#\d+;|[A-Za-z0-9_ ,\x80-\U0010ffff-])*"
+_MERMAID_LINES = [
+    r"---",
+    r'title: "(?:[^"\\]|\\.)*"',
+    r"flowchart LR",
+    r" +%% \d+ implied arrows? (?:is|are) not drawn",
+    r' +subgraph wave\d+\["Wave \d+"\]',
+    r" +end",
+    rf' +wp\d+\["<b>WP\d+</b><br/>(?:{_TEXT}<br/>)?<i>{_TEXT}</i>(?: · {_TEXT})?"\]',
+    r" +wp\d+ (?:-->|==>) wp\d+",
+    rf' +wp\d+ -\.->\|"{_TEXT}"\| wp\d+',
+    r" +classDef [a-z_]+ [a-z0-9:#,-]+",
+    r" +class wp\d+(?:,wp\d+)* [a-z_]+",
+    r" +linkStyle \d+(?:,\d+)* [a-z0-9:#,-]+",
+]
+_STATEMENT = re.compile("|".join(_MERMAID_LINES), re.IGNORECASE)
+
+_TITLES = [
+    '"]--><script>alert(1)</script>',
+    "</svg></text><svg onload=alert(1)>",
+    "%%{init: {'securityLevel': 'loose'}}%%",
+    "a\nclick wp1 href javascript:alert(1)\nend",
+    "end",
+    "click",
+    "graph; subgraph x; style wp1 fill:#f00;",
+    "'\"`\\ \\N \\l &quot; &#34; #35;",
+    "$$\\frac{1}{2}$$ [a](b) ![c](d) **e** `f` fa:fa-ban <br>",
+    "\u202eevil \u2066iso\u2069 \u2028 \u2029 \x00\x1b]0;t\x07 \ud800",
+    "שלום עולם مرحبا 👩\u200d👩\u200d👧 計画",
+    "---\ntitle: x\nconfig: {}\n---",
+]
+
+
+@pytest.mark.parametrize("title", _TITLES)
+def test_hostile_titles_stay_titles(title: str) -> None:
+    definition = _mission(dict.fromkeys(["WP01", "WP02", "WP03", "WP04", "WP05"], title), title=title)
+    plan = compute_plan(definition)
+    states = dict.fromkeys(plan.merge_order, "blocked")
+    assert [x for x in mermaid(definition, plan, states).splitlines() if not _STATEMENT.fullmatch(x)] == []
+    assert _unquoted(dot(definition, plan)) == _unquoted(dot(_mission(), plan))
+    root = ElementTree.fromstring(svg(definition, plan, states))
+    assert {element.tag.removeprefix(_SVG) for element in root.iter()} == _SVG_ELEMENTS
+
+
+@given(st.text(max_size=60), st.text(max_size=60), st.text(min_size=1, max_size=30))
+def test_every_line_of_mermaid_is_one_of_our_statements(title: str, mission_title: str, pattern: str) -> None:
+    definition = _mission({"WP01": title, "WP03": title}, title=mission_title)
+    plan = compute_plan(definition)
+    plan = replace(plan, conflicts=tuple(c._replace(patterns=(pattern, pattern)) for c in plan.conflicts))
+    text = mermaid(definition, plan, {"WP01": title, "WP02": "done"})
+    assert [line for line in text.split("\n")[:-1] if not _STATEMENT.fullmatch(line)] == []
+
+
 def test_dot_quotes_everything() -> None:
     definition = _mission(dict.fromkeys(["WP01", "WP02"], _HOSTILE), title=_HOSTILE)
     text = dot(definition, compute_plan(definition))
@@ -121,6 +176,8 @@ def test_svg_is_well_formed_accessible_and_self_contained() -> None:
     assert description is not None and "Critical path: WP01, WP02, WP03, WP04" in (description.text or "")
     assert not root.findall(f".//{_SVG}script")
     assert not [element for element in root.iter() if any("href" in name for name in element.attrib)]
+    assert {element.tag.removeprefix(_SVG) for element in root.iter()} == _SVG_ELEMENTS
+    assert not [name for element in root.iter() for name in element.attrib if name.startswith("on") or name == "style"]
 
 
 def test_svg_says_in_words_what_it_shows() -> None:
@@ -144,9 +201,43 @@ def test_every_state_is_shown_in_words_and_colour(render: Renderer) -> None:
         assert style.label in text and style.fill in text and style.tone in text
 
 
+def test_each_state_of_the_svg_has_its_symbol_and_class() -> None:
+    for state, style in STATE_STYLES.items():
+        root = ElementTree.fromstring(svg(_mission(), compute_plan(_mission()), {"WP03": state}))
+        (card,) = (g for g in root.iter(f"{_SVG}g") if g.get("data-wp") == "WP03")
+        assert card.get("class") == f"card s-{state}"
+        assert [p.get("d") for p in card.iter(f"{_SVG}path") if p.get("class") == "symbol"] == [style.symbol]
+
+
+def test_the_svg_has_colours_for_a_dark_ground() -> None:
+    text = svg(_mission(), compute_plan(_mission()), {"WP03": "blocked"})
+    light, _, dark = text.partition("@media (prefers-color-scheme: dark)")
+    assert STATE_STYLES["blocked"].fill in light and STATE_STYLES["blocked"].dark_fill in dark
+
+
+def _brightness(colour: str) -> float:
+    """Relative luminance as WCAG defines it."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _contrast(one: str, other: str) -> float:
+    darker, lighter = sorted((_brightness(one), _brightness(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+@pytest.mark.parametrize("state", STATE_STYLES)
+def test_words_and_symbols_stand_out_in_light_and_dark(state: str) -> None:
+    style = STATE_STYLES[state]
+    assert _contrast("#1F2937", style.fill) >= 7 and _contrast("#E6EAF0", style.dark_fill) >= 7
+    assert _contrast(style.tone, style.fill) >= 3 and _contrast(style.dark_tone, style.dark_fill) >= 3
+
+
 def test_states_differ_in_colour_and_label() -> None:
     assert len({style.tone for style in STATE_STYLES.values()}) == 9
     assert len({style.label for style in STATE_STYLES.values()}) == 9
+    assert len({style.symbol for style in STATE_STYLES.values()}) == 9
 
 
 @pytest.mark.parametrize("render", _RENDERERS.values(), ids=_RENDERERS)
@@ -176,6 +267,8 @@ def test_wrapped_text_keeps_its_limits(text: str, width: int, lines: int) -> Non
     wrapped = wrap(text, width, lines)
     assert len(wrapped) <= lines
     assert all(len(line) <= width for line in wrapped)
+    if width >= 8:  # four wide characters always fit
+        assert all(columns_of(line) <= width + 1 for line in wrapped)
 
 
 def test_wrapping_counts_wide_characters_double() -> None:

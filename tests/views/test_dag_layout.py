@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kitty_flow.views.dag_layout import Layout, Metrics, Point, Route, lay_out
+from kitty_flow.errors import ExternalToolError
+from kitty_flow.views.dag_layout import Layout, Point, Route, lay_out
+from kitty_flow.views.dag_spacing import Metrics
 
 _METRICS = Metrics(box_width=200, box_height=90)
 
@@ -89,3 +95,33 @@ def test_a_chain_is_level() -> None:
 def test_nothing_gives_an_empty_layout() -> None:
     layout = lay_out([], [], _METRICS)
     assert (layout.width, layout.height, layout.routes) == (0, 0, ())
+
+
+def test_another_process_with_other_hashes_comes_to_the_same_layout() -> None:
+    program = (
+        "from kitty_flow.views.dag_layout import lay_out\n"
+        "from kitty_flow.views.dag_spacing import Metrics\n"
+        "columns = [[f'a{n}' for n in range(6)], [f'b{n}' for n in range(6)], [f'c{n}' for n in range(6)]]\n"
+        "edges = [(f'a{n}', f'b{n * 5 % 6}') for n in range(6)] + [(f'a{n}', f'c{n * 7 % 6}') for n in range(6)]\n"
+        "print(lay_out(columns, edges, Metrics(200, 90)))\n"
+    )
+    path = os.pathsep.join(filter(None, sys.path))
+    answers = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": path},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(answers) == 1 and "Route" in answers.pop()
+
+
+def test_a_platform_without_the_library_is_told_what_helps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fast_sugiyama", None)
+    with pytest.raises(ExternalToolError) as caught:
+        lay_out([["a"]], [], _METRICS)
+    assert caught.value.code == "LAYOUT_MISSING"
+    assert "--format mermaid" in str(caught.value.hint)

@@ -21,7 +21,7 @@ from kitty_flow.missions.subtask_text import parse_subtask
 from kitty_flow.model.base import Model
 from kitty_flow.model.mission import Subtask
 
-__all__ = ["KIND", "read", "read_toml", "recognises"]
+__all__ = ["KIND", "read", "read_toml", "read_work_packages", "recognises"]
 
 KIND: Final = "native"
 
@@ -70,13 +70,7 @@ def read(path: Path, findings: Findings) -> MissionDraft:
     Raises:
         DefinitionError: INVALID_MISSION, when the file cannot be read as one at all.
     """
-    file: _File | None = None
-    with findings.gathering(path.name):
-        data = read_toml(path)
-        try:
-            file = _File.model_validate(data)
-        except ValidationError as error:
-            _report(error, data, path.name, findings)
+    file = _read(path, findings)
     if file is None:
         findings.raise_if_invalid(path)
         raise AssertionError("a file that is not a mission has at least one problem")
@@ -93,6 +87,30 @@ def read(path: Path, findings: Findings) -> MissionDraft:
             _draft(table, _place(path.name, index, table.id), findings) for index, table in enumerate(file.work_package)
         ),
     )
+
+
+def read_work_packages(path: Path, findings: Findings) -> tuple[tuple[WorkPackageDraft, ...], frozenset[str]]:
+    """The work packages of a TOML file that need not have a [mission] table, and which of them say nothing about
+    dependencies. Nothing of a file that cannot be read: that is noted as a problem."""
+    file = _read(path, findings, mission={})
+    if file is None:
+        return (), frozenset()
+    drafts = (
+        _draft(table, _place(path.name, index, table.id), findings) for index, table in enumerate(file.work_package)
+    )
+    silent = frozenset(table.id for table in file.work_package if "dependencies" not in table.model_fields_set)
+    return tuple(drafts), silent
+
+
+def _read(path: Path, findings: Findings, **defaults: Any) -> _File | None:
+    """The tables of a file, or None with the problems noted; `defaults` stand for tables that it does not have."""
+    with findings.gathering(path.name):
+        data = {**defaults, **read_toml(path)}
+        try:
+            return _File.model_validate(data)
+        except ValidationError as error:
+            _report(error, data, path.name, findings)
+    return None
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -122,8 +122,10 @@ def _lanes(definition: MissionDefinition, plan: Plan, before: Plan, kept: Mappin
         if i in kept and kept[i] != PLANNING_LANE:
             in_use.setdefault(kept[i], []).append(i)
     free = [i for i in plan.merge_order if i not in lane_of]
+    artifacts = {i for i, lane in lane_of.items() if lane == PLANNING_LANE}  # they carry the order on, and stay there
     heads = {members[-1]: lane for lane, members in in_use.items()}
-    cover = place(DependencyGraph([*heads, *free], _fronts(plan, in_use, free)), ())
+    fronts = DependencyGraph([*heads, *free, *artifacts], _fronts(plan, in_use, {*free, *artifacts}))
+    cover = [lane for lane in place(fronts, artifacts) if lane.id != PLANNING_LANE]
     taken = {*in_use, PLANNING_LANE}
     known = {lane.id for lane in before.execution_lanes}
     fresh = (name for name in _lane_names() if name not in known)
@@ -141,9 +143,8 @@ def _lanes(definition: MissionDefinition, plan: Plan, before: Plan, kept: Mappin
     return lane_of
 
 
-def _fronts(plan: Plan, in_use: Mapping[str, list[str]], free: list[str]) -> Iterator[tuple[str, str]]:
-    """The order among free work packages, and from each lane in use to those that come after everything in it."""
-    among = set(free)
+def _fronts(plan: Plan, in_use: Mapping[str, list[str]], among: set[str]) -> Iterator[tuple[str, str]]:
+    """The order `among` some work packages, and from each lane in use to those that come after everything in it."""
     whole = DependencyGraph(plan.placements, [*plan.edges, *((c.before, c.after) for c in plan.conflicts)])
     yield from ((a, b) for a, b in whole.edges if a in among and b in among)
     rank = {i: n for n, i in enumerate(whole.ids)}

@@ -46,8 +46,8 @@ class OpenMission:
         Raises:
             LedgerError: DEFINITION_MISSING or DEFINITION_DAMAGED.
         """
-        digest = recorded_digest(view, self.id)
-        if self.digest is None or digest in (None, self.digest):
+        digest = recorded_digest(view, self.id) if self.digest is not None else None
+        if digest in (None, self.digest):
             return self
         definition, plan = read_definition(self.ledger, view)
         return replace(self, definition=definition, plan=plan, digest=digest)

@@ -10,7 +10,7 @@ __all__ = ["amendments", "attempts"]
 
 
 def amendments(mission: OpenMission) -> list[dict[str, Any]]:
-    """Every amendment of the mission, oldest first, JSON-ready; one that another clone's superseded is marked."""
+    """Every amendment of the mission in the ledger's order, JSON-ready; a superseded one is marked."""
     view = mission.view()
     entity = view.entity("mission", mission.id)
     if entity is None or not (entity.counts.get("amend") or view.superseded):

@@ -102,16 +102,11 @@ class OpenMission:
 
         Raises:
             UsageError: UNKNOWN_WORK_PACKAGE.
-            RefusedError: WORK_PACKAGE_DROPPED, an amendment took it out.
+            RefusedError: WORK_PACKAGE_DROPPED, an amendment took it out, or the one that had brought it in lost.
         """
         entity = (view or self.view()).entity("work_package", work_package_id)
         if entity is not None and work_package_id not in self.definition.by_id:
-            reason = f": {entity.last_event.reason}" if entity.last_event.reason else ""
-            raise RefusedError(
-                "WORK_PACKAGE_DROPPED",
-                f"{work_package_id} is not part of {self.slug} any more, an amendment took it out{reason}",
-                hint=f"kitty-flow mission show {self.slug}",
-            )
+            raise _dropped(entity, self.slug)
         if entity is None:
             known = [w.id for w in self.definition.work_packages]
             raise UsageError(
@@ -121,6 +116,16 @@ class OpenMission:
                 details={"known": known},
             )
         return entity
+
+
+def _dropped(entity: EntityState, slug: str) -> RefusedError:
+    name = entity.entity_id
+    message = f"{name} is not part of {slug}: the amendment that had brought it in was superseded by another clone's"
+    hint = f"kitty-flow mission amend {slug} --add-wp FILE --reason TEXT brings it back as it stands"
+    if entity.state == "canceled":
+        message = f"{name} is not part of {slug} any more, an amendment took it out: {entity.last_event.reason}"
+        hint = f"kitty-flow mission show {slug}"
+    return RefusedError("WORK_PACKAGE_DROPPED", message, hint=hint)
 
 
 def branch_stem(mission_id: str, slug: str) -> str:

@@ -46,7 +46,9 @@ def replan(definition: MissionDefinition, before: Plan, used: Mapping[str, str])
         after.setdefault(order.after, []).append(order.before)
     widened = tuple(replace(w, dependencies=(*w.dependencies, *after.get(w.id, ()))) for w in definition.work_packages)
     plan = compute_plan(replace(definition, work_packages=widened))
-    conflicts = sorted((*plan.conflicts, *orders), key=lambda c: [natural_key(i) for i in c.work_packages])
+    conflicts = sorted(
+        _needed(declared, (*plan.conflicts, *orders)), key=lambda c: [*map(natural_key, c.work_packages)]
+    )
     plan = replace(plan, edges=declared.edges, conflicts=tuple(conflicts))
     lane_of = _lanes(definition, plan, before, kept)
     return replace(
@@ -88,6 +90,15 @@ def _orders(
                 before=early,
                 after=late,
             )
+
+
+def _needed(declared: DependencyGraph, conflicts: tuple[OwnershipConflict, ...]) -> list[OwnershipConflict]:
+    """The orders that do not follow from others."""
+    rank = {i: n for n, i in enumerate(declared.ids)}
+    added = {(rank[c.before], rank[c.after]): c for c in conflicts}
+    edges = {*added, *((rank[a], rank[b]) for a, b in declared.edges)}
+    implied = Reachability(len(rank), edges).implied(edges)
+    return [conflict for edge, conflict in added.items() if edge not in implied]
 
 
 def _started_first(declared: DependencyGraph, before: Plan, kept: Mapping[str, str]) -> tuple[str, ...]:

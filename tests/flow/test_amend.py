@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 from workbench import DIAMOND, Workbench, agent
 
+from kitty_flow.agents.command import AgentSpec
 from kitty_flow.errors import KittyFlowError
 from kitty_flow.flow.amend import amend
 from kitty_flow.flow.amend_request import AmendRequest
 from kitty_flow.flow.claim import claim
+from kitty_flow.flow.drive import Driver, Outcome
 from kitty_flow.flow.mission import open_mission
 from kitty_flow.flow.project import Project
+from kitty_flow.flow.run import RunOptions, run_mission
 
 WHY = ("--reason", "the client changed her mind")
 
@@ -293,3 +296,33 @@ def test_an_accepted_mission_runs_again_and_a_merged_one_is_over(bench: Workbenc
     bench.kitty("merge", "sample", "--test-command", "test -f one.txt")
     error = amended(bench, "--add-wp", tables(bench, "WP03 three.txt"), exit=4)["error"]
     assert error["code"] == "ILLEGAL_TRANSITION"
+
+
+@pytest.mark.slow
+def test_an_amendment_between_the_choice_and_the_claim(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run has chosen WP02 and WP03 when one comes to need WP01 and the other is dropped: it looks again."""
+    bench.mission({name: {"owned_files": [f"{name}.txt"]} for name in ("WP01", "WP02", "WP03")})
+    bench.kitty("plan")
+    project = Project.discover(bench.root)
+    drive = Driver.drive
+    asked = []
+
+    async def amend_first(self: Driver, work_package_id: str) -> Outcome:
+        asked.append(work_package_id)
+        if asked == ["WP01", "WP02"]:
+            request = AmendRequest(add_dependencies=("WP01:WP02",), drop_work_packages=("WP03",))
+            with open_mission(project, "sample") as other:
+                amend(other, request, reason="for a reason", actor="ann")
+        return await drive(self, work_package_id)
+
+    monkeypatch.setattr(Driver, "drive", amend_first)
+    agents = [AgentSpec(role, tuple(shlex.split(agent(role)))) for role in ("implementer", "reviewer")]
+    with open_mission(project, "sample") as mission:
+        report = run_mission(mission, RunOptions(*agents, jobs=3))
+    assert asked == ["WP01", "WP02", "WP03", "WP02"]
+    assert {name: outcome.state for name, outcome in report.outcomes.items()} == {
+        "WP01": "approved",
+        "WP02": "approved",
+    }
+    assert (report.exit_status, report.mission_state) == (0, "accepted")
+    assert [trigger for name, trigger in bench.steps() if name == "WP03"] == ["plan", "cancel"]

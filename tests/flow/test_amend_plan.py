@@ -77,6 +77,9 @@ def test_what_has_started_is_not_replanned_and_the_rest_is_in_order(
         if one.id != other.id and overlap:
             assert one.id in graph.ancestors(other.id) or other.id in graph.ancestors(one.id)
     for conflict in plan.conflicts:
+        others = {*declared, *((c.before, c.after) for c in plan.conflicts)} - {(conflict.before, conflict.after)}
+        without = DependencyGraph(plan.placements, others)
+        assert conflict.before not in without.ancestors(conflict.after)  # otherwise it would be superfluous
         owned = [amended.work_package(i).owned_files for i in conflict.work_packages]
         assert conflict.patterns[0] in owned[0]
         assert conflict.patterns[1] in owned[1]
@@ -111,6 +114,20 @@ def test_the_rest_gets_no_lane_that_it_could_do_without(
     lanes = [*set(fixed.values()), *(f"new{n}" for n in range(len(free)))]
     ways = ({**fixed, **dict(zip(free, way, strict=True))} for way in product(lanes, repeat=len(free)))
     assert len(set(found.values())) == min(len(set(way.values())) for way in ways if is_sound(way))
+
+
+@given(amendments(), st.data())
+def test_any_part_may_have_started(
+    situation: tuple[MissionDefinition, Plan, dict[str, str]], data: st.DataObject
+) -> None:
+    """Forced or imported, a work package may have started before its prerequisites: the plan is sound all the same."""
+    amended, before, _ = situation
+    begun = data.draw(st.sets(st.sampled_from(before.merge_order)))
+    used = {name: before.placements[name].execution_lane for name in begun}
+    plan = replan(amended, before, used)
+    assert {name: plan.placements[name].execution_lane for name in used} == used
+    assert plan.waves == order_of(plan).waves
+    assert set(plan.edges) == {(d, w.id) for w in amended.work_packages for d in w.dependencies}
 
 
 @given(amendments())

@@ -100,7 +100,7 @@ class _Decider:
         last = entity.facts.get("amendment") or {}
         if last.get("request") == fingerprint:
             return Batch(()), Amended(recorded, recorded, _changes(last), (), was_recorded_before=True)
-        amendment = Amendment(mission.definition, self.change, view)
+        amendment = Amendment(mission.definition, mission.plan, self.change, view)
         _refuse(amendment.findings, mission)
         definition = amendment.definition
         plan = replan(definition, mission.plan, used_lanes(view, mission.plan))

@@ -109,6 +109,7 @@ def _load(path: Path, change: Change) -> tuple[tuple[WorkPackage, ...], frozense
 
     What they depend on is looked for later: it may be part of the mission.
     """
+    path = path.absolute()  # every path then has a name to be called by
     findings = Findings()
     drafts, silent = native.read_work_packages(path, findings)
     own = {each.id for each in drafts}

@@ -19,6 +19,7 @@ from kitty_flow.ledger.view import LedgerView
 from kitty_flow.missions.files import MAX_WORK_PACKAGES
 from kitty_flow.missions.findings import Findings
 from kitty_flow.model.mission import MissionDefinition, WorkPackage
+from kitty_flow.model.plan import Plan
 
 __all__ = ["MAX_CHANGES", "REFUSALS", "Amendment"]
 
@@ -38,8 +39,8 @@ class Amendment:
     that are taken out, and `findings` has every problem.
     """
 
-    def __init__(self, definition: MissionDefinition, change: Change, view: LedgerView) -> None:
-        self._recorded = definition
+    def __init__(self, definition: MissionDefinition, plan: Plan, change: Change, view: LedgerView) -> None:
+        self._sharing = {(c.before, c.after) for c in plan.conflicts}
         self._change = change
         self._view = view
         self._table = dict(definition.by_id)
@@ -126,14 +127,16 @@ class Amendment:
             work_package = self._table[edge.after]
             if edge.before not in work_package.dependencies:
                 message = f"{edge.after} does not depend on {edge.before}"
-                self.findings.problem("NO_SUCH_DEPENDENCY", f"{message}{self._instead(work_package)}", edge.where)
+                self.findings.problem("NO_SUCH_DEPENDENCY", f"{message}{self._instead(edge, work_package)}", edge.where)
             elif not self._waits(edge.after):
                 self._started(edge.after, edge.where, "it had what it depends on when it began")
             else:
                 left = tuple(d for d in work_package.dependencies if d != edge.before)
                 self._table[edge.after] = replace(work_package, dependencies=left)
 
-    def _instead(self, work_package: WorkPackage) -> str:
+    def _instead(self, edge: Edge, work_package: WorkPackage) -> str:
+        if (edge.before, edge.after) in self._sharing:
+            return "; it comes after it because their owned files overlap"
         return f", but on {', '.join(work_package.dependencies)}" if work_package.dependencies else " or anything else"
 
     def _add_edges(self) -> None:

@@ -78,7 +78,9 @@ def log(
                 e.lamport,
                 e.at[11:19],
                 e.entity_id if e.entity_type == "work_package" else e.entity_type,
-                e.trigger if e.kind == "annotation" else f"{e.from_state or '-'} -> {e.to_state}",
+                e.trigger
+                if e.kind == "annotation" or e.from_state == e.to_state
+                else f"{e.from_state or '-'} -> {e.to_state}",
                 e.actor,
                 ("SUPERSEDED " if e.event_id in superseded else "")
                 + ("FORCED " if e.force else "")

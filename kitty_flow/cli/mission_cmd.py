@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from kitty_flow.cli.amend_cmd import amend
 from kitty_flow.cli.context_options import (
     DryRunOption,
     MissionArgument,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = command_group("Create, import, export, list and show missions.")
+app.command("amend")(amend)
 
 TargetOption = Annotated[
     str | None, typer.Option("--target", metavar="BRANCH", help="The branch to land on.", show_default=False)
@@ -192,10 +194,15 @@ def show(mission: MissionArgument = None) -> Result:
     from kitty_flow.flow.board import make_board
     from kitty_flow.flow.mission import open_mission
     from kitty_flow.flow.project import Project
+    from kitty_flow.flow.timeline import amendments
 
     with open_mission(Project.discover(), mission) as opened:
         board = make_board(opened)
-        data = _mission_data(opened) | {"progress": board.progress, "counts": board.counts}
+        data = _mission_data(opened) | {
+            "amendments": amendments(opened),
+            "progress": board.progress,
+            "counts": board.counts,
+        }
         return Result(data, lambda: _mission_text(data), opened.diagnostics)
 
 
@@ -224,8 +231,20 @@ def _mission_data(opened: OpenMission) -> dict[str, Any]:
 
 def _mission_text(data: dict[str, Any]) -> str:
     counts = ", ".join(f"{number} {state}" for state, number in data["counts"].items())
-    rows = [(k.replace("_", " "), v) for k, v in data.items() if v is not None and k not in ("counts", "progress")]
-    return fields([*rows, ("work packages", counts), ("progress", f"{data['progress']:.0%}")])
+    apart = ("counts", "progress", "amendments")
+    rows = [(k.replace("_", " "), v) for k, v in data.items() if v is not None and k not in apart]
+    amended = [(f"amended {each['at'][:16]}", _amendment_text(each)) for each in data["amendments"]]
+    return fields([*rows, ("work packages", counts), ("progress", f"{data['progress']:.0%}"), *amended])
+
+
+def _amendment_text(amendment: dict[str, Any]) -> str:
+    changes = amendment["changes"]
+    words = [f"+{i}" for i in changes["added_work_packages"]] + [f"-{i}" for i in changes["dropped_work_packages"]]
+    words += [f"{whole} into {', '.join(parts)}" for whole, parts in changes["split"].items()]
+    words += [f"+{a}:{b}" for a, b in changes["added_dependencies"]]
+    words += [f"-{a}:{b}" for a, b in changes["dropped_dependencies"]]
+    mark = "SUPERSEDED " if amendment["superseded"] else ""
+    return f"{mark}{' '.join(words)} by {amendment['actor']}: {amendment['reason']}"
 
 
 @app.command("pause")

@@ -125,7 +125,9 @@ def _define(builder: BatchBuilder, definition: MissionDefinition, trigger: str) 
 
 
 def refresh(project: Project, ledger: Ledger) -> tuple[Diagnostic, ...]:
-    """Take over an edited source while nothing has been started; afterwards only say that it differs.
+    """Take over an edited source while nothing has been started or amended; afterwards only say that it differs.
+
+    An amended mission goes on with what was amended: its source is only looked at to say that it was edited since.
 
     Raises:
         DefinitionError: the edited source is invalid.
@@ -134,7 +136,7 @@ def refresh(project: Project, ledger: Ledger) -> tuple[Diagnostic, ...]:
     path = project.root / recorded.source.path
     if not path.exists():
         return ()
-    is_begun = not _untouched(ledger.view())
+    is_begun = not _follows_source(ledger.view(), ledger.mission_id)
     try:
         loaded = load_source(project, path, recorded.source.kind, is_begun=is_begun)
     except DefinitionError:
@@ -145,22 +147,29 @@ def refresh(project: Project, ledger: Ledger) -> tuple[Diagnostic, ...]:
         return ()
     target = loaded.definition.target_branch or recorded.target_branch
     edited = replace(loaded.definition, id=recorded.id, target_branch=target)
-    if edited.digest == recorded.digest:
+    mission = ledger.view().entity("mission", ledger.mission_id)
+    amended_from = mission.facts.get("source_digest") if mission is not None else None
+    if edited.digest == (amended_from or recorded.digest):
         return loaded.diagnostics
     if is_begun:
-        return (*loaded.diagnostics, _source_differs(ledger, "its source was edited after work had begun"))
+        when = "it was amended" if amended_from else "work had begun"
+        return (*loaded.diagnostics, _source_differs(ledger, f"its source was edited after {when}"))
     ledger.record(lambda view: _redefinition(view, edited))
     return loaded.diagnostics
 
 
 def _redefinition(view: LedgerView, edited: MissionDefinition) -> Batch:
-    if not _untouched(view):
+    if not _follows_source(view, edited.id or ""):
         return Batch(())
     builder = BatchBuilder(view, actor=current_user())
     return _define(builder, edited, "redefine")
 
 
-def _untouched(view: LedgerView) -> bool:
+def _follows_source(view: LedgerView, mission_id: str) -> bool:
+    """Whether an edit of the source still counts: nobody has claimed anything or amended the mission."""
+    mission = view.entity("mission", mission_id)
+    if mission is not None and mission.counts.get("amend"):
+        return False
     return all(
         w.state in ("planned", "canceled") and not w.counts.get("claim") for w in view.of_type("work_package").values()
     )
@@ -170,7 +179,8 @@ def _source_differs(ledger: Ledger, why: str) -> Diagnostic:
     return Diagnostic(
         severity="warning",
         diagnostic_code="DEFINITION_DIFFERS",
-        message=f"{ledger.mission_slug} goes on with the recorded definition: {why}",
+        message=f"{ledger.mission_slug} goes on with the recorded definition: {why}; "
+        f"kitty-flow mission amend {ledger.mission_slug} --reason TEXT changes what is recorded",
         phase="plan",
     )
 

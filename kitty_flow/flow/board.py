@@ -91,6 +91,7 @@ class Board:
 def make_board(mission: OpenMission) -> Board:
     """The board as the ledger has it now."""
     view = mission.view()
+    mission = mission.at(view)
     readiness = Readiness(mission, view)
     ready = [w.id for w in mission.definition.work_packages if readiness.is_ready(w.id)]
     unseen = provisional(mission, view)

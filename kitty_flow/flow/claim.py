@@ -72,7 +72,8 @@ def claim(
         run_id: the run that holds it; recovery gives back claims of a run that is gone.
 
     Raises:
-        RefusedError: DEPENDENCIES_NOT_SATISFIED, OWNERSHIP_CONFLICT, MISSION_NOT_RUNNING or ILLEGAL_TRANSITION.
+        RefusedError: DEPENDENCIES_NOT_SATISFIED, OWNERSHIP_CONFLICT, MISSION_NOT_RUNNING, WORK_PACKAGE_DROPPED or
+            ILLEGAL_TRANSITION.
         ConflictError: SYNC_BUSY, other clones were faster at the remote that confirms claims.
     """
     confirm_at = _confirming_remote(mission)
@@ -81,7 +82,7 @@ def claim(
 
     def build(view: LedgerView) -> Batch:
         refuse_unless_open(mission, view)
-        entity = mission.work_package(work_package_id, view)
+        entity = mission.at(view).work_package(work_package_id, view)
         builder = BatchBuilder(view, actor=actor, correlation_id=run_id)
         readiness = Readiness(mission, view)
         facts = Facts(

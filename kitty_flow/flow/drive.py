@@ -56,11 +56,16 @@ class Driver:
         self._run_id = run_id
 
     async def drive(self, work_package_id: str) -> Outcome:
-        """Take the work package as far as it goes."""
+        """Take the work package as far as it goes.
+
+        Raises:
+            RefusedError: DEPENDENCIES_NOT_SATISFIED or WORK_PACKAGE_DROPPED, an amendment came before its claim.
+        """
         failure: AttemptFailure | None = None
         review_failures = 0
         while True:
             view = self._mission.view()
+            self._mission = self._mission.at(view)
             entity = self._mission.work_package(work_package_id, view)
             if self._mission.state(view) != "running" and entity.state in ("planned", "for_review", "in_review"):
                 message = f"the mission is {self._mission.state(view)}"

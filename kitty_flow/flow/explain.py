@@ -42,6 +42,7 @@ def explain(mission: OpenMission, work_package_id: str) -> Explanation:
         UsageError: UNKNOWN_WORK_PACKAGE.
     """
     view = mission.view()
+    mission = mission.at(view)
     entity = mission.work_package(work_package_id, view)
     readiness = Readiness(mission, view)
     reasons = readiness.hindrances(work_package_id) if entity.state == "planned" else ()
@@ -50,9 +51,10 @@ def explain(mission: OpenMission, work_package_id: str) -> Explanation:
     summary = _sentence(mission, entity, readiness)
     if root != work_package_id:
         summary += f"; it all waits for {root}: {_sentence(mission, mission.work_package(root, view), readiness)}"
-    return Explanation(
-        work_package_id, entity.state, summary, reasons, chain, _command(mission, mission.work_package(root, view))
-    )
+    command = _command(mission, mission.work_package(root, view))
+    for reason in readiness.hindrances(root):
+        command = reason.hint if reason.code == "DEPENDENCY_CANCELED" else command
+    return Explanation(work_package_id, entity.state, summary, reasons, chain, command)
 
 
 def _chain(mission: OpenMission, work_package_id: str, view: LedgerView, readiness: Readiness) -> tuple[str, ...]:

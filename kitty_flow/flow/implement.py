@@ -30,6 +30,7 @@ async def implement(
     """
     lease = agent.timeout_s + _LEASE_GRACE_S
     held = claim(mission, work_package_id, actor=agent.name, lease_s=lease, run_id=run_id)
+    mission = mission.at(mission.view())
     try:
         invocation = start(mission, held, agent, run_id)
     except KittyFlowError as error:

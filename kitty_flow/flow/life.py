@@ -71,13 +71,14 @@ def _start(mission: OpenMission, run_id: str) -> None:
             else f"kitty-flow run {mission.slug} --target BRANCH, or git branch {target}",
             details={"target_branch": target},
         )
-    if refs.read(mission.branch) is not None and _base(mission) is None:
+    begun = _superseded_base(mission) if refs.read(mission.branch) is not None and _base(mission) is None else base
+    if begun is None:
         raise RefusedError(
             "BRANCH_TAKEN",
             f"{mission.branch} exists already, and this mission did not make it",
             hint=f"rename it: git branch -m {mission.branch.removeprefix('refs/heads/')} NEW-NAME",
         )
-    evidence = {"base_commit": base, "mission_branch": mission.branch, "target_ref": mission.target_ref}
+    evidence = {"base_commit": begun, "mission_branch": mission.branch, "target_ref": mission.target_ref}
     if mission.state() == "planned":
         # Two agents may ask for the first step at the same time: the second finds the mission running.
         _transition(mission, "start", run_id, evidence=evidence, only_from="planned")
@@ -102,6 +103,14 @@ def _base(mission: OpenMission, view: LedgerView | None = None) -> str | None:
     """The commit that the mission branch began at; None before the first run here."""
     entity = (view or mission.view()).entity("mission", mission.id)
     return entity.facts.get("base_commit") if entity else None
+
+
+def _superseded_base(mission: OpenMission) -> str | None:
+    """The base of a start that another clone's decision superseded: the branch that is there was begun from it."""
+    for event in reversed(tuple(mission.ledger.events())):
+        if event.trigger == "start" and event.evidence.get("mission_branch") == mission.branch:
+            return str(event.evidence["base_commit"])
+    return None
 
 
 def _ensure_branch(mission: OpenMission) -> None:

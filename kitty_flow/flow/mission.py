@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kitty_flow.errors import KittyFlowError, UsageError
-from kitty_flow.flow.definition import read_definition
+from kitty_flow.errors import KittyFlowError, RefusedError, UsageError
+from kitty_flow.flow.definition import read_definition, recorded_digest
 from kitty_flow.flow.project import Project
 from kitty_flow.flow.remarks import remarks
 from kitty_flow.ledger.catalog import CatalogEntry, catalog, refuse_unreadable
@@ -26,7 +26,11 @@ __all__ = ["OpenMission", "open_mission"]
 
 @dataclass(frozen=True)
 class OpenMission:
-    """A mission whose ledger is open: definition and plan as recorded."""
+    """A mission whose ledger is open: definition and plan as recorded when it was opened.
+
+    An amendment may replace both meanwhile. Who decides does so on `at(view)`; what has been claimed is placed once
+    and for all, so who works on it may go on with what was read after the claim.
+    """
 
     project: Project
     ledger: Ledger
@@ -34,6 +38,19 @@ class OpenMission:
     plan: Plan
     diagnostics: tuple[Diagnostic, ...] = ()
     was_named: bool = False
+    digest: str | None = None
+
+    def at(self, view: LedgerView) -> OpenMission:
+        """This mission with the definition and the plan that count in `view`: itself, unless it was amended.
+
+        Raises:
+            LedgerError: DEFINITION_MISSING or DEFINITION_DAMAGED.
+        """
+        digest = recorded_digest(view, self.id) if self.digest is not None else None
+        if digest in (None, self.digest):
+            return self
+        definition, plan = read_definition(self.ledger, view)
+        return replace(self, definition=definition, plan=plan, digest=digest)
 
     @property
     def option(self) -> str:
@@ -85,9 +102,12 @@ class OpenMission:
 
         Raises:
             UsageError: UNKNOWN_WORK_PACKAGE.
+            RefusedError: WORK_PACKAGE_DROPPED, an amendment took it out, or the one that had brought it in lost.
         """
         entity = (view or self.view()).entity("work_package", work_package_id)
-        if entity is None or work_package_id not in self.definition.by_id:
+        if entity is not None and work_package_id not in self.definition.by_id:
+            raise _dropped(entity, self.slug)
+        if entity is None:
             known = [w.id for w in self.definition.work_packages]
             raise UsageError(
                 "UNKNOWN_WORK_PACKAGE",
@@ -96,6 +116,16 @@ class OpenMission:
                 details={"known": known},
             )
         return entity
+
+
+def _dropped(entity: EntityState, slug: str) -> RefusedError:
+    name = entity.entity_id
+    message = f"{name} is not part of {slug}: the amendment that had brought it in was superseded by another clone's"
+    hint = f"kitty-flow mission amend {slug} --add-wp FILE --reason TEXT brings it back as it stands"
+    if entity.state == "canceled":
+        message = f"{name} is not part of {slug} any more, an amendment took it out: {entity.last_event.reason}"
+        hint = f"kitty-flow mission show {slug}"
+    return RefusedError("WORK_PACKAGE_DROPPED", message, hint=hint)
 
 
 def branch_stem(mission_id: str, slug: str) -> str:
@@ -118,10 +148,12 @@ def open_mission(project: Project, name: str | None = None, *, refresh_source: b
     entry = resolve(project, name)
     with Ledger(project.repository, entry.mission_id, entry.slug) as ledger:
         diagnostics = _refreshed(project, ledger) if refresh_source else ()
-        definition, plan = read_definition(ledger)
-        told = (*diagnostics, *remarks(ledger.view()))
+        view = ledger.view()
+        definition, plan = read_definition(ledger, view)
+        told = (*diagnostics, *remarks(view))
+        digest = recorded_digest(view, ledger.mission_id)
         try:
-            yield OpenMission(project, ledger, definition, plan, told, name is not None)
+            yield OpenMission(project, ledger, definition, plan, told, name is not None, digest)
         except KittyFlowError as error:
             error.details.setdefault("mission", entry.slug)
             raise

@@ -35,6 +35,7 @@ _LOST: Final = (
     "LANE_BUSY",
     "OWNERSHIP_CONFLICT",
     "STATE_CHANGED",
+    "WORK_PACKAGE_DROPPED",
 )
 """Refusals that mean: somebody else was faster, look again."""
 
@@ -48,6 +49,7 @@ def next_step(mission: OpenMission, agent: str, *, role: Role = "implement") -> 
         ConflictError: CLAIM_LOST, others were faster again and again.
     """
     view = mission.view()
+    mission = mission.at(view)
     holding = held(mission, agent, view)
     if holding is not None:
         return step_of(mission, holding)
@@ -57,6 +59,7 @@ def next_step(mission: OpenMission, agent: str, *, role: Role = "implement") -> 
         return step_of(mission, _start(mission, Claim.on(begun)))
     for _ in range(_TRIES):
         view = mission.view()
+        mission = mission.at(view)
         found = choose(mission, agent, role, view)
         if found is None:
             return nothing(mission, view)
@@ -80,6 +83,7 @@ def _take(mission: OpenMission, agent: str, action: Action, work_package_id: str
 
 
 def _start(mission: OpenMission, held: Claim) -> Invocation:
+    mission = mission.at(mission.view())
     try:
         return start(mission, held, AgentSpec(held.actor, ()))
     except KittyFlowError as error:

@@ -44,6 +44,7 @@ class NextStep:
 def peek(mission: OpenMission, agent: str, *, role: Role = "implement") -> NextStep:
     """What `next_step` would answer, without claiming, starting or writing anything."""
     view = mission.view()
+    mission = mission.at(view)
     holding = held(mission, agent, view)
     if holding is not None:
         return step_of(mission, holding)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kitty_flow.errors import UsageError
@@ -50,7 +50,9 @@ def plan_mission(mission: str | None, *, agents: int | None = None) -> PlannedMi
         with open_mission(project, mission, refresh_source=True) as opened:
             view = opened.view()
             states = {w.id: opened.work_package(w.id, view).state for w in opened.definition.work_packages}
-            plan = opened.plan if agents in (None, opened.plan.makespan.agents) else _compute(opened.definition, agents)
+            plan = opened.plan
+            if agents not in (None, plan.makespan.agents):  # the recorded places stay, whatever is computed anew
+                plan = replace(plan, makespan=_compute(opened.definition, agents).makespan)
             return PlannedMission(opened.definition, plan, opened.diagnostics, states)
     except UsageError as error:
         if error.code == "MISSION_NOT_FOUND" and mission is not None and Path(mission).exists():

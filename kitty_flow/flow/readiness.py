@@ -74,6 +74,7 @@ def is_integrated(mission: OpenMission, entity: EntityState) -> bool:
 
 def unfinished(mission: OpenMission, view: LedgerView) -> tuple[str, ...]:
     """Work packages that are neither approved and integrated, nor done, nor canceled."""
+    mission = mission.at(view)
     return tuple(w.id for w in mission.definition.work_packages if not is_finished(mission.work_package(w.id, view)))
 
 
@@ -85,7 +86,7 @@ class Readiness:
     """
 
     def __init__(self, mission: OpenMission, view: LedgerView) -> None:
-        self._mission = mission
+        self._mission = mission.at(view)
         self._view = view
 
     @cached_property
@@ -194,7 +195,7 @@ def _waits(mission: OpenMission, work_package_id: str, prerequisite: EntityState
             work_package_id,
             "DEPENDENCY_CANCELED",
             f"{work_package_id} depends on {name}, which was canceled and will never be approved",
-            f"kitty-flow wp cancel {work_package_id} --reason TEXT{mission.option}",
+            f"kitty-flow mission amend {mission.slug} --drop-dependency {name}:{work_package_id} --reason TEXT",
         )
     declared = name in mission.definition.work_package(work_package_id).dependencies
     waits = " but not integrated yet" if prerequisite.state == "approved" else ""

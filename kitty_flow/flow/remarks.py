@@ -18,11 +18,11 @@ _SETTLED: Final = ("approved", "done", "canceled", "merged", "shipped", "aborted
 
 def open_conflicts(view: LedgerView) -> tuple[Conflict, ...]:
     """The conflicts of entities that are still on their way; the others are history, and so are missions that two
-    clones moved to the same state."""
+    clones moved to the same state, unless each amended it."""
     found = []
     for conflict in view.conflicts:
         entity = view.entity(conflict.entity_type, conflict.entity_id)
-        same = conflict.entity_type == "mission" and conflict.winner_trigger == conflict.loser_trigger
+        same = conflict.entity_type == "mission" and conflict.winner_trigger == conflict.loser_trigger != "amend"
         if entity is not None and entity.state not in _SETTLED and not same:
             found.append(conflict)
     return tuple(found)

@@ -23,6 +23,9 @@ __all__ = ["RunOptions", "RunReport", "Schedule", "run_lock", "run_mission"]
 
 Schedule = Literal["waves", "eager"]
 
+_AMENDED: Final = ("DEPENDENCIES_NOT_SATISFIED", "WORK_PACKAGE_DROPPED")
+"""Refusals of a claim that was ready when it was chosen: the mission was amended in between, so look again."""
+
 _STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -100,6 +103,7 @@ def run_mission(mission: OpenMission, options: RunOptions) -> RunReport:
 def _left_over(mission: OpenMission, options: RunOptions, report: RunReport) -> dict[str, Outcome]:
     """What this run was to drive and could not even start: blocked, held by others, or waiting for such a one."""
     view = mission.view()
+    mission = mission.at(view)
     readiness = Readiness(mission, view)
     found = {}
     for work_package in mission.definition.work_packages:
@@ -157,7 +161,7 @@ class _Runner:
         if self._options.schedule == "waves":
             candidates = self._first_wave(candidates)
         placements = self._mission.plan.placements
-        busy = {placements[i].execution_lane for i in self._running.values()}
+        busy = {placements[i].execution_lane for i in self._running.values() if i in placements}
         for work_package_id in candidates:
             lane = placements[work_package_id].execution_lane
             if len(self._running) >= self._options.jobs or lane in busy:
@@ -170,6 +174,7 @@ class _Runner:
     def _candidates(self) -> list[str]:
         """What can be worked on now, most urgent first."""
         view = self._mission.view()
+        self._mission = self._mission.at(view)
         if self._mission.state(view) != "running":
             return []
         readiness = Readiness(self._mission, view)
@@ -188,7 +193,7 @@ class _Runner:
     def _first_wave(self, candidates: list[str]) -> list[str]:
         """Waves are barriers: only candidates of the earliest wave that anybody works on or could work on."""
         placements = self._mission.plan.placements
-        waves = [placements[i].wave for i in (*candidates, *self._running.values())]
+        waves = [placements[i].wave for i in (*candidates, *self._running.values()) if i in placements]
         return [i for i in candidates if placements[i].wave == min(waves)]
 
     def _finish(self, task: asyncio.Task[Outcome]) -> None:
@@ -200,7 +205,11 @@ class _Runner:
         except LedgerError:
             raise
         except KittyFlowError as error:
-            state = self._mission.work_package(work_package_id).state
+            if error.code in _AMENDED:
+                self._driven.discard(work_package_id)
+                return
+            entity = self._mission.view().entity("work_package", work_package_id)
+            state = entity.state if entity is not None else "planned"
             by_agent = error.exit_status == 7
             self._report.outcomes[work_package_id] = Outcome(state, 0, 0, error.code, error.message, by_agent)
 

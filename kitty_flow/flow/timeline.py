@@ -1,4 +1,4 @@
-"""The history of a work package: the invocations that were made for it."""
+"""Histories: the invocations that were made for a work package, the amendments of a mission."""
 
 from __future__ import annotations
 
@@ -6,7 +6,33 @@ from typing import Any
 
 from kitty_flow.flow.mission import OpenMission
 
-__all__ = ["attempts"]
+__all__ = ["amendments", "attempts"]
+
+
+def amendments(mission: OpenMission) -> list[dict[str, Any]]:
+    """Every amendment of the mission in the ledger's order, JSON-ready; a superseded one is marked."""
+    view = mission.view()
+    entity = view.entity("mission", mission.id)
+    if entity is None or not (entity.counts.get("amend") or view.superseded):
+        return []
+    found = []
+    for event in mission.ledger.events():
+        if event.entity_type == "mission" and event.trigger == "amend":
+            changes = dict(event.evidence.get("amendment", {}))
+            changes.pop("request", None)
+            found.append(
+                {
+                    "event_id": event.event_id,
+                    "at": event.at,
+                    "actor": event.actor,
+                    "reason": event.reason,
+                    "from_digest": changes.pop("from", None),
+                    "definition_digest": event.evidence.get("definition_digest"),
+                    "changes": changes,
+                    "superseded": event.event_id in view.superseded,
+                }
+            )
+    return found
 
 
 def attempts(mission: OpenMission, work_package_id: str) -> list[dict[str, Any]]:

@@ -18,7 +18,8 @@ def diary_line(event: Event) -> str:
     name = event.mission_slug if event.entity_type == "mission" else event.entity_id
     if event.entity_type in ("invocation", "merge"):
         name = f"{event.entity_type} {name[-8:]}"
-    step = f"{event.trigger}" if event.kind == "annotation" else f"{event.from_state or 'new'} → {event.to_state}"
+    stays = event.kind == "annotation" or event.from_state == event.to_state
+    step = f"{event.trigger}" if stays else f"{event.from_state or 'new'} → {event.to_state}"
     forced = " FORCED" if event.force else ""
     return printable(f"{name} {step}{forced} ({event.actor})", "?")
 

@@ -22,7 +22,7 @@ from kitty_flow.missions.subtask_text import parse_subtask
 from kitty_flow.model.base import Model
 from kitty_flow.model.mission import Subtask
 
-__all__ = ["KIND", "read", "read_toml", "recognises"]
+__all__ = ["KIND", "read", "read_toml", "read_work_packages", "recognises"]
 
 KIND: Final = "native"
 
@@ -79,16 +79,7 @@ def read(path: Path, findings: Findings) -> MissionDraft:
     Raises:
         DefinitionError: INVALID_MISSION, when the file cannot be read as one at all.
     """
-    file: _File | None = None
-    places = _Places(path.name)
-    with findings.gathering(path.name):
-        text = read_text(path, path.name)
-        data = _parse(text, path.name)
-        places = _Places(path.name, text, data)
-        try:
-            file = _File.model_validate(data)
-        except ValidationError as error:
-            _report(error, data, places, findings)
+    file, places = _read(path, findings)
     if file is None:
         findings.raise_if_invalid(path)
         raise AssertionError("a file that is not a mission has at least one problem")
@@ -106,6 +97,31 @@ def read(path: Path, findings: Findings) -> MissionDraft:
         work_packages=tuple(_draft(table, index, places, findings) for index, table in enumerate(file.work_package)),
         requirements=None if mission.requirements is None else dict.fromkeys(mission.requirements, where),
     )
+
+
+def read_work_packages(path: Path, findings: Findings) -> tuple[tuple[WorkPackageDraft, ...], frozenset[str]]:
+    """The work packages of a TOML file that need not have a [mission] table, and which of them say nothing about
+    dependencies. Nothing of a file that cannot be read: that is noted as a problem."""
+    file, places = _read(path, findings, mission={})
+    if file is None:
+        return (), frozenset()
+    drafts = tuple(_draft(table, index, places, findings) for index, table in enumerate(file.work_package))
+    silent = frozenset(table.id for table in file.work_package if "dependencies" not in table.model_fields_set)
+    return drafts, silent
+
+
+def _read(path: Path, findings: Findings, **defaults: Any) -> tuple[_File | None, _Places]:
+    """The tables of a file, or None with the problems noted; `defaults` stand for tables that it does not have."""
+    places = _Places(path.name)
+    with findings.gathering(path.name):
+        text = read_text(path, path.name)
+        data = {**defaults, **_parse(text, path.name)}
+        places = _Places(path.name, text, data)
+        try:
+            return _File.model_validate(data), places
+        except ValidationError as error:
+            _report(error, data, places, findings)
+    return None, places
 
 
 def read_toml(path: Path) -> dict[str, Any]:

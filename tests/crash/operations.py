@@ -106,6 +106,16 @@ def _move(trigger: str, *earlier: str, unsaved: bool = False) -> Prepare:
     return prepare
 
 
+def _amend(bench: Workbench, do: Do) -> Sequence[Any]:
+    """One work package is being worked on, one is dropped, and one comes in that needs the first."""
+    _mission(bench, do)
+    do("kitty", *_AS_ANN)
+    more = bench.root.parent / "more.toml"
+    more.write_text('[[work_package]]\nid = "WP03"\nowned_files = ["three.txt"]\n', encoding="utf-8")
+    changes = ("--add-wp", str(more), "--add-dependency", "WP01:WP03", "--drop-wp", "WP02")
+    return ("mission", "amend", "sample", *changes, "--reason", "for a reason")
+
+
 def _reopen(bench: Workbench, do: Do) -> Sequence[Any]:
     _run(bench, do)
     do("kitty", *bench.run_words(jobs=1))
@@ -188,6 +198,7 @@ OPERATIONS: Final = {
         Operation("release", _move("release", unsaved=True)),
         Operation("cancel", _move("cancel")),
         Operation("reopen", _reopen),
+        Operation("amend", _amend),
         Operation("run", _run, same_events=False),
         Operation("merge", _merge, lands=True),
         Operation("sync, sending", _send),

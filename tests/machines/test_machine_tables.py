@@ -103,6 +103,10 @@ TABLE = {
         Row("start", "planned", "running", "mission_valid", "started"),
         Row("pause", "planned running accepted", "paused", "reason_given", "paused"),
         Row("resume", "paused", "planned running accepted", "actor_named", "resumed", "state_before_pause"),
+        *(
+            Row("amend", state, state, "mission_valid reason_given", "amended")
+            for state in ("planned", "running", "paused")
+        ),
         Row("accept", "running", "accepted", "all_work_packages_finished", "accepted"),
         Row("reopen", "accepted", "running", "reason_given", "reopened"),
         Row("merge", "accepted", "merged", "landing_proved", "merged"),

@@ -15,33 +15,41 @@ from kitty_flow.ledger.catalog import CatalogEntry, catalog, refuse_unreadable
 from kitty_flow.ledger.ledger import Batch, Ledger, new_ulid
 from kitty_flow.ledger.lock import exclusive
 from kitty_flow.ledger.view import LedgerView
-from kitty_flow.machines import Facts
+from kitty_flow.machines import Facts, dag_names
 from kitty_flow.model.diagnostic import Diagnostic
 from kitty_flow.model.mission import LoadedMission, MissionDefinition
 
-__all__ = ["adopt", "load_source", "refresh"]
+__all__ = ["adopt", "define", "load_source", "refresh"]
 
 _LOCK_TIMEOUT_S: Final = 30.0
 
 
-def load_source(project: Project, path: Path) -> LoadedMission:
-    """Read and validate a mission source; the path is noted relative to the repository where it is inside."""
+def load_source(project: Project, path: Path, *, may_be_empty: bool = False) -> LoadedMission:
+    """Read and validate a mission source; the path is noted relative to the repository where it is inside.
+
+    `may_be_empty`: a mission in its planning phases has no work packages yet.
+    """
     from kitty_flow.missions.source import load_mission
 
     inside = path.resolve().is_relative_to(project.root.resolve())
-    return load_mission(path, relative_to=project.root if inside else None)
+    return load_mission(path, relative_to=project.root if inside else None, may_be_empty=may_be_empty)
 
 
 def adopt(project: Project, path: Path, *, target_branch: str | None = None, must_be_new: bool = False) -> CatalogEntry:
-    """Create the mission at `path` in the ledger, planned; if it is there already, just its entry.
+    """Create the mission at `path` in the ledger; if it is there already, just its entry.
+
+    With work packages it is planned; without, it is a draft, and its template's phases lead to them.
 
     Raises:
         RefusedError: MISSION_EXISTS, it is there already and `must_be_new`.
-        DefinitionError: the source is invalid or its dependencies have a cycle.
+        DefinitionError: the source is invalid or its dependencies have a cycle; UNKNOWN_TEMPLATE, it has no work
+            packages, and there are no such phases.
         UsageError: SLUG_TAKEN, another mission has this slug.
         LedgerError: LEDGER_UNREADABLE, it may be the mission whose ledger is damaged.
     """
-    definition = load_source(project, path).definition
+    definition = load_source(project, path, may_be_empty=True).definition
+    if not definition.work_packages:
+        _refuse_unknown_template(definition)
     lock = project.repository.state_dir / "locks" / "adopt.lock"
     with exclusive(lock, timeout_s=_LOCK_TIMEOUT_S, what="the adoption of missions"):
         entries = catalog(project.repository)
@@ -69,7 +77,19 @@ def adopt(project: Project, path: Path, *, target_branch: str | None = None, mus
         definition = replace(definition, id=mission_id, target_branch=branch)
         with Ledger(project.repository, mission_id, definition.slug) as ledger:
             receipt = ledger.record(lambda view: _creation(view, definition))
-        return CatalogEntry(mission_id, definition.slug, "planned", receipt.commit)
+        state = "planned" if definition.work_packages else "draft"
+        return CatalogEntry(mission_id, definition.slug, state, receipt.commit)
+
+
+def _refuse_unknown_template(definition: MissionDefinition) -> None:
+    known = dag_names("mission")
+    if definition.template not in known:
+        raise DefinitionError(
+            "UNKNOWN_TEMPLATE",
+            f"{definition.slug} has no work packages, and there is no template {definition.template!r:.80} for them",
+            hint="kitty-flow dags list",
+            details={"template": definition.template[:80], "known": list(known)},
+        )
 
 
 def _creation(view: LedgerView, definition: MissionDefinition) -> Batch:
@@ -84,11 +104,14 @@ def _creation(view: LedgerView, definition: MissionDefinition) -> Batch:
         Facts(actor=current_user()),
         evidence={"source": definition.source._asdict(), "title": definition.title},
     )
-    return _define(builder, definition, "plan")
+    return define(builder, definition, "plan" if definition.work_packages else "define")
 
 
-def _define(builder: BatchBuilder, definition: MissionDefinition, trigger: str) -> Batch:
-    """Collect the definition, its plan, and the planning of work packages that the ledger does not know yet."""
+def define(builder: BatchBuilder, definition: MissionDefinition, trigger: str) -> Batch:
+    """Collect the definition, its plan, and the planning of work packages that the ledger does not know yet.
+
+    `trigger` is ``plan`` where the mission becomes planned by it, else the name of an annotation.
+    """
     from kitty_flow.graph import compute_plan
 
     plan = compute_plan(definition)
@@ -121,7 +144,7 @@ def refresh(project: Project, ledger: Ledger) -> tuple[Diagnostic, ...]:
     if not path.exists():
         return ()
     try:
-        loaded = load_source(project, path)
+        loaded = load_source(project, path, may_be_empty=not recorded.work_packages)
     except DefinitionError:
         if _untouched(ledger.view()):
             raise
@@ -142,7 +165,8 @@ def _redefinition(view: LedgerView, edited: MissionDefinition) -> Batch:
     if not _untouched(view):
         return Batch(())
     builder = BatchBuilder(view, actor=current_user())
-    return _define(builder, edited, "redefine")
+    becomes_planned = builder.state("mission", edited.id or "") == "draft" and edited.work_packages
+    return define(builder, edited, "plan" if becomes_planned else "redefine")
 
 
 def _untouched(view: LedgerView) -> bool:

@@ -26,7 +26,10 @@ _NODE_KEYS: Final = ("depends_on", "artifact", "requires_inputs", "trigger", "ga
 
 @dataclass(frozen=True)
 class DagNode:
-    """A phase or a step. `artifact` is what it yields; `trigger` the machine's edge recorded when it is finished."""
+    """A phase or a step.
+
+    `artifact` is the path or pattern of what it yields; `trigger` the machine's edge recorded when it is finished.
+    """
 
     name: str
     description: str
@@ -188,7 +191,9 @@ def _check_dag(document: Mapping[str, Any], problems: Problems) -> None:
 def _check_node(table: Mapping[str, Any], known: Iterable[str], where: str, problems: Problems) -> tuple[str, ...]:
     problems.keys(table, ("description",), _NODE_KEYS, where)
     problems.typed(table, "description", str, "", where)
-    problems.typed(table, "artifact", str, "", where)
+    artifact = problems.typed(table, "artifact", str, "", where)
+    if artifact.startswith("/") or "\\" in artifact or ".." in artifact.split("/"):
+        problems.add("BAD_PATH", f"{artifact!r:.80} leads out of the mission's folder", f"{where}.artifact")
     problems.named(table, "trigger", where)
     for name in problems.texts(table, "requires_inputs", where):
         problems.name(name, f"{where}.requires_inputs")

@@ -44,10 +44,11 @@ class DiscoveredMission:
     problem: str | None
 
 
-def load_mission(path: Path, *, relative_to: Path | None = None) -> LoadedMission:
+def load_mission(path: Path, *, relative_to: Path | None = None, may_be_empty: bool = False) -> LoadedMission:
     """Read and validate the mission at `path`: a Spec Kitty folder, a native file, or a folder with one native file.
 
     `relative_to` is the repository root; the source path is kept relative to it when the mission lies inside.
+    `may_be_empty`: a mission in its planning phases, without work packages, is no problem.
 
     Raises:
         UsageError: MISSION_NOT_FOUND, there is no mission at `path`.
@@ -56,7 +57,7 @@ def load_mission(path: Path, *, relative_to: Path | None = None) -> LoadedMissio
     reader, file = _detect(path)
     source_path = _source_path(file, relative_to)
     findings = Findings()
-    return validate(reader.read(file, findings), findings, source_path)
+    return validate(reader.read(file, findings), findings, source_path, may_be_empty=may_be_empty)
 
 
 def discover(root: Path) -> tuple[DiscoveredMission, ...]:

@@ -24,13 +24,15 @@ _MODES: Final[dict[str, ExecutionMode]] = {mode: mode for mode in get_args(Execu
 _BRANCH: Final = re.compile(r"(?![-/.@])(?!.*(?:\.\.|//|/\.|@\{))[^\x00-\x20\x7f-\x9f~^:?*\[\\\ud800-\udfff]{1,200}")
 
 
-def validate(draft: MissionDraft, findings: Findings, source_path: str) -> LoadedMission:
+def validate(draft: MissionDraft, findings: Findings, source_path: str, *, may_be_empty: bool = False) -> LoadedMission:
     """The mission that `draft` describes, with the warnings of `findings`.
+
+    `may_be_empty`: it may be a mission in its planning phases, without work packages.
 
     Raises:
         DefinitionError: INVALID_MISSION, with every problem of the reader and of these rules in `details.problems`.
     """
-    _check_mission(draft, findings)
+    _check_mission(draft, findings, may_be_empty)
     _check_ids(draft, findings)
     _check_dependencies(draft, findings)
     work_packages = tuple(_work_package(each, findings) for each in draft.work_packages[:MAX_WORK_PACKAGES])
@@ -47,8 +49,8 @@ def validate(draft: MissionDraft, findings: Findings, source_path: str) -> Loade
     return LoadedMission(definition=definition, diagnostics=tuple(findings.diagnostics))
 
 
-def _check_mission(draft: MissionDraft, findings: Findings) -> None:
-    if not draft.work_packages and not findings.problems:
+def _check_mission(draft: MissionDraft, findings: Findings, may_be_empty: bool) -> None:
+    if not draft.work_packages and not findings.problems and not may_be_empty:
         findings.problem("EMPTY_MISSION", "has no work packages", draft.where)
     with findings.gathering(draft.where):
         check_mission_slug(draft.slug)

@@ -118,6 +118,11 @@ def report(mission: OpenMission, agent: str, result: str) -> str:
     invocation = held(mission, agent, mission.view())
     if invocation is None:
         refuse_superseded(mission, agent)
+        from kitty_flow.flow.phase_report import reported_phase
+
+        phase = reported_phase(mission, agent, result)  # the last phase made the work packages; it is typed again
+        if phase is not None:
+            return phase
         raise UsageError(
             "NOTHING_HELD", f"{agent} holds no work package of {mission.slug}", hint=f"kitty-flow next --agent {agent}"
         )

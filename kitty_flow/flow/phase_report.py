@@ -17,7 +17,7 @@ from kitty_flow.ledger.view import LedgerView
 from kitty_flow.machines import Dag, Facts
 from kitty_flow.model.result import ImplementResult
 
-__all__ = ["answer_input", "report_phase"]
+__all__ = ["answer_input", "report_phase", "reported_phase"]
 
 _MAX_ANSWER: Final = 8000
 _MAX_SUMMARY: Final = 2000
@@ -34,12 +34,11 @@ def report_phase(mission: OpenMission, agent: str, result: str) -> str:
         ConflictError: PHASE_TAKEN, the lease ran out and somebody else began it.
     """
     template = _template(mission)
+    repeated = reported_phase(mission, agent, result)
+    if repeated is not None:
+        return repeated
     records = PhaseRecords(mission, mission.view())
     names = [node.name for node in template.nodes]
-    for name in names:
-        done = records.finished(name)
-        if done is not None and done.by == agent and done.result_path == str(Path(result).absolute()):
-            return name
     held = [(name, h) for name in names if (h := records.holding(name)) is not None and h.holder == agent]
     if not held:
         raise UsageError(
@@ -56,6 +55,17 @@ def report_phase(mission: OpenMission, agent: str, result: str) -> str:
         reason = told.reason or told.summary or f"{agent} reports {told.outcome}"
         mission.ledger.record(lambda view: _give_back(mission, view, name, holding, reason))
     return name
+
+
+def reported_phase(mission: OpenMission, agent: str, result: str) -> str | None:
+    """The phase that the agent reported with this very result file; None when there is none."""
+    template = template_of(mission)
+    records, path = PhaseRecords(mission, mission.view()), str(Path(result).absolute())
+    for node in template.nodes if template else ():
+        done = records.finished(node.name)
+        if done is not None and done.by == agent and done.result_path == path:
+            return node.name
+    return None
 
 
 def answer_input(mission: OpenMission, name: str, text: str, *, actor: str) -> Receipt:

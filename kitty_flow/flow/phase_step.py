@@ -119,7 +119,7 @@ def _hindrances(
             reason("INPUT_REQUIRED", message, f"kitty-flow mission answer {missing} TEXT -m {slug}"),
         )
     if role != "any" and phase.is_review != (role == "review"):
-        message = f"{name} is ready, but it is {'' if phase.is_review else 'not '}a review"
+        message = f"{name} is ready {'to be reviewed' if phase.is_review else 'to be done'}, which was not asked for"
         yield "wait", reason("OTHER_ROLE", message, f"kitty-flow next --agent NAME --role any -m {slug}")
     elif phase.is_review and agent in _authors(phase, facts):
         message = f"{name} is for somebody else: {agent} did the work that is to be challenged"

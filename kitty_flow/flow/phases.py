@@ -143,14 +143,13 @@ def _state(
     is_open = all(answer.result.outcome == "pass" for answer in gates[node.name])
     if is_past:
         return "finished" if gates[node.name] and is_open else "skipped"
-    if facts.mission.definition.work_packages and not gates[node.name]:
-        return "skipped"
     if any(states[before] not in ("finished", "skipped") for before in node.depends_on):
         return "waiting"
     if facts.mission.definition.work_packages:
-        if is_open:
+        is_over = facts.mission.state(facts.view) in ("merged", "shipped")
+        if gates[node.name] and is_open:
             return "finished"
-        return "skipped" if facts.mission.state(facts.view) in ("merged", "shipped") else "active"
+        return "skipped" if is_over or not gates[node.name] else "active"
     for before in node.depends_on:
         if any(a.after == node.name and a.result.outcome != "pass" for a in gates[before]):
             return "closed"

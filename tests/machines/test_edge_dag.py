@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -64,6 +66,14 @@ def test_all_problems_are_reported_together() -> None:
 def test_every_gate_that_an_edge_may_name_has_a_check_and_is_shipped() -> None:
     shipped = {gate for kind in work_package_edges().kinds.values() for gate in kind.gates}
     assert shipped == set(EDGE_GATES) == {gate for kind in EDGE_KINDS for gate in GATE_NAMES[kind]}
+
+
+def test_asking_for_edges_loads_no_machine_and_no_graph() -> None:
+    code = "import sys, kitty_flow.machines as m; m.work_package_edges(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
+    loaded = set(done.stdout.split())
+    assert "kitty_flow.machines.edge_kinds" in loaded
+    assert not loaded & {"transitions", "networkx", "pydantic", "kitty_flow.machines.decider", "kitty_flow.graph"}
 
 
 def test_a_canceled_work_package_stops_those_that_declared_it_only() -> None:

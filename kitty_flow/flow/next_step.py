@@ -115,14 +115,16 @@ def report(mission: OpenMission, agent: str, result: str) -> str:
             integrate(mission, repeated.entity_id)
         accept_if_finished(mission, run_id=None)
         return repeated.entity_id
+    if result not in ("success", "failed", "blocked"):
+        from kitty_flow.flow.phase_report import reported_phase
+
+        # The last phase made the work packages: typed again, it must not be taken for the result of one of them.
+        phase = reported_phase(mission, agent, result)
+        if phase is not None:
+            return phase
     invocation = held(mission, agent, mission.view())
     if invocation is None:
         refuse_superseded(mission, agent)
-        from kitty_flow.flow.phase_report import reported_phase
-
-        phase = reported_phase(mission, agent, result)  # the last phase made the work packages; it is typed again
-        if phase is not None:
-            return phase
         raise UsageError(
             "NOTHING_HELD", f"{agent} holds no work package of {mission.slug}", hint=f"kitty-flow next --agent {agent}"
         )

@@ -12,7 +12,7 @@ from workbench import Workbench
 from kitty_flow.errors import ConflictError, KittyFlowError, RefusedError, UsageError
 from kitty_flow.flow.creation import create_mission
 from kitty_flow.flow.life import begin
-from kitty_flow.flow.mission import OpenMission, open_mission
+from kitty_flow.flow.mission import OpenMission, open_mission, reread
 from kitty_flow.flow.next_step import next_step, report
 from kitty_flow.flow.peek import NextStep, Role, peek
 from kitty_flow.flow.phase_gates import mission_folder
@@ -263,6 +263,24 @@ def test_a_result_file_that_was_reported_is_no_news(planning: Planning, tmp_path
     tip = planning.mission.view().tip
     assert report(planning.mission, "ann", str(result)) == "specify"
     assert planning.mission.view().tip == tip
+
+
+@of("software-dev")
+def test_the_report_that_made_the_work_packages_is_never_taken_for_the_work_on_one(planning: Planning) -> None:
+    planning.answer("request")
+    planning.write(spec__md="One.", plan__md="Two.")
+    for _ in range(3):
+        planning.next()
+        planning.done()
+    result = Path(planning.next().fields["result_path"])
+    source = planning.mission.project.root / planning.mission.definition.source.path
+    source.write_text(source.read_text(encoding="utf-8") + WORK_PACKAGE, encoding="utf-8")
+    result.write_text('{"outcome": "success"}', encoding="utf-8")
+    assert report(planning.mission, "ann", str(result)) == "tasks"
+    assert planning.next("ann", "implement").fields["wp_id"] == "WP01"
+    again = reread(planning.mission)
+    assert report(again, "ann", str(result)) == "tasks"
+    assert again.work_package("WP01").state == "in_progress"
 
 
 @of("plan")

@@ -57,12 +57,6 @@ def _tasks(bench: Workbench, do: Do) -> Sequence[Any]:
     return (*_AS_ANN, "--role", "review", "--result", step["result_path"])
 
 
-def _phase(bench: Workbench, do: Do) -> Sequence[Any]:
-    bench.mission({}, template="plan", target_branch="trunk")
-    do("kitty", "mission", "answer", "goal", "more", "-m", "sample")
-    return _AS_ANN
-
-
 def _claim(bench: Workbench, do: Do) -> Sequence[Any]:
     _mission(bench, do)
     return _AS_ANN
@@ -200,7 +194,6 @@ OPERATIONS: Final = {
         Operation("append", _append((1, 1), (2, 1)), what="append"),
         Operation("append to two segments", _append((1, 63), (64, 3)), what="append"),
         Operation("adopt", _adopt),
-        Operation("begin a phase", _phase),
         Operation("finish the planning", _tasks),
         Operation("claim", _claim),
         Operation("submit", _submit),

@@ -14,14 +14,14 @@ from kitty_flow.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from kitty_flow.machines import Dag, WorkPackageEdges
+    from kitty_flow.machines import Dag, DagKind, WorkPackageEdges
 
 __all__ = ["app"]
 
 app = command_group("The DAGs that ship: phases of missions, steps of pipelines, edges between work packages.")
 
-_Kind = Literal["mission", "pipeline"]
-_KINDS: tuple[_Kind, ...] = ("mission", "pipeline")
+_Kind = Literal["mission", "pipeline", "edges"]
+_KINDS: tuple[DagKind, ...] = ("mission", "pipeline")
 
 
 @app.command("list")
@@ -64,7 +64,7 @@ def show_dag(
     """
     from kitty_flow.machines import work_package_edges
 
-    if kind is None and name == work_package_edges().name:
+    if kind in (None, "edges") and name == work_package_edges().name:
         edges = work_package_edges()
         return Result(_edges_data(edges), lambda: _edges_text(edges))
     definition = _find(name, kind)
@@ -74,7 +74,7 @@ def show_dag(
 def _find(name: str, kind: _Kind | None) -> Dag:
     from kitty_flow.machines import dag, dag_names, work_package_edges
 
-    kinds = [kind] if kind is not None else [each for each in _KINDS if name in dag_names(each)]
+    kinds = [each for each in _KINDS if kind in (None, each) and name in dag_names(each)]
     if len(kinds) > 1:
         raise UsageError(
             "AMBIGUOUS_DAG",
@@ -94,8 +94,14 @@ def _find(name: str, kind: _Kind | None) -> Dag:
 
 
 def _edges_data(edges: WorkPackageEdges) -> dict[str, Any]:
-    kinds = [{"kind": k.name, "description": k.description, "gates": k.gates} for k in edges.kinds.values()]
-    return {"name": edges.name, "kind": "edges", "description": edges.description, "edges": kinds}
+    """As the other kinds, which have nodes of their own; here the work packages of each mission are the nodes."""
+    return {
+        "name": edges.name,
+        "kind": "edges",
+        "description": edges.description,
+        **{"machine": None, "order": [], "nodes": [], "edges": [], "end": []},
+        "edge_kinds": [{"name": k.name, "description": k.description, "gates": k.gates} for k in edges.kinds.values()],
+    }
 
 
 def _edges_text(edges: WorkPackageEdges) -> RenderableType:
@@ -106,7 +112,7 @@ def _edges_text(edges: WorkPackageEdges) -> RenderableType:
 
 
 def _dag_data(definition: Dag) -> dict[str, Any]:
-    from kitty_flow.machines import step_order
+    from kitty_flow.machines import END, step_order
 
     return {
         "name": definition.name,
@@ -125,7 +131,12 @@ def _dag_data(definition: Dag) -> dict[str, Any]:
             }
             for node in definition.nodes
         ],
-        "edges": [{"before": edge.before, "after": edge.after, "gates": edge.gates} for edge in definition.edges],
+        "edges": [
+            {"before": edge.before, "after": edge.after, "gates": edge.gates}
+            for edge in definition.edges
+            if edge.after != END
+        ],
+        "end": [{"before": edge.before, "gates": edge.gates} for edge in definition.edges if edge.after == END],
     }
 
 

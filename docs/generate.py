@@ -17,7 +17,7 @@ import typer
 
 from kitty_flow.cli.main import COMMANDS, root_command
 from kitty_flow.graph import compute_plan
-from kitty_flow.machines import dag, dag_names, machine, machine_names, mermaid, step_order
+from kitty_flow.machines import END, dag, dag_names, machine, machine_names, mermaid, step_order, work_package_edges
 from kitty_flow.missions.source import load_mission
 from kitty_flow.views.dag_svg import svg
 
@@ -99,7 +99,7 @@ def machines_page() -> str:
 
 
 def dags_page() -> str:
-    """Every mission template and pipeline with the gates before each step."""
+    """Every mission template and pipeline with the gates before each step, and the edges between work packages."""
     parts = [_MARK, "# DAGs\n", "In what order it happens, read from `dags/`.\n"]
     for kind in ("mission", "pipeline"):
         for name in dag_names(kind):
@@ -112,7 +112,15 @@ def dags_page() -> str:
                 node = definition.node(step)
                 after, gates = ", ".join(node.depends_on), ", ".join(definition.gates_before(step))
                 parts.append(f"| {step} | {after} | {gates} | {node.description} |")
+            last = [edge.before for edge in definition.edges if edge.after == END]
+            if last:
+                gates = ", ".join(definition.gates_before(END))
+                parts.append(f"| {END} | {', '.join(last)} | {gates} | It is finished. |")
             parts.append("")
+    edges = work_package_edges()
+    parts.append(f"## {edges.name} (edges)\n\n{edges.description}\n\n| edge | gates | meaning |\n|---|---|---|")
+    parts.extend(f"| {each.name} | {', '.join(each.gates)} | {each.description} |" for each in edges.kinds.values())
+    parts.append("")
     return "\n".join(parts)
 
 

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from kitty_flow.agents.markdown import code, fenced, line
 from kitty_flow.errors import RefusedError
 from kitty_flow.model.mission import WorkPackage
-from kitty_flow.model.text import printable
 
 __all__ = [
     "IDENTITY_FIELDS",
@@ -126,7 +126,7 @@ def review_prompt(context: PromptContext) -> str:
         _heading("Review", context),
         _place(context),
         f"## Changes to review\n\nThe commit under review is `{head}`.\n\n"
-        + _fenced(f"git log --oneline {span}\ngit diff --stat {span}\ngit diff {span}", "sh"),
+        + fenced(f"git log --oneline {span}\ngit diff --stat {span}\ngit diff {span}", "sh"),
         _task(context),
         _feedback(context.feedback),
         "## Rules\n\n"
@@ -174,8 +174,8 @@ def _join(context: PromptContext, sections: list[str]) -> str:
 
 
 def _heading(verb: str, context: PromptContext) -> str:
-    title = _line(context.work_package.title)
-    return f"# {verb} {context.work_package_id}\n\n" + (_fenced(title) if title else "")
+    title = line(context.work_package.title)
+    return f"# {verb} {context.work_package_id}\n\n" + (fenced(title) if title else "")
 
 
 def _place(context: PromptContext) -> str:
@@ -187,16 +187,16 @@ def _place(context: PromptContext) -> str:
         "Base": context.base_ref,
         "Attempt": str(context.attempt),
     }
-    return "## Where\n\n" + "".join(f"- {name}: {_code(value)}\n" for name, value in rows.items())
+    return "## Where\n\n" + "".join(f"- {name}: {code(value)}\n" for name, value in rows.items())
 
 
 def _task(context: PromptContext) -> str:
     package = context.work_package
-    owned = "".join(f"- {_code(pattern)}\n" for pattern in package.owned_files) or "- nothing is declared\n"
-    parts = ["## Task\n\n", _fenced(package.prompt, "markdown"), f"\n## Owned files\n\n{owned}"]
+    owned = "".join(f"- {code(pattern)}\n" for pattern in package.owned_files) or "- nothing is declared\n"
+    parts = ["## Task\n\n", fenced(package.prompt, "markdown"), f"\n## Owned files\n\n{owned}"]
     if package.subtasks:
-        lines = "\n".join(f"{subtask.id} {_line(subtask.title)}".rstrip() for subtask in package.subtasks)
-        parts.append("\n## Subtasks\n\n" + _fenced(lines))
+        lines = "\n".join(f"{subtask.id} {line(subtask.title)}".rstrip() for subtask in package.subtasks)
+        parts.append("\n## Subtasks\n\n" + fenced(lines))
     return "".join(parts)
 
 
@@ -204,36 +204,13 @@ def _feedback(feedback: Mapping[str, Any] | None) -> str:
     if not feedback:
         return ""
     text = json.dumps(dict(feedback), indent=2, ensure_ascii=False)
-    return "## Feedback on the last attempt\n\nEvery point must be dealt with.\n\n" + _fenced(text, "json")
+    return "## Feedback on the last attempt\n\nEvery point must be dealt with.\n\n" + fenced(text, "json")
 
 
 def _result(context: PromptContext, example: Mapping[str, Any], rules: str) -> str:
     return (
         "## Result\n\n"
-        f"Before you end, write this JSON (strict, at most 1 MiB) to {_code(context.result_path)}, "
-        "the path in `KITTY_FLOW_RESULT`:\n\n" + _fenced(json.dumps(example, indent=2), "json") + f"\n{rules}\n"
+        f"Before you end, write this JSON (strict, at most 1 MiB) to {code(context.result_path)}, "
+        "the path in `KITTY_FLOW_RESULT`:\n\n" + fenced(json.dumps(example, indent=2), "json") + f"\n{rules}\n"
         "Without a valid result file the attempt has failed, whatever the exit status.\n"
     )
-
-
-def _fenced(text: str, info: str = "text") -> str:
-    """A code block that `text` cannot close."""
-    fence = "`" * max(3, _longest_run(text) + 1)
-    return f"{fence}{info}\n{text.rstrip()}\n{fence}\n"
-
-
-def _code(text: str) -> str:
-    """Inline code that `text` cannot close and that stays on one line."""
-    line = _line(text)
-    ticks = "`" * (_longest_run(line) + 1)
-    padding = " " if line.startswith("`") or line.endswith("`") else ""
-    return f"{ticks}{padding}{line}{padding}{ticks}"
-
-
-def _line(text: str) -> str:
-    """`text` without line breaks and control characters."""
-    return printable(text).strip()
-
-
-def _longest_run(text: str) -> int:
-    return max((len(run) for run in re.findall("`+", text)), default=0)

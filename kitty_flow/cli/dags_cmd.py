@@ -1,4 +1,4 @@
-"""`kitty-flow dags`: the mission templates and the pipelines that ship, with the gates on their edges."""
+"""`kitty-flow dags`: the mission templates, the pipelines and the edges between work packages, with their gates."""
 
 from __future__ import annotations
 
@@ -14,54 +14,67 @@ from kitty_flow.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from kitty_flow.machines import Dag
+    from kitty_flow.machines import Dag, DagKind, WorkPackageEdges
 
 __all__ = ["app"]
 
-app = command_group("The DAGs that ship: the phases of mission templates and the steps of pipelines.")
+app = command_group("The DAGs that ship: phases of missions, steps of pipelines, edges between work packages.")
 
-_Kind = Literal["mission", "pipeline"]
-_KINDS: tuple[_Kind, ...] = ("mission", "pipeline")
+_Kind = Literal["mission", "pipeline", "edges"]
+_KINDS: tuple[DagKind, ...] = ("mission", "pipeline")
 
 
 @app.command("list")
 @command(examples=["kitty-flow dags list"])
 def list_dags() -> Result:
-    """List the mission templates and the pipelines."""
-    from kitty_flow.machines import dag, dag_names, step_order
+    """List the mission templates, the pipelines, and what the edges between work packages carry."""
+    from kitty_flow.machines import dag, dag_names, step_order, work_package_edges
 
     known = [dag(kind, name) for kind in _KINDS for name in dag_names(kind)]
-    data = {
+    data: dict[str, list[dict[str, Any]]] = {
         "dags": [
             {"name": item.name, "kind": item.kind, "description": item.description, "order": step_order(item)}
             for item in known
         ]
     }
-    rows = [(item.name, item.kind, item.description) for item in known]
+    edges = work_package_edges()
+    data["dags"].append({"name": edges.name, "kind": "edges", "description": edges.description, "order": ()})
+    rows = [(item["name"], item["kind"], item["description"]) for item in data["dags"]]
     return Result(data, lambda: table(("DAG", "KIND", "DESCRIPTION"), rows))
 
 
 @app.command("show")
-@command(examples=["kitty-flow dags show software-dev", "kitty-flow dags show merge --kind pipeline"])
+@command(
+    examples=[
+        "kitty-flow dags show software-dev",
+        "kitty-flow dags show merge --kind pipeline",
+        "kitty-flow dags show work-packages",
+    ]
+)
 def show_dag(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A DAG's name.", show_default=False)],
     kind: Annotated[
         _Kind | None, typer.Option("--kind", help="Needed when two kinds share the name.", show_default=False)
     ] = None,
 ) -> Result:
-    """Show the steps of a DAG in their order, with the gates before each.
+    """Show the steps of a DAG in their order, with the gates before each; or the kinds of edges with their gates.
 
     Raises:
         UsageError: UNKNOWN_DAG or AMBIGUOUS_DAG.
     """
+    from kitty_flow.machines import work_package_edges
+
+    if kind in (None, "edges") and name == work_package_edges().name:
+        edges = work_package_edges()
+        return Result(_edges_data(edges), lambda: _edges_text(edges))
     definition = _find(name, kind)
     return Result(_dag_data(definition), lambda: _dag_text(definition))
 
 
 def _find(name: str, kind: _Kind | None) -> Dag:
-    from kitty_flow.machines import dag, dag_names
+    from kitty_flow.machines import dag, dag_names, work_package_edges
 
-    kinds = [kind] if kind is not None else [each for each in _KINDS if name in dag_names(each)]
+    kinds = [each for each in _KINDS if kind in (None, each) and name in dag_names(each)]
     if len(kinds) > 1:
         raise UsageError(
             "AMBIGUOUS_DAG",
@@ -70,7 +83,7 @@ def _find(name: str, kind: _Kind | None) -> Dag:
             details={"kinds": kinds},
         )
     if not kinds:
-        known = [each for group in _KINDS for each in dag_names(group)]
+        known = [each for group in _KINDS for each in dag_names(group)] + [work_package_edges().name]
         raise UsageError(
             "UNKNOWN_DAG",
             f"there is no dag {name!r:.80}; known are {', '.join(known)}",
@@ -80,8 +93,26 @@ def _find(name: str, kind: _Kind | None) -> Dag:
     return dag(kinds[0], name)
 
 
+def _edges_data(edges: WorkPackageEdges) -> dict[str, Any]:
+    """As the other kinds, which have nodes of their own; here the work packages of each mission are the nodes."""
+    return {
+        "name": edges.name,
+        "kind": "edges",
+        "description": edges.description,
+        **{"machine": None, "order": [], "nodes": [], "edges": [], "end": []},
+        "edge_kinds": [{"name": k.name, "description": k.description, "gates": k.gates} for k in edges.kinds.values()],
+    }
+
+
+def _edges_text(edges: WorkPackageEdges) -> RenderableType:
+    from rich.console import Group
+
+    rows = [(k.name, k.gates, k.description) for k in edges.kinds.values()]
+    return Group(f"{edges.name} (edges): {edges.description}\n", table(("EDGE", "GATES", "DESCRIPTION"), rows))
+
+
 def _dag_data(definition: Dag) -> dict[str, Any]:
-    from kitty_flow.machines import step_order
+    from kitty_flow.machines import END, step_order
 
     return {
         "name": definition.name,
@@ -100,19 +131,27 @@ def _dag_data(definition: Dag) -> dict[str, Any]:
             }
             for node in definition.nodes
         ],
-        "edges": [{"before": edge.before, "after": edge.after, "gates": edge.gates} for edge in definition.edges],
+        "edges": [
+            {"before": edge.before, "after": edge.after, "gates": edge.gates}
+            for edge in definition.edges
+            if edge.after != END
+        ],
+        "end": [{"before": edge.before, "gates": edge.gates} for edge in definition.edges if edge.after == END],
     }
 
 
 def _dag_text(definition: Dag) -> RenderableType:
     from rich.console import Group
 
-    from kitty_flow.machines import step_order
+    from kitty_flow.machines import END, step_order
 
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for number, name in enumerate(step_order(definition), start=1):
         node = definition.node(name)
         rows.append((number, name, node.depends_on, definition.gates_before(name), node.description))
+    if END in {edge.after for edge in definition.edges}:
+        befores = tuple(edge.before for edge in definition.edges if edge.after == END)
+        rows.append(("", END, befores, definition.gates_before(END), "It is finished."))
     return Group(
         f"{definition.name} ({definition.kind}): {definition.description}\n",
         table(("", "STEP", "AFTER", "GATES", "DESCRIPTION"), rows),

@@ -10,8 +10,10 @@ import typer
 
 from kitty_flow.cli.amend_cmd import amend
 from kitty_flow.cli.context_options import (
+    ActorOption,
     DryRunOption,
     MissionArgument,
+    MissionOption,
     OutputFileOption,
     ReasonOption,
     RequiredReasonOption,
@@ -40,17 +42,33 @@ SourceOption = Annotated[_Source, typer.Option("--from", help="How to read PATH;
 
 
 @app.command("create")
-@command(examples=["kitty-flow mission create checkout --title 'A new checkout'"])
+@command(
+    examples=[
+        "kitty-flow mission create checkout --title 'A new checkout'",
+        "kitty-flow mission create checkout --template software-dev",
+    ]
+)
 def create(
     slug: Annotated[str, typer.Argument(metavar="SLUG", help="Letters, digits and hyphens.", show_default=False)],
     title: Annotated[str | None, typer.Option("--title", metavar="TEXT", help="A title.", show_default="SLUG")] = None,
+    template: Annotated[
+        str | None,
+        typer.Option(
+            "--template", metavar="NAME", help="Begin with the phases of this mission template.", show_default=False
+        ),
+    ] = None,
 ) -> Result:
-    """Write a commented mission file with three example work packages, ready to be edited and planned."""
+    """Write a commented mission file with three example work packages, ready to be edited and planned.
+
+    With --template it has no work packages: `next` leads through the template's phases, from the first on.
+    """
     from kitty_flow.flow.creation import create_mission
     from kitty_flow.flow.project import Project
 
-    path = create_mission(Project.discover(), slug, title or slug)
-    return Result({"slug": slug, "path": path}, f"wrote {path}\nnext: edit it, then kitty-flow plan {slug}")
+    path = create_mission(Project.discover(), slug, title or slug, template)
+    command = f"kitty-flow plan {slug}" if template is None else f"kitty-flow next --agent NAME -m {slug}"
+    follow = f"edit it, then {command}" if template is None else command
+    return Result({"slug": slug, "path": path, "template": template}, f"wrote {path}\nnext: {follow}")
 
 
 @app.command("import")
@@ -190,20 +208,50 @@ def list_missions() -> Result:
 @app.command("show")
 @command(examples=["kitty-flow mission show checkout"])
 def show(mission: MissionArgument = None) -> Result:
-    """Show a mission: state, branches, base, definition and progress."""
+    """Show a mission: state, branches, base, definition and progress; its phases, and which gates are closed."""
     from kitty_flow.flow.board import make_board
     from kitty_flow.flow.mission import open_mission
+    from kitty_flow.flow.phases import phases_now
     from kitty_flow.flow.project import Project
     from kitty_flow.flow.timeline import amendments
+    from kitty_flow.views.phases_text import phases_text
 
     with open_mission(Project.discover(), mission) as opened:
         board = make_board(opened)
+        phases = phases_now(opened)
         data = _mission_data(opened) | {
             "amendments": amendments(opened),
             "progress": board.progress,
             "counts": board.counts,
         }
-        return Result(data, lambda: _mission_text(data), opened.diagnostics)
+        whole = data | {"phases": [phase.as_data() for phase in phases]}
+        return Result(whole, lambda: _mission_text(data) + phases_text(phases), opened.diagnostics)
+
+
+@app.command("answer")
+@command(
+    examples=[
+        "kitty-flow mission answer request 'A shop that takes cards' -m checkout",
+        "kitty-flow mission answer publication_approved yes",
+    ]
+)
+def answer(
+    name: Annotated[str, typer.Argument(metavar="INPUT", help="What a phase asks for.", show_default=False)],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The answer; kept in the ledger.", show_default=False)],
+    mission: MissionOption = None,
+    actor: ActorOption = None,
+) -> Result:
+    """Answer what a planning phase needs to know before it can begin; a later answer replaces an earlier one."""
+    from kitty_flow.flow.actor import current_user, plain_actor
+    from kitty_flow.flow.mission import open_mission
+    from kitty_flow.flow.phase_report import answer_input
+    from kitty_flow.flow.project import Project
+
+    with open_mission(Project.discover(), mission) as opened:
+        receipt = answer_input(opened, name, text, actor=plain_actor(actor) if actor else current_user())
+        data = {"mission": opened.slug, "input": name, "event_id": receipt.events[0].event_id}
+        words = f"{opened.slug}: {name} is answered\nnext: kitty-flow next --agent NAME -m {opened.slug}"
+        return Result(data | {"ledger": opened.ledger.ref}, words)
 
 
 def _mission_data(opened: OpenMission) -> dict[str, Any]:

@@ -43,6 +43,7 @@ def next_step(
 ) -> Result:
     """Claim the most urgent ready work package for an agent; with --result, report the one it holds first.
 
+    In a mission that has no work packages yet, the step is a phase of its template, such as specify or plan.
     An agent that holds a step gets the same step again. When there is none, the reasons are exact.
     """
     from kitty_flow.errors import UsageError
@@ -81,7 +82,8 @@ def _advance(opened: OpenMission, agent: str, role: Role, result: str | None) ->
 def _text(answer: NextStep, reported: str | None) -> str:
     lines = [f"reported {reported}"] if reported else []
     if answer.kind == "step":
-        lines.append(f"{answer.fields['action']} {answer.fields['wp_id']} of {answer.fields['mission']}")
+        what = [answer.fields["action"], *filter(None, [answer.fields["wp_id"]])]
+        lines.append(f"{' '.join(what)} of {answer.fields['mission']}")
         lines.append(fields([(k.replace("_", " "), v) for k, v in answer.fields.items() if v is not None]))
     else:
         lines.append(f"nothing to do now ({answer.kind})")

@@ -21,5 +21,8 @@ def why(work_package: WorkPackageArgument, mission: MissionOption = None) -> Res
         lines = [found.summary, *(f"- {r.message}" for r in found.reasons if r.message not in found.summary)]
         if len(found.chain) > 1:
             lines.append(f"chain: {' <- '.join(found.chain)}")
+        for gate in found.gates:
+            answer = f"closed: {gate.reason.code}" if gate.reason else "pass"
+            lines.append(f"gate: {gate.other} ({gate.edge}) {gate.gate}: {answer}")
         lines.append(f"next: {found.next_command}")
         return Result(found.as_data(), "\n".join(safe(line) for line in lines))

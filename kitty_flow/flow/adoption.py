@@ -15,26 +15,34 @@ from kitty_flow.ledger.catalog import CatalogEntry, catalog, refuse_unreadable
 from kitty_flow.ledger.ledger import Batch, Ledger, new_ulid
 from kitty_flow.ledger.lock import exclusive
 from kitty_flow.ledger.view import LedgerView
-from kitty_flow.machines import Facts
+from kitty_flow.machines import Facts, dag_names
 from kitty_flow.model.diagnostic import Diagnostic
 from kitty_flow.model.mission import LoadedMission, MissionDefinition
 
-__all__ = ["adopt", "load_source", "refresh"]
+__all__ = ["adopt", "define", "load_source", "refresh"]
 
 _LOCK_TIMEOUT_S: Final = 30.0
 
 
-def load_source(project: Project, path: Path, kind: str | None = None, *, is_begun: bool = False) -> LoadedMission:
+def load_source(
+    project: Project, path: Path, kind: str | None = None, *, is_begun: bool = False, may_be_empty: bool = False
+) -> LoadedMission:
     """Read and validate a mission source; the path is noted relative to the repository where it is inside.
 
     `kind` names the reader, where the path alone should not decide. What the mission owns is compared with the files
-    that there are, unless work `is_begun`: then files come and go.
+    that there are, unless work `is_begun`: then files come and go. `may_be_empty`: a mission in its planning phases has
+    no work packages yet.
     """
     from kitty_flow.missions.source import load_mission
 
     inside = path.resolve().is_relative_to(project.root.resolve())
-    files = None if is_begun else project.files
-    return load_mission(path, relative_to=project.root if inside else None, kind=kind, files=files)
+    return load_mission(
+        path,
+        relative_to=project.root if inside else None,
+        kind=kind,
+        files=None if is_begun else project.files,
+        may_be_empty=may_be_empty,
+    )
 
 
 def adopt(
@@ -45,17 +53,22 @@ def adopt(
     must_be_new: bool = False,
     kind: str | None = None,
 ) -> CatalogEntry:
-    """Create the mission at `path` in the ledger, planned; if it is there already, just its entry.
+    """Create the mission at `path` in the ledger; if it is there already, just its entry.
+
+    With work packages it is planned; without, it is a draft, and its template's phases lead to them.
 
     `kind` names the reader, as in `load_source`.
 
     Raises:
         RefusedError: MISSION_EXISTS, it is there already and `must_be_new`.
-        DefinitionError: the source is invalid or its dependencies have a cycle.
+        DefinitionError: the source is invalid or its dependencies have a cycle; UNKNOWN_TEMPLATE, it has no work
+            packages, and there are no such phases.
         UsageError: SLUG_TAKEN, another mission has this slug.
         LedgerError: LEDGER_UNREADABLE, it may be the mission whose ledger is damaged.
     """
-    definition = load_source(project, path, kind).definition
+    definition = load_source(project, path, kind, may_be_empty=True).definition
+    if not definition.work_packages:
+        _refuse_unknown_template(definition)
     lock = project.repository.state_dir / "locks" / "adopt.lock"
     with exclusive(lock, timeout_s=_LOCK_TIMEOUT_S, what="the adoption of missions"):
         entries = catalog(project.repository)
@@ -83,7 +96,19 @@ def adopt(
         definition = replace(definition, id=mission_id, target_branch=branch)
         with Ledger(project.repository, mission_id, definition.slug) as ledger:
             receipt = ledger.record(lambda view: _creation(view, definition))
-        return CatalogEntry(mission_id, definition.slug, "planned", receipt.commit)
+        state = "planned" if definition.work_packages else "draft"
+        return CatalogEntry(mission_id, definition.slug, state, receipt.commit)
+
+
+def _refuse_unknown_template(definition: MissionDefinition) -> None:
+    known = dag_names("mission")
+    if definition.template not in known:
+        raise DefinitionError(
+            "UNKNOWN_TEMPLATE",
+            f"{definition.slug} has no work packages, and there is no template {definition.template!r:.80} for them",
+            hint="kitty-flow dags list",
+            details={"template": definition.template[:80], "known": list(known)},
+        )
 
 
 def _creation(view: LedgerView, definition: MissionDefinition) -> Batch:
@@ -98,11 +123,14 @@ def _creation(view: LedgerView, definition: MissionDefinition) -> Batch:
         Facts(actor=current_user()),
         evidence={"source": definition.source._asdict(), "title": definition.title},
     )
-    return _define(builder, definition, "plan")
+    return define(builder, definition, "plan" if definition.work_packages else "define")
 
 
-def _define(builder: BatchBuilder, definition: MissionDefinition, trigger: str) -> Batch:
-    """Collect the definition, its plan, and the planning of work packages that the ledger does not know yet."""
+def define(builder: BatchBuilder, definition: MissionDefinition, trigger: str) -> Batch:
+    """Collect the definition, its plan, and the planning of work packages that the ledger does not know yet.
+
+    `trigger` is ``plan`` where the mission becomes planned by it, else the name of an annotation.
+    """
     from kitty_flow.graph import compute_plan
 
     plan = compute_plan(definition)
@@ -138,7 +166,8 @@ def refresh(project: Project, ledger: Ledger) -> tuple[Diagnostic, ...]:
         return ()
     is_begun = not _follows_source(ledger.view(), ledger.mission_id)
     try:
-        loaded = load_source(project, path, recorded.source.kind, is_begun=is_begun)
+        kind, may_be_empty = recorded.source.kind, not recorded.work_packages
+        loaded = load_source(project, path, kind, is_begun=is_begun, may_be_empty=may_be_empty)
     except DefinitionError:
         if not is_begun:
             raise
@@ -162,7 +191,8 @@ def _redefinition(view: LedgerView, edited: MissionDefinition) -> Batch:
     if not _follows_source(view, edited.id or ""):
         return Batch(())
     builder = BatchBuilder(view, actor=current_user())
-    return _define(builder, edited, "redefine")
+    becomes_planned = builder.state("mission", edited.id or "") == "draft" and edited.work_packages
+    return define(builder, edited, "plan" if becomes_planned else "redefine")
 
 
 def _follows_source(view: LedgerView, mission_id: str) -> bool:

@@ -73,7 +73,7 @@ class Board:
         """Weighted share of the work that is behind us."""
         counted = [w for w in self.work_packages if w.state != "canceled"]
         if not counted:
-            return 1.0
+            return 0.0 if self.mission["state"] == "draft" else 1.0
         return round(sum(_WEIGHT.get(w.state, 0.0) for w in counted) / len(counted), 4)
 
     def as_data(self) -> dict[str, Any]:

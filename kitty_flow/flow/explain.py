@@ -1,20 +1,51 @@
-"""The causal answer to "why is it not ready, not done?": back to the root cause, with the next command."""
+"""The causal answer to "why is it not ready, not done?": back to the root cause, with the next command.
+
+It comes from the gates on the edges to the work package (`flow/edge_gates.py`) and from what the ledger says about it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 from kitty_flow.flow.mission import OpenMission
-from kitty_flow.flow.readiness import Readiness, Reason, has_no_head, is_integrated
+from kitty_flow.flow.readiness import (
+    Readiness,
+    Reason,
+    has_no_head,
+    is_finished,
+    is_integrated,
+    is_under_review,
+    unfinished,
+)
 from kitty_flow.ledger.view import EntityState, LedgerView
 
-__all__ = ["Explanation", "explain"]
+__all__ = ["Explanation", "GateAnswer", "explain"]
+
+
+class GateAnswer(NamedTuple):
+    """What one gate on one edge to the work package says; `reason` is None for an open gate."""
+
+    edge: str
+    other: str
+    gate: str
+    reason: Reason | None
+
+    def as_data(self) -> dict[str, Any]:
+        """JSON-ready."""
+        why = self.reason.as_data() if self.reason else {"code": None, "message": None, "hint": None}
+        why.pop("wp_id", None)
+        outcome = "closed" if self.reason else "pass"
+        return {"edge": self.edge, "wp_id": self.other, "gate": self.gate, "outcome": outcome, **why}
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """The state in a sentence, every reason against progress, the chain of causes, and the command that helps."""
+    """The state in a sentence, every reason against progress, the chain of causes, and the command that helps.
+
+    `gates` are all gates on the edges that count, open ones too.
+    """
 
     work_package_id: str
     state: str
@@ -22,6 +53,7 @@ class Explanation:
     reasons: tuple[Reason, ...]
     chain: tuple[str, ...]
     next_command: str
+    gates: tuple[GateAnswer, ...] = ()
 
     def as_data(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -32,6 +64,7 @@ class Explanation:
             "reasons": [r.as_data() for r in self.reasons],
             "chain": list(self.chain),
             "next_command": self.next_command,
+            "gates": [g.as_data() for g in self.gates],
         }
 
 
@@ -46,15 +79,58 @@ def explain(mission: OpenMission, work_package_id: str) -> Explanation:
     entity = mission.work_package(work_package_id, view)
     readiness = Readiness(mission, view)
     reasons = readiness.hindrances(work_package_id) if entity.state == "planned" else ()
+    if entity.state != "planned":
+        reasons = _held_up(mission, entity, view, readiness)
     chain = _chain(mission, work_package_id, view, readiness)
-    root = chain[-1]
+    root = mission.work_package(chain[-1], view)
     summary = _sentence(mission, entity, readiness)
-    if root != work_package_id:
-        summary += f"; it all waits for {root}: {_sentence(mission, mission.work_package(root, view), readiness)}"
-    command = _command(mission, mission.work_package(root, view))
-    for reason in readiness.hindrances(root):
+    if root is not entity:
+        summary += f"; it all waits for {chain[-1]}: {_sentence(mission, root, readiness)}"
+    gates = tuple(GateAnswer(e.kind, e.other.entity_id, g, why) for e, g, why in readiness.answers(work_package_id))
+    command = _command(mission, root, view, readiness)
+    for reason in readiness.hindrances(chain[-1]):
         command = reason.hint if reason.code == "DEPENDENCY_CANCELED" else command
-    return Explanation(work_package_id, entity.state, summary, reasons, chain, command)
+    return Explanation(work_package_id, entity.state, summary, reasons, chain, command, gates)
+
+
+def _held_up(mission: OpenMission, entity: EntityState, view: LedgerView, readiness: Readiness) -> tuple[Reason, ...]:
+    """Why a work package that was claimed goes no further; its own edges do not hold it any more."""
+    name = entity.entity_id
+    match entity.state:
+        case "claimed" | "in_progress" if _has_run_out(entity):
+            message = f"the lease of {entity.facts.get('holder')} on {name} ran out at {_lease(entity)}"
+            hint = f"kitty-flow wp release {name} --reason TEXT{mission.option}"
+            return (Reason(name, "LEASE_EXPIRED", message, hint),)
+        case "for_review" | "in_review" if not is_under_review(entity, view):
+            users = readiness.lane_users(name)
+            lane = mission.plan.placements[name].execution_lane
+            return tuple(
+                Reason(
+                    name,
+                    "LANE_BUSY",
+                    f"{user} is being worked on in {lane}, where {name} is to be reviewed",
+                    f"kitty-flow wp show {user}{mission.option}",
+                )
+                for user in users
+            )
+        case "approved" if is_finished(entity) and mission.state(view) == "running":
+            message = f"{name} lands with its mission, which waits for"
+            return tuple(
+                Reason(name, "MISSION_NOT_ACCEPTED", f"{message} {other}", f"kitty-flow why {other}{mission.option}")
+                for other in unfinished(mission, view)
+            )
+    return ()
+
+
+def _lease(entity: EntityState) -> str:
+    return str(entity.facts.get("lease_expires_at"))
+
+
+def _has_run_out(entity: EntityState) -> bool:
+    try:
+        return datetime.fromisoformat(_lease(entity)) < datetime.now(UTC)
+    except (ValueError, TypeError):
+        return False
 
 
 def _chain(mission: OpenMission, work_package_id: str, view: LedgerView, readiness: Readiness) -> tuple[str, ...]:
@@ -83,11 +159,14 @@ def _sentence(mission: OpenMission, entity: EntityState, readiness: Readiness) -
             back = f" (it was given back: {reason})" if reason and moved else ""
             return (waits[0].message if waits else f"{name} is ready and nobody has claimed it") + back
         case "claimed" | "in_progress":
-            return f"{name} is {entity.state}, held by {facts.get('holder')} since {entity.last_event.at}"
+            lease = f", with a lease until {_lease(entity)}" if facts.get("lease_expires_at") else ""
+            return f"{name} is {entity.state}, held by {facts.get('holder')} since {entity.last_event.at}{lease}"
         case "for_review":
             return f"{name} waits for a reviewer other than {facts.get('implementer')}"
-        case "in_review":
+        case "in_review" if readiness.is_reviewed(name):
             return f"{name} is being reviewed by {facts.get('reviewer')}"
+        case "in_review":
+            return f"the review of {name} was given up; it waits for a reviewer other than {facts.get('implementer')}"
         case "approved" | "done" if has_no_head(entity):
             return f"{name} is {entity.state} by its imported history; no commit is known, so nothing is proved here"
         case "approved":
@@ -99,7 +178,7 @@ def _sentence(mission: OpenMission, entity: EntityState, readiness: Readiness) -
             return f"{name} is {entity.state}: {reason}"
 
 
-def _command(mission: OpenMission, entity: EntityState) -> str:
+def _command(mission: OpenMission, entity: EntityState, view: LedgerView, readiness: Readiness) -> str:
     name = entity.entity_id
     match entity.state:
         case "blocked":
@@ -109,14 +188,20 @@ def _command(mission: OpenMission, entity: EntityState) -> str:
         case "approved":
             return (
                 f"kitty-flow merge {mission.slug}"
-                if mission.state() == "accepted"
+                if mission.state(view) == "accepted"
                 else f"kitty-flow run {mission.slug}"
             )
         case "done":
             return f"kitty-flow verify {mission.slug}"
         case "canceled":
             return f"kitty-flow wp show {name}{mission.option}"
-        case "claimed" | "in_progress" | "in_review":
+        case "claimed" | "in_progress" if _has_run_out(entity):
+            return f"kitty-flow wp release {name} --reason TEXT{mission.option}"
+        case "planned" if mission.state(view) not in ("planned", "running"):
+            return readiness.hindrances(name)[0].hint
+        case "claimed" | "in_progress":
+            return f"kitty-flow wp show {name}{mission.option}"
+        case "in_review" if readiness.is_reviewed(name):
             return f"kitty-flow wp show {name}{mission.option}"
         case _:
             return f"kitty-flow run {mission.slug}"

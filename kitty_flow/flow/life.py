@@ -21,6 +21,7 @@ __all__ = [
     "accept_if_finished",
     "begin",
     "change_life",
+    "refuse_without_work_packages",
     "retarget",
 ]
 
@@ -32,9 +33,10 @@ def begin(mission: OpenMission, *, run_id: str) -> None:
 
     Raises:
         UsageError: TARGET_BRANCH_MISSING.
-        RefusedError: MISSION_NOT_RUNNABLE, it is paused, merged, shipped or aborted; BRANCH_TAKEN;
+        RefusedError: NO_WORK_PACKAGES; MISSION_NOT_RUNNABLE, it is paused, merged, shipped or aborted; BRANCH_TAKEN;
             MISSION_BRANCH_CHECKED_OUT.
     """
+    refuse_without_work_packages(mission)
     state = mission.state()
     if state == "planned" and mission.project.settings.sync.confirm_claims:
         from kitty_flow.flow.sync.claims import look_elsewhere
@@ -56,6 +58,24 @@ def begin(mission: OpenMission, *, run_id: str) -> None:
         )
     _ensure_branch(mission)
     refuse_checked_out_branch(mission)
+
+
+def refuse_without_work_packages(mission: OpenMission) -> None:
+    """What is about work packages cannot be done with a mission that has none, or none yet.
+
+    Raises:
+        RefusedError: NO_WORK_PACKAGES.
+    """
+    if mission.definition.work_packages:
+        return
+    is_draft = mission.state() == "draft"
+    raise RefusedError(
+        "NO_WORK_PACKAGES",
+        f"{mission.slug} has no work packages{' yet; its phases lead to them' if is_draft else ''}",
+        hint=f"kitty-flow next --agent NAME -m {mission.slug}"
+        if is_draft
+        else f"kitty-flow mission show {mission.slug}",
+    )
 
 
 def _start(mission: OpenMission, run_id: str) -> None:

@@ -21,7 +21,7 @@ from kitty_flow.model.plan import Plan
 if TYPE_CHECKING:
     from kitty_flow.model.diagnostic import Diagnostic
 
-__all__ = ["OpenMission", "open_mission"]
+__all__ = ["OpenMission", "open_mission", "reread"]
 
 
 @dataclass(frozen=True)
@@ -157,6 +157,12 @@ def open_mission(project: Project, name: str | None = None, *, refresh_source: b
         except KittyFlowError as error:
             error.details.setdefault("mission", entry.slug)
             raise
+
+
+def reread(mission: OpenMission) -> OpenMission:
+    """The mission with the definition that the ledger holds now."""
+    definition, plan = read_definition(mission.ledger)
+    return replace(mission, definition=definition, plan=plan)
 
 
 def resolve(project: Project, name: str | None) -> CatalogEntry:

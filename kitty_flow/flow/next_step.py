@@ -13,7 +13,7 @@ from kitty_flow.flow.give_back import give_back
 from kitty_flow.flow.integrate import integrate
 from kitty_flow.flow.invocation import Action, Invocation
 from kitty_flow.flow.life import accept_if_finished, begin
-from kitty_flow.flow.mission import OpenMission
+from kitty_flow.flow.mission import OpenMission, reread
 from kitty_flow.flow.peek import NextStep, Role, choose, claimed, held, nothing, step_of
 from kitty_flow.flow.readiness import is_noted_integrated
 from kitty_flow.flow.review import apply_verdict, begin_review
@@ -48,6 +48,12 @@ def next_step(mission: OpenMission, agent: str, *, role: Role = "implement") -> 
         RefusedError: MISSION_NOT_RUNNABLE, or WORKTREE_MISSING for a held step.
         ConflictError: CLAIM_LOST, others were faster again and again.
     """
+    if not mission.definition.work_packages:
+        mission = reread(mission)  # the phase that was reported just now may have brought them
+    if not mission.definition.work_packages:
+        from kitty_flow.flow.phase_step import next_phase
+
+        return next_phase(mission, agent, role)
     view = mission.view()
     mission = mission.at(view)
     holding = held(mission, agent, view)
@@ -94,6 +100,8 @@ def _start(mission: OpenMission, held: Claim) -> Invocation:
 def report(mission: OpenMission, agent: str, result: str) -> str:
     """Report how the held step ended: a result file, or ``success``, ``failed``, ``blocked``; returns the WP's id.
 
+    In a mission without work packages yet it is a phase that is reported, and the phase's name that is returned.
+
     The result file of a step that was reported already is no news: the command was killed, and is typed again.
 
     Raises:
@@ -101,12 +109,23 @@ def report(mission: OpenMission, agent: str, result: str) -> str:
         ConflictError: CLAIM_SUPERSEDED, another clone's claim counts.
         RefusedError: the submission or the verdict was refused; the step is still held and can be mended.
     """
+    if not mission.definition.work_packages:
+        from kitty_flow.flow.phase_report import report_phase
+
+        return report_phase(mission, agent, result)
     repeated = _reported(mission, agent, result)
     if repeated is not None:
         if repeated.state == "approved" and not is_noted_integrated(repeated):
             integrate(mission, repeated.entity_id)
         accept_if_finished(mission, run_id=None)
         return repeated.entity_id
+    if result not in ("success", "failed", "blocked"):
+        from kitty_flow.flow.phase_report import reported_phase
+
+        # The last phase made the work packages: typed again, it must not be taken for the result of one of them.
+        phase = reported_phase(mission, agent, result)
+        if phase is not None:
+            return phase
     invocation = held(mission, agent, mission.view())
     if invocation is None:
         refuse_superseded(mission, agent)

@@ -17,10 +17,10 @@ from kitty_flow.ledger.view import EntityState, LedgerView
 if TYPE_CHECKING:
     from kitty_flow.flow.invocation import Action, Invocation
 
-__all__ = ["NextStep", "Role", "choose", "claimed", "held", "nothing", "peek", "step_of"]
+__all__ = ["Kind", "NextStep", "Role", "choose", "claimed", "held", "nothing", "peek", "step_of"]
 
 Role: TypeAlias = Literal["implement", "review", "any"]
-Kind: TypeAlias = Literal["step", "wait", "blocked", "terminal"]
+Kind: TypeAlias = Literal["step", "wait", "blocked", "decision_required", "terminal"]
 
 _RETRY_AFTER_S: Final = 30
 
@@ -43,6 +43,10 @@ class NextStep:
 
 def peek(mission: OpenMission, agent: str, *, role: Role = "implement") -> NextStep:
     """What `next_step` would answer, without claiming, starting or writing anything."""
+    if not mission.definition.work_packages:
+        from kitty_flow.flow.phase_step import peek_phase
+
+        return peek_phase(mission, agent, role)
     view = mission.view()
     mission = mission.at(view)
     holding = held(mission, agent, view)

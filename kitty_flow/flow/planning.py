@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kitty_flow.errors import UsageError
+from kitty_flow.flow.life import refuse_without_work_packages
 from kitty_flow.flow.mission import open_mission
 from kitty_flow.flow.project import Project
 from kitty_flow.model.diagnostic import Diagnostic
@@ -37,6 +38,7 @@ def plan_mission(mission: str | None, *, agents: int | None = None) -> PlannedMi
     Raises:
         UsageError: there is no such mission.
         DefinitionError: the source is invalid or its dependencies have a cycle.
+        RefusedError: NO_WORK_PACKAGES, it is in its planning phases.
     """
     if mission is not None and is_path(mission):
         return _plan_path(Path(mission), agents)
@@ -48,6 +50,7 @@ def plan_mission(mission: str | None, *, agents: int | None = None) -> PlannedMi
         raise
     try:
         with open_mission(project, mission, refresh_source=True) as opened:
+            refuse_without_work_packages(opened)
             view = opened.view()
             states = {w.id: opened.work_package(w.id, view).state for w in opened.definition.work_packages}
             plan = opened.plan

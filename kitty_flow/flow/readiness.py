@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Any, Final, NamedTuple
 
+from kitty_flow.flow.edge_gates import Edge, Reason, ask, closed
 from kitty_flow.flow.mission import OpenMission
+from kitty_flow.flow.standing import ACTIVE, FINISHED, has_no_head, is_finished, is_noted_integrated, is_under_review
 from kitty_flow.graph.ownership import Owners
 from kitty_flow.ledger.view import EntityState, LedgerView
+from kitty_flow.machines.edge_kinds import EdgeKind, work_package_edges
 
 __all__ = [
     "FINISHED",
@@ -21,48 +23,6 @@ __all__ = [
     "is_under_review",
     "unfinished",
 ]
-
-FINISHED: Final = ("approved", "done", "canceled")
-"""States in which nothing more is to be done before the merge."""
-
-_ACTIVE: Final = ("claimed", "in_progress", "for_review", "in_review")
-
-
-class Reason(NamedTuple):
-    """Why one work package is not ready: stable code, sentence, and the command that helps."""
-
-    wp_id: str
-    code: str
-    message: str
-    hint: str
-
-    def as_data(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return self._asdict()
-
-
-def has_no_head(entity: EntityState) -> bool:
-    """Whether no commit is on record: nothing was submitted yet, or the work was done elsewhere (imported history)."""
-    return entity.facts.get("head_commit") is None
-
-
-def is_noted_integrated(entity: EntityState) -> bool:
-    """Whether the ledger says that the submitted head was brought into the mission branch."""
-    head = entity.facts.get("head_commit")
-    return head is not None and entity.facts.get("integrated_head") == head
-
-
-def is_finished(entity: EntityState) -> bool:
-    """Whether nothing more is to be done before the merge: done, canceled, or approved and integrated."""
-    return entity.state in FINISHED and (entity.state != "approved" or is_noted_integrated(entity))
-
-
-def is_under_review(entity: EntityState, view: LedgerView) -> bool:
-    """Whether a reviewer holds the work package: its review has begun and nobody has closed it."""
-    if entity.state != "in_review":
-        return False
-    known = view.entity("invocation", str(entity.facts.get("review_invocation_id")))
-    return known is not None and known.state == "started"
 
 
 def is_integrated(mission: OpenMission, entity: EntityState) -> bool:
@@ -93,7 +53,7 @@ class Readiness:
     def _active(self) -> tuple[str, ...]:
         """What somebody works on or has handed in, in the definition's order."""
         ids = (w.id for w in self._mission.definition.work_packages)
-        return tuple(i for i in ids if self._mission.work_package(i, self._view).state in _ACTIVE)
+        return tuple(i for i in ids if self._mission.work_package(i, self._view).state in ACTIVE)
 
     @cached_property
     def _owners(self) -> Owners:
@@ -112,29 +72,62 @@ class Readiness:
         entity = self._mission.work_package(work_package_id, self._view)
         return entity.state in ("claimed", "in_progress") or is_under_review(entity, self._view)
 
+    def is_reviewed(self, work_package_id: str) -> bool:
+        """Whether a reviewer holds the work package now."""
+        return is_under_review(self._mission.work_package(work_package_id, self._view), self._view)
+
     def unsatisfied(self, work_package_id: str) -> tuple[str, ...]:
         """The prerequisites that are not approved and integrated yet.
 
-        A canceled prerequisite stops a declared dependent; one that was only ordered because of shared files does not.
+        Which gates that takes depends on the kind of the edge: a canceled prerequisite stops a declared dependent, but
+        not one that was only ordered because of shared files.
         """
-        return tuple(self._unsatisfied(work_package_id))
-
-    def _unsatisfied(self, work_package_id: str) -> Iterator[str]:
-        declared = self._mission.definition.work_package(work_package_id).dependencies
-        for prerequisite in self._mission.plan.prerequisites(work_package_id):
-            entity = self._mission.work_package(prerequisite, self._view)
-            if not is_finished(entity) or (entity.state == "canceled" and prerequisite in declared):
-                yield prerequisite
+        return tuple(e.other.entity_id for e in self._prerequisites(work_package_id) if any(self._closed(e)))
 
     def active_conflicts(self, work_package_id: str) -> tuple[str, ...]:
         """Work packages that somebody works on and that may not be worked on at the same time as this one.
 
         Either their owned files can overlap, or they are in the same execution lane, which has only one worktree.
         """
-        sharing = self._owners.overlapping(self._mission.definition.work_package(work_package_id).owned_files)
-        return tuple(
-            i for i in self._active if i != work_package_id and (i in sharing or self._same_lane(i, work_package_id))
-        )
+        return tuple(e.other.entity_id for e in self._neighbours(work_package_id) if any(self._closed(e)))
+
+    def answers(self, work_package_id: str) -> Iterator[tuple[Edge, str, Reason | None]]:
+        """Every edge that counts now with every gate on it, and what closes the gate; None for an open one.
+
+        Edges of the kinds lane and overlap count while the work package at the other end is active.
+        """
+        for edge in self._edges(work_package_id):
+            for gate in self._kinds[edge.kind].gates:
+                yield edge, gate, ask(gate, edge)
+
+    @cached_property
+    def _kinds(self) -> Mapping[str, EdgeKind]:
+        return work_package_edges().kinds
+
+    def _closed(self, edge: Edge) -> Iterator[Reason]:
+        return closed(self._kinds[edge.kind].gates, edge)
+
+    def _edges(self, work_package_id: str) -> Iterator[Edge]:
+        yield from self._prerequisites(work_package_id)
+        yield from self._neighbours(work_package_id)
+
+    def _prerequisites(self, work_package_id: str) -> Iterator[Edge]:
+        mission = self._mission
+        declared = mission.definition.work_package(work_package_id).dependencies
+        for other in mission.plan.prerequisites(work_package_id):
+            kind = "declared" if other in declared else "conflict"
+            yield Edge(mission, kind, work_package_id, mission.work_package(other, self._view))
+
+    def _neighbours(self, work_package_id: str) -> Iterator[Edge]:
+        mission = self._mission
+        sharing = self._owners.overlapping(mission.definition.work_package(work_package_id).owned_files)
+        for other in self._active:
+            if other == work_package_id:
+                continue
+            if self._same_lane(other, work_package_id):
+                yield Edge(mission, "lane", work_package_id, mission.work_package(other, self._view))
+            elif other in sharing:
+                yield Edge(mission, "overlap", work_package_id, mission.work_package(other, self._view))
 
     def _same_lane(self, one: str, other: str) -> bool:
         placements = self._mission.plan.placements
@@ -158,24 +151,13 @@ class Readiness:
             hint = f"kitty-flow mission show {mission.slug}"
             yield Reason(work_package_id, "MISSION_NOT_RUNNING", f"the mission is {state}", hint)
         else:
-            for prerequisite in self._unsatisfied(work_package_id):
-                yield _waits(mission, work_package_id, mission.work_package(prerequisite, self._view))
-            for other in self.active_conflicts(work_package_id):
-                yield self._disturbs(work_package_id, other)
-
-    def _disturbs(self, work_package_id: str, other: str) -> Reason:
-        if self._same_lane(work_package_id, other):
-            lane = self._mission.plan.placements[other].execution_lane
-            code = "LANE_BUSY"
-            message = f"{other} is being worked on in {lane}, the execution lane of {work_package_id}"
-        else:
-            code, message = "OWNERSHIP_CONFLICT", f"{other} is being worked on and owns some of the same files"
-        return Reason(work_package_id, code, message, f"kitty-flow wp show {other}{self._mission.option}")
+            for edge in self._edges(work_package_id):
+                yield from self._closed(edge)
 
 
 def _not_planned(mission: OpenMission, work_package_id: str, entity: EntityState) -> Reason:
     role = {"for_review": "implementer", "in_review": "reviewer"}.get(entity.state, "holder")
-    who = entity.facts.get(role) if entity.state in _ACTIVE else None
+    who = entity.facts.get(role) if entity.state in ACTIVE else None
     by = f" by {who}" if who else ""
     why = f": {entity.last_event.reason}" if entity.last_event.reason else ""
     blocked = entity.state == "blocked"
@@ -185,24 +167,4 @@ def _not_planned(mission: OpenMission, work_package_id: str, entity: EntityState
         "BLOCKED" if blocked else "NOT_PLANNED",
         f"{work_package_id} is {entity.state}{by}{why}",
         f"kitty-flow wp {verb}{mission.option}",
-    )
-
-
-def _waits(mission: OpenMission, work_package_id: str, prerequisite: EntityState) -> Reason:
-    name = prerequisite.entity_id
-    if prerequisite.state == "canceled":
-        return Reason(
-            work_package_id,
-            "DEPENDENCY_CANCELED",
-            f"{work_package_id} depends on {name}, which was canceled and will never be approved",
-            f"kitty-flow mission amend {mission.slug} --drop-dependency {name}:{work_package_id} --reason TEXT",
-        )
-    declared = name in mission.definition.work_package(work_package_id).dependencies
-    waits = " but not integrated yet" if prerequisite.state == "approved" else ""
-    because = "depends on" if declared else "shares owned files with and comes after"
-    return Reason(
-        work_package_id,
-        "DEPENDENCIES_NOT_SATISFIED",
-        f"{work_package_id} {because} {name}, which is {prerequisite.state}{waits}",
-        f"kitty-flow why {name}{mission.option}",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -10,27 +10,15 @@ from typing import Any, Final, Literal
 
 from kitty_flow import resources
 from kitty_flow.errors import UsageError
+from kitty_flow.machines.gate_names import GATE_NAMES
 from kitty_flow.machines.problems import Problems
 
-__all__ = ["GATE_NAMES", "Dag", "DagEdge", "DagKind", "DagNode", "dag", "dag_names", "parse_dag", "step_order"]
+__all__ = ["END", "Dag", "DagEdge", "DagKind", "DagNode", "dag", "dag_names", "parse_dag", "step_order"]
 
 DagKind = Literal["mission", "pipeline"]
 
-GATE_NAMES: Final = frozenset(
-    {
-        "approved_heads_integrated",
-        "checkout_clean",
-        "landing_proved",
-        "merge_clean",
-        "mission_accepted",
-        "mission_unmoved",
-        "no_user_operation_in_progress",
-        "target_exists",
-        "target_unmoved",
-        "tests_pass",
-    }
-)
-"""The gates that an edge may name; the release package supplies a check for each."""
+END: Final = "(end)"
+"""Where a finished DAG leads; the gates on the edges to it are what its last nodes have to pass."""
 
 _FOLDERS: Final[Mapping[str, str]] = {"mission": "missions", "pipeline": "pipelines"}
 _NODE_KEYS: Final = ("depends_on", "artifact", "requires_inputs", "trigger", "gates")
@@ -38,7 +26,10 @@ _NODE_KEYS: Final = ("depends_on", "artifact", "requires_inputs", "trigger", "ga
 
 @dataclass(frozen=True)
 class DagNode:
-    """A phase or a step. `artifact` is what it yields; `trigger` the machine's edge recorded when it is finished."""
+    """A phase or a step.
+
+    `artifact` is the path or pattern of what it yields; `trigger` the machine's edge recorded when it is finished.
+    """
 
     name: str
     description: str
@@ -50,7 +41,7 @@ class DagNode:
 
 @dataclass(frozen=True)
 class DagEdge:
-    """`after` begins when `before` is finished and every gate passes."""
+    """`after` begins when `before` is finished and every gate passes. `after` is `END` behind a last node."""
 
     before: str
     after: str
@@ -82,6 +73,10 @@ class Dag:
     def gates_before(self, name: str) -> tuple[str, ...]:
         """The gates on all incoming edges of a node, in the order of the file."""
         return tuple(dict.fromkeys(gate for edge in self.edges if edge.after == name for gate in edge.gates))
+
+    def edges_from(self, name: str) -> tuple[DagEdge, ...]:
+        """The edges that leave a node, in the order of the file."""
+        return tuple(edge for edge in self.edges if edge.before == name)
 
 
 def dag_names(kind: DagKind) -> tuple[str, ...]:
@@ -146,8 +141,14 @@ def parse_dag(text: str, *, where: str = "dag") -> Dag:
         for node in nodes
         for before in node.depends_on
     )
+    ends = tuple(DagEdge(before, END, tuple(gates)) for before, gates in document.get("end", {}).items())
     return Dag(
-        document["name"], document["kind"], document["description"], nodes, edges, machine=document.get("machine")
+        document["name"],
+        document["kind"],
+        document["description"],
+        nodes,
+        (*edges, *ends),
+        machine=document.get("machine"),
     )
 
 
@@ -163,7 +164,7 @@ def _node(name: str, table: Mapping[str, Any]) -> DagNode:
 
 
 def _check_dag(document: Mapping[str, Any], problems: Problems) -> None:
-    problems.keys(document, ("name", "kind", "description", "nodes"), ("machine",), "dag")
+    problems.keys(document, ("name", "kind", "description", "nodes"), ("machine", "end"), "dag")
     problems.named(document, "name", "dag", hyphens=True)
     problems.typed(document, "description", str, "", "dag")
     problems.named(document, "machine", "dag")
@@ -179,15 +180,20 @@ def _check_dag(document: Mapping[str, Any], problems: Problems) -> None:
         problems.name(name, where, hyphens=True)
         table = problems.typed(tables, name, dict, {}, where)
         depends_on[name] = _check_node(table, tables, where, problems)
+        _check_gates(table, "gates", depends_on[name], kind, where, problems)
         if "trigger" in table and "machine" not in document:
             problems.add("TRIGGER_WITHOUT_MACHINE", "a trigger needs the dag to name its machine", f"{where}.trigger")
+    followed = {before for names in depends_on.values() for before in names}
+    _check_gates(document, "end", [name for name in tables if name not in followed], kind, "dag", problems)
     _check_cycle(depends_on, problems)
 
 
 def _check_node(table: Mapping[str, Any], known: Iterable[str], where: str, problems: Problems) -> tuple[str, ...]:
     problems.keys(table, ("description",), _NODE_KEYS, where)
     problems.typed(table, "description", str, "", where)
-    problems.typed(table, "artifact", str, "", where)
+    artifact = problems.typed(table, "artifact", str, "", where)
+    if artifact.startswith("/") or "\\" in artifact or ".." in artifact.split("/"):
+        problems.add("BAD_PATH", f"{artifact!r:.80} leads out of the mission's folder", f"{where}.artifact")
     problems.named(table, "trigger", where)
     for name in problems.texts(table, "requires_inputs", where):
         problems.name(name, f"{where}.requires_inputs")
@@ -195,14 +201,20 @@ def _check_node(table: Mapping[str, Any], known: Iterable[str], where: str, prob
     for name in prerequisites:
         if name not in known:
             problems.add("UNKNOWN_NODE", f"the node {name!r:.80} is not declared", f"{where}.depends_on")
-    gates = problems.typed(table, "gates", dict, {}, where)
-    for before in gates:
-        if before not in prerequisites:
-            problems.add("GATE_WITHOUT_EDGE", f"there is no edge from {before!r:.80}", f"{where}.gates")
-        for gate in problems.texts(gates, before, f"{where}.gates"):
-            if gate not in GATE_NAMES:
-                problems.add("UNKNOWN_GATE", f"there is no gate {gate!r:.80}", f"{where}.gates.{before}")
     return prerequisites
+
+
+def _check_gates(
+    table: Mapping[str, Any], key: str, befores: Collection[str], kind: str, where: str, problems: Problems
+) -> None:
+    """The gates under `key`, one list for each node in `befores` that an edge leads from."""
+    gates = problems.typed(table, key, dict, {}, where)
+    for before in gates:
+        if before not in befores:
+            problems.add("GATE_WITHOUT_EDGE", f"there is no edge from {before!r:.80}", f"{where}.{key}")
+        for gate in problems.texts(gates, before, f"{where}.{key}"):
+            if gate not in GATE_NAMES.get(kind, ()):
+                problems.add("UNKNOWN_GATE", f"no {kind} has a gate {gate!r:.80}", f"{where}.{key}.{before}")
 
 
 def _check_cycle(depends_on: Mapping[str, tuple[str, ...]], problems: Problems) -> None:

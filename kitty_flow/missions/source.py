@@ -48,23 +48,35 @@ class DiscoveredMission:
 
 
 def load_mission(
-    path: Path, *, relative_to: Path | None = None, kind: str | None = None, files: RepositoryFiles | None = None
+    path: Path,
+    *,
+    relative_to: Path | None = None,
+    kind: str | None = None,
+    files: RepositoryFiles | None = None,
+    may_be_empty: bool = False,
 ) -> LoadedMission:
     """Read and validate the mission at `path`: whatever a reader knows, or a folder with one native file.
 
-    `relative_to` is the repository root; the source path is kept relative to it when the mission lies inside. `kind`
-    names the reader, where the path alone should not decide. `files` are those of the repository that the mission is
-    for, to be compared with what its work packages own.
+    Args:
+        relative_to: the repository root; the source path is kept relative to it when the mission lies inside.
+        kind: names the reader, where the path alone should not decide.
+        files: those of the repository that the mission is for, to be compared with what its work packages own.
+        may_be_empty: a mission in its planning phases, without work packages, is no problem.
 
     Raises:
         UsageError: MISSION_NOT_FOUND, there is no mission at `path`; UNKNOWN_SOURCE_KIND.
         DefinitionError: INVALID_MISSION, with all problems in `details.problems`; UNSAFE_PATH or UNUSABLE_PATH.
     """
-    return read_mission(path, relative_to=relative_to, kind=kind, files=files)[1]
+    return read_mission(path, relative_to=relative_to, kind=kind, files=files, may_be_empty=may_be_empty)[1]
 
 
 def read_mission(
-    path: Path, *, relative_to: Path | None = None, kind: str | None = None, files: RepositoryFiles | None = None
+    path: Path,
+    *,
+    relative_to: Path | None = None,
+    kind: str | None = None,
+    files: RepositoryFiles | None = None,
+    may_be_empty: bool = False,
 ) -> tuple[MissionDraft, LoadedMission]:
     """As `load_mission`, with the draft, which keeps what a definition has no place for.
 
@@ -77,7 +89,7 @@ def read_mission(
         raise _not_found(path, "does not exist")
     findings = Findings()
     draft = reader.read(file, findings)
-    return draft, validate(draft, findings, source_path, files)
+    return draft, validate(draft, findings, source_path, files, may_be_empty=may_be_empty)
 
 
 def _reader(kind: str) -> Reader:

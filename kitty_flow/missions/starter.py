@@ -1,4 +1,4 @@
-"""The starter mission file that `kitty-flow mission create` writes: it loads, plans, and says what each line is for."""
+"""The starter mission files that `kitty-flow mission create` writes: they load, and say what each line is for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kitty_flow.errors import DefinitionError
 from kitty_flow.missions.validation import MAX_TITLE_LENGTH
 from kitty_flow.model.ids import check_mission_slug
 
-__all__ = ["starter_text"]
+__all__ = ["planning_text", "starter_text"]
 
 _TEXT: Final = """\
 # A mission of kitty-flow. Look at its plan with:   kitty-flow plan {slug}
@@ -56,6 +56,27 @@ Write the guide: ...
 '''
 """
 
+_PLANNING_TEXT: Final = """\
+# A mission of kitty-flow that is being planned. See its phases with:  kitty-flow mission show {slug}
+#                                      what comes next, for an agent:  kitty-flow next --agent NAME -m {slug}
+# What the phases yield, such as spec.md, belongs in the folder beside this file that is called {slug}.
+
+[mission]
+title = {title}
+slug = "{slug}"
+template = "{template}"
+# target_branch = "main"        # where `kitty-flow merge` lands; the checked-out branch when left out
+
+# The work packages, once they are known: one table for each.
+#
+# [[work_package]]
+# id = "WP01"
+# title = "Lay the foundation"
+# dependencies = []
+# owned_files = ["src/core/**"]
+# prompt = "Build the core: ..."
+"""
+
 
 def starter_text(slug: str, title: str) -> str:
     """The text of a new mission file with three example work packages in two waves.
@@ -63,6 +84,20 @@ def starter_text(slug: str, title: str) -> str:
     Raises:
         DefinitionError: INVALID_MISSION_SLUG or INVALID_TITLE.
     """
+    return _TEXT.format(slug=slug, title=_quoted(slug, title))
+
+
+def planning_text(slug: str, title: str, template: str) -> str:
+    """The text of a new mission file without work packages, for the phases of `template`.
+
+    Raises:
+        DefinitionError: INVALID_MISSION_SLUG or INVALID_TITLE.
+    """
+    return _PLANNING_TEXT.format(slug=slug, title=_quoted(slug, title), template=template)
+
+
+def _quoted(slug: str, title: str) -> str:
+    """The title, else the slug, as a TOML string; both are checked."""
     check_mission_slug(slug)
     if len(title) > MAX_TITLE_LENGTH or any(c == "\0" or "\ud800" <= c <= "\udfff" for c in title):
         raise DefinitionError(
@@ -71,5 +106,4 @@ def starter_text(slug: str, title: str) -> str:
             hint="kitty-flow mission create --help",
         )
     # A JSON string is a TOML basic string, but for DEL, which JSON leaves as it is.
-    quoted = json.dumps(title.strip() or slug, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return _TEXT.format(slug=slug, title=quoted)
+    return json.dumps(title.strip() or slug, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -28,17 +28,23 @@ _BRANCH: Final = re.compile(r"(?![-/.@])(?!.*(?:\.\.|//|/\.|@\{))[^\x00-\x20\x7f
 
 
 def validate(
-    draft: MissionDraft, findings: Findings, source_path: str, files: RepositoryFiles | None = None
+    draft: MissionDraft,
+    findings: Findings,
+    source_path: str,
+    files: RepositoryFiles | None = None,
+    *,
+    may_be_empty: bool = False,
 ) -> LoadedMission:
     """The mission that `draft` describes, with the warnings of `findings`.
 
     Args:
         files: what lies in the repository; None when the mission is read outside of any.
+        may_be_empty: it may be a mission in its planning phases, without work packages.
 
     Raises:
         DefinitionError: INVALID_MISSION, with every problem of the reader and of these rules in `details.problems`.
     """
-    _check_mission(draft, findings)
+    _check_mission(draft, findings, may_be_empty)
     _check_ids(draft, findings)
     _check_dependencies(draft, findings)
     graph = _declared_graph(draft, findings)
@@ -58,8 +64,8 @@ def validate(
     return LoadedMission(definition=definition, diagnostics=tuple(findings.diagnostics))
 
 
-def _check_mission(draft: MissionDraft, findings: Findings) -> None:
-    if not draft.work_packages and not findings.problems:
+def _check_mission(draft: MissionDraft, findings: Findings, may_be_empty: bool) -> None:
+    if not draft.work_packages and not findings.problems and not may_be_empty:
         findings.problem("EMPTY_MISSION", "has no work packages", draft.where)
     with findings.gathering(draft.where):
         check_mission_slug(draft.slug)

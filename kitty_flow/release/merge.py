@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from kitty_flow.errors import ConflictError, KittyFlowError, RefusedError
-from kitty_flow.flow.life import accept_if_finished
+from kitty_flow.flow.life import accept_if_finished, refuse_without_work_packages
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.run import run_lock
 from kitty_flow.git.refs import RefMovedError
@@ -37,11 +37,12 @@ def merge_mission(mission: OpenMission, options: MergeOptions) -> MergeReport:
     """Land an accepted mission on its target, or finish a landing that was interrupted; repeating it is harmless.
 
     Raises:
-        RefusedError: a gate is closed, and the target did not move; LANDING_NOT_PROVED, the mission has landed and the
-            target does not contain it any more.
+        RefusedError: NO_WORK_PACKAGES; a gate is closed, and the target did not move; LANDING_NOT_PROVED, the mission
+            has landed and the target does not contain it any more.
         ConflictError: LOCK_TIMEOUT, or TARGET_MOVED at the last moment.
         ExternalToolError: the test command cannot be found.
     """
+    refuse_without_work_packages(mission)
     with run_lock(mission):
         landed = already_landed(mission, options)
         if landed is not None:

@@ -56,6 +56,8 @@ def _foot(board: Board, *, live: bool) -> list[str]:
         lines.append(f"ready: {', '.join(board.ready)}")
     lines += [clean(warning) for warning in board.warnings]
     command = {"accepted": "merge", "merged": "verify", "planned": "run", "running": "run"}.get(board.mission["state"])
+    if not board.work_packages:
+        command = "next --agent NAME -m" if board.mission["state"] == "draft" else "mission show"
     stuck = [w.id for w in board.work_packages if w.state == "blocked"]
     if live:
         return lines

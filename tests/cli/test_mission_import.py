@@ -109,7 +109,7 @@ def test_many_remarks_of_one_kind_are_told_once() -> None:
         findings.guessed("G", "guess", "x")
         findings.dropped("D", "drop", "x")
     lines = list(remark_lines(findings.diagnostics))
-    assert lines[:8] == [f"warning: odd {number}" for number in range(8)]
+    assert lines[:8] == [f"warning: x: odd {number}" for number in range(8)]
     assert lines[8:] == [
         "warning: and 12 more ODD; --json has them all",
         "note: reading the source, 20 guessed, 20 dropped; see: kitty-flow mission import PATH --dry-run",

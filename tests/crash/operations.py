@@ -41,6 +41,22 @@ def _adopt(bench: Workbench, do: Do) -> Sequence[Any]:
     return ("plan", "sample")
 
 
+def _tasks(bench: Workbench, do: Do) -> Sequence[Any]:
+    """The last planning phase is about to be reported; it makes the work packages."""
+    bench.mission({}, template="software-dev", target_branch="trunk")
+    do("kitty", "mission", "answer", "request", "more", "-m", "sample")
+    folder = bench.root / ".kitty-flow" / "missions" / "sample"
+    folder.mkdir()
+    (folder / "spec.md").write_text("It does more.\n", encoding="utf-8")
+    (folder / "plan.md").write_text("By adding to it.\n", encoding="utf-8")
+    step = do("kitty", *_AS_ANN)
+    for _ in ("discovery", "specify", "plan"):
+        step = do("kitty", *_AS_ANN, "--result", "success")
+    bench.mission(_TWO, template="software-dev", target_branch="trunk")
+    Path(step["result_path"]).write_text('{"outcome": "success", "summary": "cut"}', encoding="utf-8")
+    return (*_AS_ANN, "--role", "review", "--result", step["result_path"])
+
+
 def _claim(bench: Workbench, do: Do) -> Sequence[Any]:
     _mission(bench, do)
     return _AS_ANN
@@ -188,6 +204,7 @@ OPERATIONS: Final = {
         Operation("append", _append((1, 1), (2, 1)), what="append"),
         Operation("append to two segments", _append((1, 63), (64, 3)), what="append"),
         Operation("adopt", _adopt),
+        Operation("finish the planning", _tasks),
         Operation("claim", _claim),
         Operation("submit", _submit),
         Operation("review", _review),

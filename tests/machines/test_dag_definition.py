@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kitty_flow.errors import DefinitionError, UsageError
-from kitty_flow.machines import dag, dag_names, machine, step_order
-from kitty_flow.machines.dag_definition import GATE_NAMES, DagKind, parse_dag
+from kitty_flow.machines import END, GATE_NAMES, dag, dag_names, machine, step_order
+from kitty_flow.machines.dag_definition import DagKind, parse_dag
 
 PHASES = {
-    "software-dev": "discovery specify plan tasks implement review accept",
+    "software-dev": "discovery specify plan tasks implement review accept merge",
     "research": "scoping methodology gathering synthesis output accept",
     "documentation": "discover audit design generate validate publish accept",
     "plan": "specify research plan review",
@@ -35,6 +35,13 @@ RED: dict[str, tuple[str, str]] = {
     "unknown prerequisite": ("UNKNOWN_NODE", SOUND.replace('["a"]', '["z"]')),
     "bad node name": ("BAD_NAME", SOUND + '[nodes.B]\ndescription = "x"\n'),
     "code as a node name": ("CALLBACK_LIKE_NAME", SOUND + '[nodes."os.path"]\ndescription = "x"\n'),
+    "gate of a pipeline in a mission": ("UNKNOWN_GATE", SOUND + '[nodes.b.gates]\na = ["tests_pass"]\n'),
+    "gate between work packages in a mission": ("UNKNOWN_GATE", SOUND + '[nodes.b.gates]\na = ["lane_free"]\n'),
+    "unknown gate at the end": ("UNKNOWN_GATE", SOUND + '[end]\nb = ["sunny"]\n'),
+    "an end behind no last node": ("GATE_WITHOUT_EDGE", SOUND + '[end]\na = ["mission_accepted"]\n'),
+    "the end is no table": ("WRONG_TYPE", "end = 1\n" + SOUND),
+    "absolute artifact": ("BAD_PATH", SOUND + 'artifact = "/etc/passwd"\n'),
+    "artifact in another folder": ("BAD_PATH", SOUND + 'artifact = "a/../../b.md"\n'),
     "unknown gate": ("UNKNOWN_GATE", SOUND + '[nodes.b.gates]\na = ["sunny"]\n'),
     "gate without an edge": ("GATE_WITHOUT_EDGE", SOUND + '[nodes.a.gates]\nb = ["tests_pass"]\n'),
     "trigger without a machine": ("TRIGGER_WITHOUT_MACHINE", SOUND + 'trigger = "go"\n'),
@@ -64,6 +71,48 @@ def test_phases_say_what_they_need_and_yield() -> None:
         template.node("nope")
 
 
+@pytest.mark.parametrize(
+    ("name", "gates"),
+    [
+        (
+            "software-dev",
+            {
+                "specify": "artifact_present",
+                "plan": "artifact_present",
+                "tasks": "work_packages_present",
+                "implement": "work_packages_submitted",
+                "review": "work_packages_approved",
+                "accept": "mission_accepted",
+                "merge": "mission_merged",
+            },
+        ),
+        (
+            "research",
+            {
+                "scoping": "artifact_present",
+                "methodology": "artifact_present",
+                "gathering": "artifact_present sources_listed",
+                "synthesis": "artifact_present",
+                "output": "artifact_present",
+                "accept": "publication_approved",
+            },
+        ),
+        ("documentation", dict.fromkeys(("audit", "design", "generate", "validate", "publish"), "artifact_present")),
+        (
+            "plan",
+            {**dict.fromkeys(("specify", "research", "plan"), "artifact_present"), "review": "reviewed_by_another"},
+        ),
+    ],
+)
+def test_what_it_takes_to_leave_a_phase(name: str, gates: dict[str, str]) -> None:
+    template = dag("mission", name)
+    assert {edge.before: " ".join(edge.gates) for edge in template.edges if edge.gates} == gates
+    last = step_order(template)[-1]
+    assert all(edge.after == END for edge in template.edges_from(last))
+    for edge in template.edges:
+        assert "artifact_present" not in edge.gates or template.node(edge.before).artifact
+
+
 def test_the_merge_pipeline_has_its_gates_on_the_edges() -> None:
     pipeline = dag("pipeline", "merge")
     assert step_order(pipeline) == ("preflight", "candidate", "test", "land", "prove")
@@ -79,7 +128,7 @@ def test_the_merge_pipeline_has_its_gates_on_the_edges() -> None:
     }
     assert pipeline.gates_before("land") == before_the_move
     assert pipeline.gates_before("preflight") == ()
-    assert {gate for found in gates.values() for gate in found} == GATE_NAMES
+    assert {gate for found in gates.values() for gate in found} == GATE_NAMES["pipeline"]
 
 
 def test_the_triggers_of_the_merge_pipeline_lead_the_merge_machine_to_its_end() -> None:

@@ -20,7 +20,7 @@ PACKAGE = Path(kitty_flow.__file__).parent
 def test_names_are_sorted_stems() -> None:
     assert resources.names("machines") == ("invocation", "merge", "mission", "release", "work_package")
     assert resources.names("dags", "missions") == ("documentation", "plan", "research", "software-dev")
-    assert resources.names("dags") == ()
+    assert resources.names("dags") == ("work_packages",)
 
 
 def test_a_file_is_read_as_text() -> None:

@@ -20,6 +20,7 @@ __all__ = ["KINDS", "Reader", "detect", "reader"]
 _MODULES: Final = {
     "native": "native",
     "spec-kitty": "spec_kitty",
+    "text": "text_file",
 }
 """Kind to module, in the order in which they are asked."""
 

@@ -35,8 +35,8 @@ _TOKEN: Final = re.compile(
     r"|(?P<aside>(?:\bnot\b|n't\b|\bnever\b)(?: \w{1,20}){0,3}? (?:depend|requir|need|block|wait)\w{0,9}"
     r"(?: on| for| by)?|\b(?:not|without|parallel\w{0,7}|alongside|concurrent(?:ly)?|simultaneous(?:ly)?"
     r"|independent(?:ly)?|overlaps?|unblocks?|blocks|blocking|unlocks?|enables?|before"
-    r"|(?:required|needed|used|consumed) by|prerequisite (?:for|of)|followed by|benefits?|optional(?:ly)?|ideally|preferably"
-    r"|recommended|coordinates? with|unlike|instead of)\b)"
+    r"|(?:required|needed|used|consumed) by|prerequisite (?:for|of)|followed by|benefits?|optional(?:ly)?"
+    r"|ideally|preferably|recommended|coordinates? with|unlike|instead of)\b)"
     rf"|(?P<except>{_EXCEPT})"
     r"|(?P<need>\b(?:depend(?:s|ing|ent)? (?:up)?on|requires?|needs?|after|blocked by|must|waits? (?:for|on)|once)\b)"
     r"|(?P<or>\bor\b)",
@@ -44,7 +44,7 @@ _TOKEN: Final = re.compile(
 )
 _BRACKET: Final = re.compile(r"[()]")
 _SUBJECT: Final = re.compile(
-    r"(?:\s{1,3}(?:can|may|could|will|should|might|is|are|runs?|be|also|then|starts?|\w+ly)\b)*\s*"
+    r"(?:\s{1,3}(?:can|may|could|will|should|might|is|are|runs?|be|also|then|starts?|in|\w+ly)\b)*\s*"
 )
 
 

@@ -16,7 +16,7 @@ _CODE: Final = re.compile(r"`([^`]{1,512})`")
 _LABEL: Final = re.compile(
     r"(?:owned[ _]files|files[ _]owned|files|file ownership|owns)[*_` ]{0,4}:[*_ ]{0,4}", re.IGNORECASE
 )
-_NOTE: Final = re.compile(r"\s+(?:\(|—|\u2013|-\s|#)")
+_NOTE: Final = re.compile(r"\s(?:\(|—|\u2013|-\s|#)")
 _BULLET: Final = re.compile(r"\s{0,40}(?:[-*+•]|[0-9]{1,3}[.)])\s+")
 _NOTHING: Final = frozenset({"", "-", "—", "none", "n/a", "[]"})
 _MAX_RANGE: Final = 200

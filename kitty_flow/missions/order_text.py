@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Final, NamedTuple
 
 from kitty_flow.missions.section_fields import parts
@@ -44,6 +45,7 @@ _SIGN: Final = re.compile(r"∥|\|\|")
 _LIST: Final = re.compile(r"[\s)\]_]*:\s*_*")
 _GAP: Final = 240
 _MAX_CLAIMS: Final = 1000
+_MAX_CUES: Final = 8
 
 
 class Claim(NamedTuple):
@@ -133,7 +135,7 @@ def _from_sentence(text: str, owner: str | None, roster: Roster) -> Iterator[int
     if signed:
         yield from signed
         return
-    for cue in _PARALLEL.finditer(text):
+    for cue in islice(_PARALLEL.finditer(text), _MAX_CUES):
         before = next((run for run in reversed(runs) if run.end <= cue.start()), None)
         behind = next((run for run in runs if run.start >= cue.end()), None)
         joined = _WITH.match(text, cue.end()) or cue[0].lower() == "alongside"

@@ -127,7 +127,7 @@ def _meta_text(meta: Mapping[str, Any], key: str, usable: Callable[[str], bool],
 
 def _lists_work_packages(folder: Path) -> bool:
     try:
-        return is_file(folder / _TASKS) and names_work_packages(_read_inside(folder / _TASKS, folder))
+        return is_file(folder / _TASKS) and names_work_packages(_read_inside(folder / _TASKS, folder), _TASKS)
     except DefinitionError:
         return False
 

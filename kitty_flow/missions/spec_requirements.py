@@ -18,9 +18,12 @@ def read_requirements(text: str, file: str) -> Mapping[str, str]:
     """Each requirement id such as FR-001, NFR-002 or C-003 that a line of `text` begins with, and its place in `file`.
 
     A requirement that a sentence only mentions is defined elsewhere, or not at all.
+
+    Raises:
+        DefinitionError: FILE_TOO_LARGE.
     """
     found: dict[str, str] = {}
-    for line in split_lines(text):
+    for line in split_lines(text, file):
         cells = table_cells(line)
         begin = (cells[0] if cells else line.text) if not line.hidden else ""
         if (cells or line.bullet or line.level or _is_emphasised(line.raw)) and (match := _DEFINED.match(begin)):

@@ -10,9 +10,12 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-__all__ = ["Line", "plain", "split_lines", "table_cells"]
+from kitty_flow.missions.files import invalid
 
-_HEADING: Final = re.compile(r" {0,3}(#{1,6})\s+(.*?)(?:\s#{1,6})?\s*", re.DOTALL)
+__all__ = ["MAX_LINES", "Line", "plain", "split_lines", "table_cells"]
+
+MAX_LINES: Final = 40_000
+_HEADING: Final = re.compile(r" {0,3}(#{1,6})\s+")
 _BULLET: Final = re.compile(r"\s{0,40}(?:[-*+•]|[0-9]{1,3}[.)])\s+")
 _LINK: Final = re.compile(r"\[([^\[\]]{0,200})\]\([^()\s]{0,500}\)")
 _FENCE: Final = re.compile(r"\s{0,20}(```|~~~)")
@@ -33,9 +36,15 @@ class Line(NamedTuple):
     hidden: bool
 
 
-def split_lines(text: str) -> tuple[Line, ...]:
-    """The lines of a document, numbered from 1."""
+def split_lines(text: str, file: str) -> tuple[Line, ...]:
+    """The lines of a document, numbered from 1; `file` is how it is named in an error.
+
+    Raises:
+        DefinitionError: FILE_TOO_LARGE, for far more lines than people read.
+    """
     raws = text.split("\n")
+    if len(raws) > MAX_LINES:
+        raise invalid("FILE_TOO_LARGE", f"has more than {MAX_LINES} lines", f"{file}:{MAX_LINES}")
     hidden = _hidden(raws)
     return tuple(_line(number, raw, number in hidden) for number, raw in enumerate(raws, start=1))
 
@@ -57,9 +66,9 @@ def table_cells(line: Line) -> list[str]:
 
 
 def _line(number: int, raw: str, hidden: bool) -> Line:
-    heading = None if hidden else _HEADING.fullmatch(raw)
+    heading = None if hidden else _HEADING.match(raw)
     if heading is not None:
-        return Line(number, raw, plain(heading[2]), len(heading[1]), False, hidden)
+        return Line(number, raw, plain(raw[heading.end() :].rstrip().rstrip("#")), len(heading[1]), False, hidden)
     bullet = _BULLET.match(raw)
     return Line(number, raw, plain(raw[bullet.end() :] if bullet else raw), 0, bullet is not None, hidden)
 

@@ -45,15 +45,23 @@ class TaskList(NamedTuple):
     notes: tuple[Note, ...]
 
 
-def names_work_packages(text: str) -> bool:
-    """Whether `text` is a task list at all."""
-    lines = split_lines(text)
+def names_work_packages(text: str, file: str) -> bool:
+    """Whether `text` is a task list at all.
+
+    Raises:
+        DefinitionError: FILE_TOO_LARGE.
+    """
+    lines = split_lines(text, file)
     return bool(outline(lines).sections or _from_table(list(rows(lines))))
 
 
 def read_task_list(text: str, file: str, *, known: Iterable[str] = ()) -> TaskList:
-    """The task list in `text`. `file` is how its places are named; `known` are ids that other files define."""
-    lines = split_lines(text)
+    """The task list in `text`. `file` is how its places are named; `known` are ids that other files define.
+
+    Raises:
+        DefinitionError: FILE_TOO_LARGE.
+    """
+    lines = split_lines(text, file)
     cut = outline(lines)
     table = list(rows(lines))
     sections = (cut.sections or _from_table(table))[: MAX_WORK_PACKAGES + 1]

@@ -47,6 +47,7 @@ class Roster:
     def __init__(self, ids: Iterable[str]) -> None:
         by_key = {_key(each): each for each in reversed(list(ids))}
         self._keys = sorted(by_key)
+        self._meanings: dict[str, tuple[int, tuple[str, ...]]] = {}
         self.ids = tuple(by_key[key] for key in self._keys)
 
     def bit(self, name: str) -> int:
@@ -82,12 +83,17 @@ class Roster:
         return None if match is None else self._mention(match)
 
     def _mention(self, match: re.Match[str]) -> Mention:
-        first, rest = match[1], match[2]
+        meaning = self._meanings.get(match[0])
+        if meaning is None:
+            meaning = self._meanings[match[0]] = self._meaning(match[1], match[2])
+        return Mention(match.start(), match.end(), *meaning)
+
+    def _meaning(self, first: str, rest: str | None) -> tuple[int, tuple[str, ...]]:
         names = (first,) if rest is None else (first, f"WP{_digits(rest)}")
         unknown = tuple(spelled(name) for name in names if self._index(name) is None)
         low, high = min(map(_key, names)), max(map(_key, names))
         begin, end = bisect_left(self._keys, low), bisect_right(self._keys, high)
-        return Mention(match.start(), match.end(), (1 << end) - (1 << begin) if end > begin else 0, unknown)
+        return (1 << end) - (1 << begin) if end > begin else 0, unknown
 
     def _index(self, name: str) -> int | None:
         key = _key(name)

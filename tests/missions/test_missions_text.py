@@ -202,7 +202,8 @@ def test_what_stands_after_the_last_section_does_not_leak_into_it() -> None:
 
 
 def test_a_usual_part_on_the_level_of_its_work_package_belongs_to_it() -> None:
-    text = "### WP01: A\n### Dependencies\n- none\n### WP02: B\n### Dependencies\n- Depends on WP01\n### Elsewhere\n- WP02\n"
+    text = "### WP01: A\n### Dependencies\n- none\n"
+    text += "### WP02: B\n### Dependencies\n- Depends on WP01\n### Elsewhere\n- WP02\n"
     assert by_id(read_task_list(text, "t.md")) == {"WP01": (), "WP02": ("WP01",)}
 
 
@@ -291,7 +292,8 @@ def test_unknown_and_own_names_are_refused_with_their_line(tmp_path: Path) -> No
 
 
 def test_requirements_are_listed_where_they_are_defined() -> None:
-    text = "# Spec\n- **FR-001**: a\n- uses FR-009\n| ID | x |\n|---|---|\n| NFR-002 | b (C-001) |\n### C-003: c\nFR-008 is prose\n"
+    text = "# Spec\n- **FR-001**: a\n- uses FR-009\n| ID | x |\n|---|---|\n| NFR-002 | b (C-001) |\n"
+    text += "### C-003: c\nFR-008 is prose\n"
     text += "**FR-004**: d\n- FR-001 again\n```\n- FR-007\n```\n* `FR-005` e\n"
     assert read_requirements(text, "spec.md") == {
         "FR-001": "spec.md:2",

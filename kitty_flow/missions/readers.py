@@ -23,6 +23,7 @@ _MODULES: Final = {
     "spec-kitty": "spec_kitty",
     "spec-kit": "spec_kit",
     "beads": "beads",
+    "text": "text_file",
 }
 """Kind to module, in the order in which they are asked. Taskmaster keeps a folder `tasks` too, so it comes first."""
 

@@ -15,11 +15,20 @@ from kitty_flow.missions.files import invalid
 if TYPE_CHECKING:
     import yaml
 
-__all__ = ["MAX_DEPTH", "MAX_FRONTMATTER", "YamlValue", "parse_yaml", "split_frontmatter"]
+__all__ = ["MAX_DEPTH", "MAX_FRONTMATTER", "YamlMapping", "YamlValue", "parse_yaml", "split_frontmatter"]
 
 MAX_DEPTH: Final = 16
 MAX_FRONTMATTER: Final = 64 * 1024
 YamlValue: TypeAlias = "str | list[YamlValue] | dict[str, YamlValue]"
+
+
+class YamlMapping(dict[str, "YamlValue"]):
+    """A mapping that knows in which line of its file each key stands, and in which it begins itself (`line`)."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__()
+        self.line = line
+        self.lines: dict[str, int] = {}
 
 
 def split_frontmatter(text: str, where: str) -> tuple[str, str]:
@@ -94,7 +103,7 @@ class _Builder:
         if isinstance(event, yaml.ScalarEvent):
             self._scalar(event)
         elif isinstance(event, yaml.MappingStartEvent):
-            self._begin({}, event)
+            self._begin(YamlMapping(self._number(event)), event)
         elif isinstance(event, yaml.SequenceStartEvent):
             self._begin([], event)
         elif isinstance(event, yaml.CollectionEndEvent):
@@ -120,8 +129,13 @@ class _Builder:
             if text in self._open[-1]:
                 raise self.error(f"duplicate key {text[:80]!r}", _line(event))
             self._keys[-1] = text
+            if isinstance(self._open[-1], YamlMapping):
+                self._open[-1].lines[text] = self._number(event)
         else:
             self._place(text, event)
+
+    def _number(self, event: yaml.Event) -> int:
+        return (_line(event) or 0) + self._first_line
 
     def _place(self, value: YamlValue, event: yaml.Event) -> None:
         if not self._open:

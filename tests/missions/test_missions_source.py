@@ -94,10 +94,10 @@ def test_one_slug_in_two_places_is_ambiguous(root: Path) -> None:
         find_mission(root, "receipt-archive")
 
 
-@pytest.mark.parametrize("name", ["nowhere", "empty", "text.md", "x" * 300, "a\0b", "text.md/below"])
+@pytest.mark.parametrize("name", ["nowhere", "empty", "data.csv", "x" * 300, "a\0b", "data.csv/below"])
 def test_what_is_no_mission_is_a_usage_error(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
-    (tmp_path / "text.md").write_text("x")
+    (tmp_path / "data.csv").write_text("x")
     with pytest.raises(UsageError) as caught:
         load_mission(tmp_path / name)
     assert (caught.value.code, caught.value.hint) == ("MISSION_NOT_FOUND", "kitty-flow mission list")

@@ -152,10 +152,10 @@ def test_all_problems_are_reported_at_once_with_their_places(tmp_path: Path) -> 
         ("FRONTMATTER_MISSING", "tasks/WP05.md:1"),
         ("NOT_UTF8", "tasks/WP06.md:2"),
         ("DUPLICATE_WORK_PACKAGE_ID", "tasks/WP04.md"),
-        ("SELF_DEPENDENCY", "tasks/WP01.md"),
-        ("UNKNOWN_DEPENDENCY", "tasks/WP01.md"),
-        ("INVALID_OWNED_FILES", "tasks/WP01.md"),
-        ("INVALID_EXECUTION_MODE", "tasks/WP03.md"),
+        ("SELF_DEPENDENCY", "tasks/WP01.md:2"),
+        ("UNKNOWN_DEPENDENCY", "tasks/WP01.md:2"),
+        ("INVALID_OWNED_FILES", "tasks/WP01.md:3"),
+        ("INVALID_EXECUTION_MODE", "tasks/WP03.md:3"),
     ]
 
 
@@ -266,7 +266,7 @@ def test_sizes_are_bounded(tmp_path: Path) -> None:
     assert problems(folder) == [
         ("FILE_TOO_LARGE", "tasks/WP02.md"),
         ("FILE_TOO_LARGE", "tasks/WP03.md"),
-        ("INVALID_TITLE", "tasks/WP01.md"),
+        ("INVALID_TITLE", "tasks/WP01.md:3"),
     ]
 
 

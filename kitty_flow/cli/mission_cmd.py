@@ -134,6 +134,7 @@ def _import_history(
         message = f"{path} is read as {data['mission']['source_kind']}, and only spec-kitty keeps a log"
         raise UsageError("HISTORY_MISSING", message, hint="repeat the command without --history")
     done = import_history(project, path, target_branch=target, dry_run=dry_run)
+    news = [remark for remark in done.diagnostics if remark not in remarks]
     data |= {"imported": done.is_new, "history": done.as_data()}
     slug = data["mission"]["slug"]
     head, tail = f"{slug} would be imported with its history; nothing was written", ""
@@ -144,7 +145,7 @@ def _import_history(
         if done.is_new:
             head, tail = f"imported {slug} ({done.entry.mission_id})", f"\nnext: kitty-flow status {slug}"
             data["mission"]["target_branch"] = target or data["mission"]["target_branch"]
-    return Result(data, lambda: f"{head}\n{history_text(done)}{tail}", (*remarks, *done.diagnostics))
+    return Result(data, lambda: f"{head}\n{history_text(done)}{tail}", (*remarks, *news))
 
 
 @app.command("export")

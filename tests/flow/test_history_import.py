@@ -86,7 +86,7 @@ def test_a_history_with_everything_in_it(bench: Workbench, shop: Path) -> None:
     assert [(d["line"], d["first_line"]) for d in history["duplicate_ids"]] == [(12, 5)]
     assert history["final"] == history["recorded"] == LANES and history["differs"] == []
     codes = [d["diagnostic_code"] for d in envelope["diagnostics"]]
-    assert codes == ["HISTORY_UNKNOWN_WORK_PACKAGE", "HISTORY_UNKNOWN_KIND"]
+    assert codes == ["OWNED_FILES_ABSENT", "HISTORY_UNKNOWN_WORK_PACKAGE", "HISTORY_UNKNOWN_KIND"]
 
     assert bench.states() == LANES
     events = bench.events()

@@ -14,11 +14,13 @@ from kitty_flow.demo.repository import make_repository, own_git_configuration
 from kitty_flow.demo.story import Story, tell_story
 from kitty_flow.errors import ExternalToolError, KittyFlowError
 from kitty_flow.flow.mission import OpenMission, open_mission
+from kitty_flow.flow.mission_record import record_of
 from kitty_flow.flow.project import Project
 from kitty_flow.flow.run import RunOptions, run_mission
 from kitty_flow.release.landing import MergeOptions
 from kitty_flow.release.merge import merge_mission
 from kitty_flow.release.verify import verify_mission
+from kitty_flow.views.dag_html import html
 from kitty_flow.views.dag_mermaid import mermaid
 from kitty_flow.views.dag_svg import svg
 from kitty_flow.views.plan_text import plan_summary
@@ -72,6 +74,7 @@ def _play(place: DemoPlace, tell: Tell, show_progress: bool, started: float) -> 
         states = {proof.work_package_id: proof.state for proof in proofs}
         _write(place.picture("dag-final.svg"), svg(mission.definition, mission.plan, states))
         _write(place.picture("dag.mmd"), mermaid(mission.definition, mission.plan, states))
+        _write(place.picture("mission.html"), html(mission.definition, mission.plan, record_of(mission)))
         return tell_story(place, mission, merge, proofs, first_commit, time.monotonic() - started)
 
 

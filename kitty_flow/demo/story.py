@@ -105,8 +105,10 @@ class Story:
             "agents": str(place.agents),
             "workspace": str(place.workspace),
             "pictures": {
-                name: str(place.picture(file))
-                for name, file in {"plan": "dag.svg", "final": "dag-final.svg", "mermaid": "dag.mmd"}.items()
+                "plan": str(place.picture("dag.svg")),
+                "final": str(place.picture("dag-final.svg")),
+                "mermaid": str(place.picture("dag.mmd")),
+                "page": str(place.picture("mission.html")),
             },
             "mission": self.mission,
             "seconds": self.seconds,

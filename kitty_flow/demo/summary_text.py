@@ -83,7 +83,7 @@ def _landed(story: Story) -> list[str]:
 def _places(story: Story) -> list[str]:
     place = story.place
     rows = {
-        "pictures": f"{place.shown(place.picture('dag.svg'))} and dag-final.svg, dag.mmd",
+        "pictures": f"{place.shown(place.picture('mission.html'))} (for a browser), dag.svg, dag.mmd",
         "ledger": f"{story.ledger['ref']}, {story.ledger['events']} events",
         "agents": f"{place.shown(place.agents)}: two scripts, {place.agents.name}/builder.py and critic.py",
         "logs": f"{place.shown(place.workspace / 'invocations')}: prompts, results, output",

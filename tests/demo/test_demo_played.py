@@ -233,7 +233,7 @@ def test_the_summary_fits_the_screen_and_names_what_matters(told: Played) -> Non
         "WP05 before WP06: both may write pantry/__main__.py",
         told.git("rev-parse", "main"),
         "8 of 8 work packages on main",
-        "kitty-flow-demo/dag.svg",
+        "kitty-flow-demo/mission.html",
         told.git("for-each-ref", "--format=%(refname)", "refs/kitty/m"),
         "cd kitty-flow-demo/project",
         "kitty-flow why WP05",

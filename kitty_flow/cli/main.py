@@ -32,7 +32,7 @@ class Row(NamedTuple):
 
 COMMANDS: Final = (
     Row("init", "kitty_flow.cli.init_cmd:init", "Write the project's settings file.", "Plan"),
-    Row("mission", "kitty_flow.cli.mission_cmd:app", "Create, import, list and show missions.", "Plan"),
+    Row("mission", "kitty_flow.cli.mission_cmd:app", "Create, import, amend, export and show missions.", "Plan"),
     Row("plan", "kitty_flow.cli.plan_cmd:plan", "Validate a mission and compute its waves.", "Plan"),
     Row("graph", "kitty_flow.cli.graph_cmd:graph", "Draw a mission's work packages as a picture.", "Plan"),
     Row("run", "kitty_flow.cli.run_cmd:run", "Drive a mission, wave by wave.", "Run"),

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = command_group("Create, import, export, list and show missions.")
+app = command_group("Create, import, amend, export and show missions.")
 app.command("amend")(amend)
 
 TargetOption = Annotated[

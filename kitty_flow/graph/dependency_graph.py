@@ -63,12 +63,7 @@ class DependencyGraph:
     @cached_property
     def merge_order(self) -> tuple[str, ...]:
         """The topological order by wave, then natural id."""
-        import networkx
-
-        def key(node: int) -> tuple[int, int]:
-            return self.wave_of[self.ids[node]], node
-
-        return self._names(networkx.lexicographical_topological_sort(self._graph, key=key))
+        return tuple(work_package for wave in self.waves for work_package in wave)
 
     @cached_property
     def tail(self) -> dict[str, int]:
@@ -113,10 +108,7 @@ class DependencyGraph:
     @cached_property
     def reachability(self) -> Reachability:
         """The whole order as bitsets, over positions in `ids`."""
-        position = {work_package: index for index, work_package in enumerate(self.merge_order)}
-        # Edges into the latest nodes last: then every addition touches only nodes that are already complete.
-        by_target = sorted(self._edges, key=lambda edge: (position[self.ids[edge[1]]], -position[self.ids[edge[0]]]))
-        return Reachability(len(self.ids), by_target)
+        return Reachability(len(self.ids), self._edges)
 
     def _names(self, nodes: Iterable[int]) -> tuple[str, ...]:
         return tuple(self.ids[node] for node in nodes)

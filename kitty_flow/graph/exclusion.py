@@ -21,6 +21,8 @@ _Symbol = TypeVar("_Symbol", Atom, Segment)
 _Choices: TypeAlias = Callable[[tuple[_Symbol, ...], frozenset[_Symbol]], Iterable[frozenset[_Symbol]]]
 
 _MOST_STEPS: Final = 1 << 18
+_ANY_CHARACTER: Final[Atom] = ((0, 0x2E), (0x30, 0x10FFFF))
+_ANY_NAME: Final[Segment] = ((),)
 
 
 def escapes(left: Sequence[Segment], right: Sequence[Segment], excluded: Sequence[Sequence[Segment]]) -> bool:
@@ -36,17 +38,19 @@ def _escapes(
 ) -> bool:
     """Breadth-first over positions in `left` and `right` and the sets of positions in each exclusion.
 
+    The empty word does not count: no path and no name is empty.
+
     `choices` gets what the next symbol has to match and what exclusions wait for, and says which of the latter the
     symbol matches: one answer for each kind of symbol.
     """
     most_states = _MOST_STEPS // (len(left) + len(right) + sum(map(len, excluded)) + 1)
-    start = (0, 0, tuple(_settled(1, pattern) for pattern in excluded))
+    start = (0, 0, False, tuple(_settled(1, pattern) for pattern in excluded))
     seen, pending = {start}, [start]
-    for i, j, places in pending:  # grows while it is read
-        if i == len(left) and j == len(right) and not _is_excluded(places, excluded):
+    for i, j, is_begun, places in pending:  # grows while it is read
+        if is_begun and i == len(left) and j == len(right) and not _is_excluded(places, excluded):
             return True
-        following = [(i + 1, j, places)] if i < len(left) and not left[i] else []
-        following += [(i, j + 1, places)] if j < len(right) and not right[j] else []
+        following = [(i + 1, j, is_begun, places)] if i < len(left) and not left[i] else []
+        following += [(i, j + 1, is_begun, places)] if j < len(right) and not right[j] else []
         if i < len(left) and j < len(right):
             required = tuple(symbol for symbol in (left[i], right[j]) if symbol)
             awaited = frozenset(
@@ -57,7 +61,7 @@ def _escapes(
             )
             for matched in choices(required, awaited):
                 moved = tuple(_moved(m, p, matched) for m, p in zip(places, excluded, strict=True))
-                following.append((i + bool(left[i]), j + bool(right[j]), moved))
+                following.append((i + bool(left[i]), j + bool(right[j]), True, moved))
         new = [state for state in dict.fromkeys(following) if state not in seen]
         seen.update(new)
         pending += new
@@ -88,13 +92,15 @@ def _settled(mask: int, pattern: Sequence[_Symbol]) -> int:
 
 
 def _name_choices(required: tuple[Segment, ...], awaited: frozenset[Segment]) -> Iterable[frozenset[Segment]]:
+    """One name that is free of all that it can be free of, as far as each by itself goes."""
     one, other = (required * 2)[:2] if required else (_ANY_NAME, _ANY_NAME)
-    yield frozenset(segment for segment in awaited if _is_covered(one, other, segment))
+    if segments_meet(one, other):
+        yield frozenset(segment for segment in awaited if _is_covered(one, other, segment))
 
 
 @lru_cache(maxsize=1 << 14)
 def _is_covered(one: Segment, other: Segment, by: Segment) -> bool:
-    """Whether every name that two segments share matches a third."""
+    """Whether every name that two segments share (there is one) matches a third."""
     for name in (one, other):
         if is_name(name):
             return segments_meet(name, by)
@@ -111,7 +117,3 @@ def _character_choices(required: tuple[Atom, ...], awaited: frozenset[Atom]) -> 
 
 def _holds(atom: Atom, code: int) -> bool:
     return any(low <= code <= high for low, high in atom)
-
-
-_ANY_CHARACTER: Final[Atom] = ((0, 0x2E), (0x30, 0x10FFFF))
-_ANY_NAME: Final[Segment] = ((),)

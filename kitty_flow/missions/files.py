@@ -12,6 +12,7 @@ from kitty_flow.errors import DefinitionError
 
 __all__ = [
     "MAX_FILE_BYTES",
+    "MAX_MISSION_BYTES",
     "MAX_WORK_PACKAGES",
     "children",
     "exists",
@@ -25,7 +26,8 @@ __all__ = [
 ]
 
 MAX_FILE_BYTES: Final = 1024 * 1024
-MAX_WORK_PACKAGES: Final = 1024
+MAX_MISSION_BYTES: Final = 8 * 1024 * 1024  # of a file that holds all work packages
+MAX_WORK_PACKAGES: Final = 10_000
 
 
 def invalid(code: str, message: str, where: str) -> DefinitionError:
@@ -51,13 +53,13 @@ def read_bytes(path: Path, where: str, *, limit: int = MAX_FILE_BYTES) -> bytes:
     return data
 
 
-def read_text(path: Path, where: str) -> str:
-    """The text of a mission file, without byte order mark and with plain line ends.
+def read_text(path: Path, where: str, *, limit: int = MAX_FILE_BYTES) -> str:
+    """The text of a mission file of at most `limit` bytes, without byte order mark and with plain line ends.
 
     Raises:
         DefinitionError: as `read_bytes`, or NOT_UTF8.
     """
-    data = read_bytes(path, where)
+    data = read_bytes(path, where, limit=limit)
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:

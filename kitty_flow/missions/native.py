@@ -15,7 +15,7 @@ from typing import Any, Final
 from pydantic import ConfigDict, Field, ValidationError
 
 from kitty_flow.missions.draft import MissionDraft, WorkPackageDraft
-from kitty_flow.missions.files import invalid, is_file, read_text
+from kitty_flow.missions.files import MAX_MISSION_BYTES, invalid, is_file, read_text
 from kitty_flow.missions.findings import Findings
 from kitty_flow.missions.subtask_text import parse_subtask
 from kitty_flow.model.base import Model
@@ -101,7 +101,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises:
         DefinitionError: INVALID_TOML, or what `read_text` raises.
     """
-    text = read_text(path, path.name)
+    text = read_text(path, path.name, limit=MAX_MISSION_BYTES)
     if _LONG_KEY.search(text):
         raise invalid("INVALID_TOML", "has a dotted key of more than 64 parts", path.name)
     try:

@@ -10,7 +10,7 @@ from typing import Final
 
 from kitty_flow.errors import DefinitionError, UsageError
 from kitty_flow.missions import native, readers, spec_kitty
-from kitty_flow.missions.files import children, exists, invalid, is_folder, is_inside, read_text
+from kitty_flow.missions.files import MAX_MISSION_BYTES, children, exists, invalid, is_folder, is_inside, read_text
 from kitty_flow.missions.findings import Findings
 from kitty_flow.missions.readers import Reader, detect
 from kitty_flow.missions.repository_files import RepositoryFiles
@@ -140,7 +140,7 @@ def _detect(given: Path) -> tuple[Reader, Path]:
 
 def _looks_native(path: Path) -> bool:
     try:
-        return _MISSION_TABLE.search(read_text(path, path.name)) is not None
+        return _MISSION_TABLE.search(read_text(path, path.name, limit=MAX_MISSION_BYTES)) is not None
     except DefinitionError:
         return False
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from kitty_flow.graph import DependencyGraph, order_conflicts, place, predict_makespan
 
+
 @st.composite
 def _edges(draw: st.DrawFn, most: int) -> tuple[list[str], list[tuple[str, str]]]:
     size = draw(st.integers(1, most))

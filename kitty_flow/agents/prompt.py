@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from kitty_flow.agents.markdown import code, fenced, line
 from kitty_flow.errors import RefusedError
+from kitty_flow.graph.ownership import EXCLUSION
 from kitty_flow.model.mission import WorkPackage
 
 __all__ = [
@@ -192,12 +193,17 @@ def _place(context: PromptContext) -> str:
 
 def _task(context: PromptContext) -> str:
     package = context.work_package
-    owned = "".join(f"- {code(pattern)}\n" for pattern in package.owned_files) or "- nothing is declared\n"
+    owned = "".join(f"- {_owned(pattern)}\n" for pattern in package.owned_files) or "- nothing is declared\n"
     parts = ["## Task\n\n", fenced(package.prompt, "markdown"), f"\n## Owned files\n\n{owned}"]
     if package.subtasks:
         lines = "\n".join(f"{subtask.id} {line(subtask.title)}".rstrip() for subtask in package.subtasks)
         parts.append("\n## Subtasks\n\n" + fenced(lines))
     return "".join(parts)
+
+
+def _owned(pattern: str) -> str:
+    bare = pattern.removeprefix(EXCLUSION)
+    return code(pattern) if bare == pattern else f"but not {code(bare)}"
 
 
 def _feedback(feedback: Mapping[str, Any] | None) -> str:

@@ -14,8 +14,8 @@ from itertools import count, product
 from string import ascii_lowercase
 
 from kitty_flow.flow.amend_lanes import lanes_of
-from kitty_flow.graph import PLANNING_LANE, DependencyGraph, Reachability, compute_plan, patterns_overlap, place
-from kitty_flow.graph.ownership import Owners
+from kitty_flow.graph import PLANNING_LANE, DependencyGraph, Reachability, compute_plan, place
+from kitty_flow.graph.ownership import Owners, shared_patterns
 from kitty_flow.graph.reachability import bits
 from kitty_flow.model.ids import natural_key
 from kitty_flow.model.mission import MissionDefinition
@@ -73,16 +73,21 @@ def _orders(
     owners = Owners({i: definition.work_package(i).owned_files for i in first})
     rank = {i: n for n, i in enumerate(declared.ids)}
     position = {i: n for n, i in enumerate(first)}
-    reach = Reachability(len(rank), [(rank[a], rank[b]) for a, b in declared.edges])
+    behind: dict[
+        str, int
+    ] = {}  # what comes before each, as a bitset; prerequisites have their turn first
     for late in (*first, *(i for i in declared.merge_order if i not in position)):
         patterns = definition.work_package(late).owned_files
+        behind[late] = 0
+        for early in declared.prerequisites(late):
+            behind[late] |= behind[early] | 1 << rank[early]
         sharing = [i for i in owners.overlapping(patterns) if position[i] < position.get(late, len(position))]
         for early in sorted(sharing, key=lambda i: position[i], reverse=True):
-            if reach.precedes(rank[early], rank[late]):
+            if behind[late] >> rank[early] & 1:
                 continue
-            reach.add(rank[early], rank[late])
-            pairs = ((a, b) for a in definition.work_package(early).owned_files for b in patterns)
-            shared = next((a, b) for a, b in pairs if patterns_overlap(a, b))
+            behind[late] |= behind[early] | 1 << rank[early]
+            shared = shared_patterns(definition.work_package(early).owned_files, patterns)
+            assert shared is not None, "an order is added only where files are shared"
             swapped = natural_key(late) < natural_key(early)
             yield OwnershipConflict(
                 work_packages=(late, early) if swapped else (early, late),

@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any, Final
 
 from kitty_flow.flow.actor import plain_actor
-from kitty_flow.graph.ownership import patterns_overlap
+from kitty_flow.graph.ownership import shared_patterns
 from kitty_flow.ledger.ledger import Draft
 from kitty_flow.machines import FORCE, Facts, check_guards, machine, next_states
 from kitty_flow.missions.foreign_history import ForeignHistory
@@ -153,8 +153,8 @@ class _Replayer:
         )
 
     def _owns_same_files(self, one: str, other: str) -> bool:
-        owned = self._work_packages[other].owned_files
-        return any(patterns_overlap(a, b) for a in self._work_packages[one].owned_files for b in owned)
+        left, right = self._work_packages[one].owned_files, self._work_packages[other].owned_files
+        return shared_patterns(left, right) is not None
 
     def _evidence(self, row: LaneRow, standing: _Standing, trigger: str) -> dict[str, Any]:
         """The facts that the flow looks at later; the standing is brought up to date with them."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from kitty_flow.graph.conflicts import order_conflicts
     from kitty_flow.graph.dependency_graph import DependencyGraph
-    from kitty_flow.graph.ownership import owns, pattern_matches, patterns_overlap
+    from kitty_flow.graph.ownership import owns, pattern_matches, patterns_overlap, shared_patterns
     from kitty_flow.graph.placement import PLANNING_LANE, place
     from kitty_flow.graph.planning import compute_plan
     from kitty_flow.graph.reachability import Reachability
@@ -29,6 +29,7 @@ __all__ = [
     "patterns_overlap",
     "place",
     "predict_makespan",
+    "shared_patterns",
 ]
 
 _HOME: Final = {
@@ -42,6 +43,7 @@ _HOME: Final = {
     "patterns_overlap": "ownership",
     "place": "placement",
     "predict_makespan": "schedule",
+    "shared_patterns": "ownership",
 }
 
 

@@ -36,7 +36,7 @@ class DependencyGraph:
         self.ids: tuple[str, ...] = tuple(sorted(set(given), key=natural_key))
         self._rank = {work_package: index for index, work_package in enumerate(self.ids)}
         self._source = source or "the mission definition"
-        pairs = sorted(set(edges), key=lambda pair: (natural_key(pair[1]), natural_key(pair[0])))
+        pairs = set(edges)
         self._refuse_duplicates(given)
         self._refuse_unknown(pairs)
         self._edges = sorted((self._rank[before], self._rank[after]) for before, after in pairs)
@@ -63,12 +63,7 @@ class DependencyGraph:
     @cached_property
     def merge_order(self) -> tuple[str, ...]:
         """The topological order by wave, then natural id."""
-        import networkx
-
-        def key(node: int) -> tuple[int, int]:
-            return self.wave_of[self.ids[node]], node
-
-        return self._names(networkx.lexicographical_topological_sort(self._graph, key=key))
+        return tuple(work_package for wave in self.waves for work_package in wave)
 
     @cached_property
     def tail(self) -> dict[str, int]:
@@ -113,10 +108,7 @@ class DependencyGraph:
     @cached_property
     def reachability(self) -> Reachability:
         """The whole order as bitsets, over positions in `ids`."""
-        position = {work_package: index for index, work_package in enumerate(self.merge_order)}
-        # Edges into the latest nodes last: then every addition touches only nodes that are already complete.
-        by_target = sorted(self._edges, key=lambda edge: (position[self.ids[edge[1]]], -position[self.ids[edge[0]]]))
-        return Reachability(len(self.ids), by_target)
+        return Reachability(len(self.ids), self._edges)
 
     def _names(self, nodes: Iterable[int]) -> tuple[str, ...]:
         return tuple(self.ids[node] for node in nodes)
@@ -139,24 +131,25 @@ class DependencyGraph:
                 details={"work_packages": repeated},
             )
 
-    def _refuse_unknown(self, pairs: list[tuple[str, str]]) -> None:
+    def _refuse_unknown(self, pairs: set[tuple[str, str]]) -> None:
+        if self._rank.keys() >= {work_package for pair in pairs for work_package in pair}:
+            return
         problems = [
             {
                 "code": "UNKNOWN_DEPENDENCY",
                 "message": f"{after} depends on {before}, and {unknown} is unknown",
                 "where": after,
             }
-            for before, after in pairs
+            for before, after in sorted(pairs, key=lambda pair: (natural_key(pair[1]), natural_key(pair[0])))
             for unknown in dict.fromkeys((before, after))
             if unknown not in self._rank
         ]
-        if problems:
-            raise DefinitionError(
-                "UNKNOWN_DEPENDENCY",
-                "; ".join(problem["message"] for problem in problems),
-                hint=f"correct the dependencies in {self._source}; known are {', '.join(self.ids) or 'none'}",
-                details={"problems": problems},
-            )
+        raise DefinitionError(
+            "UNKNOWN_DEPENDENCY",
+            "; ".join(problem["message"] for problem in problems),
+            hint=f"correct the dependencies in {self._source}; known are {', '.join(self.ids) or 'none'}",
+            details={"problems": problems},
+        )
 
     def _refuse_cycles(self) -> None:
         import networkx

@@ -11,7 +11,7 @@ from itertools import combinations
 from typing import Final
 
 from kitty_flow.graph.dependency_graph import DependencyGraph
-from kitty_flow.graph.ownership import literal_prefix, pattern_matches
+from kitty_flow.graph.ownership import EXCLUSION, literal_prefix, pattern_matches
 from kitty_flow.missions.draft import MissionDraft, WorkPackageDraft
 from kitty_flow.missions.findings import Findings
 from kitty_flow.missions.repository_files import RepositoryFiles
@@ -85,7 +85,7 @@ def _check_surface(each: WorkPackageDraft, findings: Findings) -> None:
     if not each.surface or not each.owned_files:
         return
     surface = tuple(name for name in each.surface.split("/") if name not in ("", "."))
-    if not any(_begins(literal_prefix(pattern), surface) for pattern in each.owned_files):
+    if not any(_begins(literal_prefix(pattern), surface) for pattern in _owning(each)):
         findings.warn(
             "SURFACE_NOT_OWNED",
             f"{each.id[:80]} speaks for {each.surface[:80]!r}, which none of its owned files lies in",
@@ -97,17 +97,21 @@ def _check_mode(each: WorkPackageDraft, findings: Findings) -> None:
     """Planning artifacts are files of planning, and code is not only that."""
     if not each.owned_files:
         return
-    planning = [p for p in each.owned_files if any(_begins(literal_prefix(p), f) for f in _PLANNING_FOLDERS)]
+    owning = _owning(each)
+    planning = [p for p in owning if literal_prefix(p)[:1] in _PLANNING_FOLDERS]
     where = each.place("execution_mode")
-    if each.execution_mode == "planning_artifact" and len(planning) < len(each.owned_files):
-        others = [p for p in each.owned_files if p not in planning]
+    if each.execution_mode == "planning_artifact" and len(planning) < len(owning):
+        others = [p for p in owning if p not in planning]
         message = f"{each.id[:80]} is a planning_artifact, but owns {listed(others)}"
         findings.warn("MODE_AND_FILES_DISAGREE", message, where)
-    elif each.execution_mode == "code_change" and all(
-        any(_begins(literal_prefix(p), f) for f in _PLANNING_FOLDERS[:2]) for p in each.owned_files
-    ):
-        message = f"{each.id[:80]} is a code_change, but owns only planning files: {listed(each.owned_files)}"
+    elif each.execution_mode == "code_change" and all(literal_prefix(p)[:1] in _PLANNING_FOLDERS[:2] for p in owning):
+        message = f"{each.id[:80]} is a code_change, but owns only planning files: {listed(owning)}"
         findings.warn("MODE_AND_FILES_DISAGREE", message, where)
+
+
+def _owning(each: WorkPackageDraft) -> list[str]:
+    """The owned files without the patterns that only take something away."""
+    return [pattern for pattern in each.owned_files if not pattern.startswith(EXCLUSION)]
 
 
 def _begins(longer: tuple[str, ...], shorter: tuple[str, ...]) -> bool:
@@ -133,7 +137,7 @@ def _check_files(draft: MissionDraft, files: RepositoryFiles, findings: Findings
 
 def _unmatched(each: WorkPackageDraft, files: RepositoryFiles) -> Iterator[str]:
     created = each.created_files or ()
-    for pattern in each.owned_files:
+    for pattern in _owning(each):
         is_created = pattern in created or any(pattern_matches(pattern, path) for path in created)
         if not is_created and not files.has_match(pattern):
             yield pattern

@@ -12,6 +12,7 @@ from kitty_flow.errors import DefinitionError
 
 __all__ = [
     "MAX_FILE_BYTES",
+    "MAX_MISSION_BYTES",
     "MAX_WORK_PACKAGES",
     "children",
     "exists",
@@ -25,7 +26,8 @@ __all__ = [
 ]
 
 MAX_FILE_BYTES: Final = 1024 * 1024
-MAX_WORK_PACKAGES: Final = 1024
+MAX_MISSION_BYTES: Final = 8 * 1024 * 1024  # of a file that holds all work packages
+MAX_WORK_PACKAGES: Final = 10_000
 
 
 def invalid(code: str, message: str, where: str) -> DefinitionError:

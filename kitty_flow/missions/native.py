@@ -15,7 +15,7 @@ from typing import Any, Final
 from pydantic import ConfigDict, Field, ValidationError
 
 from kitty_flow.missions.draft import MissionDraft, WorkPackageDraft
-from kitty_flow.missions.files import invalid, is_file, read_text
+from kitty_flow.missions.files import MAX_MISSION_BYTES, invalid, is_file, read_text
 from kitty_flow.missions.findings import Findings
 from kitty_flow.missions.native_places import Table, tables
 from kitty_flow.missions.subtask_text import parse_subtask
@@ -114,7 +114,7 @@ def _read(path: Path, findings: Findings, **defaults: Any) -> tuple[_File | None
     """The tables of a file, or None with the problems noted; `defaults` stand for tables that it does not have."""
     places = _Places(path.name)
     with findings.gathering(path.name):
-        text = read_text(path, path.name)
+        text = read_text(path, path.name, limit=MAX_MISSION_BYTES)
         data = {**defaults, **_parse(text, path.name)}
         places = _Places(path.name, text, data)
         try:
@@ -130,7 +130,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises:
         DefinitionError: INVALID_TOML, or what `read_text` raises.
     """
-    return _parse(read_text(path, path.name), path.name)
+    return _parse(read_text(path, path.name, limit=MAX_MISSION_BYTES), path.name)
 
 
 def _parse(text: str, file_name: str) -> dict[str, Any]:

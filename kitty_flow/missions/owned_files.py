@@ -1,14 +1,18 @@
 """Which owned-file patterns are allowed: relative, inside the repository, without tricks.
 
 A pattern decides what an agent may change and later becomes an argument of git, so the rule is a closed one: a pattern
-that leaves the repository, reaches git's own folder or reads as an option or a pathspec signature is refused.
+that leaves the repository, reaches git's own folder or reads as an option or a pathspec signature is refused. A `!`
+before a pattern takes away what it matches from the patterns before it (`graph/ownership.py`); the rest of the rule is
+the same.
 """
 
 from __future__ import annotations
 
 import re
+from itertools import dropwhile
 from typing import Final
 
+from kitty_flow.graph.ownership import EXCLUSION
 from kitty_flow.missions.findings import Findings
 
 __all__ = ["MAX_PATTERNS", "MAX_PATTERN_LENGTH", "check_owned_files"]
@@ -22,13 +26,19 @@ _CODE: Final = "INVALID_OWNED_FILES"
 
 
 def check_owned_files(patterns: tuple[str, ...], where: str, findings: Findings) -> tuple[str, ...]:
-    """The patterns in plain form (no leading ``./``, no doubled slashes, no repeats); bad ones become problems."""
+    """The patterns in plain form (no leading ``./``, no doubled slashes, no repeats); bad ones become problems.
+
+    Where there are exclusions, a repeat counts where it stands last, because the last pattern that matches decides.
+    """
     if len(patterns) > MAX_PATTERNS:
         findings.problem(_CODE, f"has {len(patterns)} owned files; at most {MAX_PATTERNS} patterns are allowed", where)
         return ()
-    plain: dict[str, None] = {}
+    plain: list[str] = []
     for pattern in patterns:
-        fault = _fault(pattern)
+        bare = pattern.removeprefix(EXCLUSION)
+        fault = _fault(bare)
+        if fault is None and bare != pattern and not plain:
+            fault = "takes nothing away: no pattern stands before it"
         if fault is not None:
             findings.problem(_CODE, f"owned file {pattern[:80]!r} {fault}", where)
             continue
@@ -38,8 +48,11 @@ def check_owned_files(patterns: tuple[str, ...], where: str, findings: Findings)
                 f"owned file {pattern[:80]!r} holds a backslash, which stands for itself; folders are parted by '/'",
                 where,
             )
-        plain[_plain(pattern)] = None
-    return tuple(plain)
+        plain.append((EXCLUSION if bare != pattern else "") + _plain(bare))
+    if any(each.startswith(EXCLUSION) for each in plain):
+        latest = tuple(dict.fromkeys(reversed(plain)))[::-1]
+        return tuple(dropwhile(lambda each: each.startswith(EXCLUSION), latest))
+    return tuple(dict.fromkeys(plain))
 
 
 def _plain(pattern: str) -> str:

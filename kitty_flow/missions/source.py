@@ -11,7 +11,7 @@ from typing import Final
 from kitty_flow.errors import DefinitionError, UsageError
 from kitty_flow.missions import native, readers, spec_kitty
 from kitty_flow.missions.draft import MissionDraft
-from kitty_flow.missions.files import children, exists, invalid, is_folder, is_inside, read_text
+from kitty_flow.missions.files import MAX_MISSION_BYTES, children, exists, invalid, is_folder, is_inside, read_text
 from kitty_flow.missions.findings import Findings
 from kitty_flow.missions.readers import Reader, detect
 from kitty_flow.missions.repository_files import RepositoryFiles
@@ -183,7 +183,7 @@ def _not_found(given: Path, why: str) -> UsageError:
 
 def _looks_native(path: Path) -> bool:
     try:
-        return _MISSION_TABLE.search(read_text(path, path.name)) is not None
+        return _MISSION_TABLE.search(read_text(path, path.name, limit=MAX_MISSION_BYTES)) is not None
     except DefinitionError:
         return False
 

@@ -23,6 +23,8 @@ __all__ = ["MAX_TITLE_LENGTH", "validate"]
 
 MAX_TITLE_LENGTH: Final = 500
 
+_MOST_SUGGESTIONS: Final = 20  # each compares one name with all others
+
 _MODES: Final[dict[str, ExecutionMode]] = {mode: mode for mode in get_args(ExecutionMode)}
 _BRANCH: Final = re.compile(r"(?![-/.@])(?!.*(?:\.\.|//|/\.|@\{))[^\x00-\x20\x7f-\x9f~^:?*\[\\\ud800-\udfff]{1,200}")
 
@@ -116,15 +118,17 @@ def _check_ids(draft: MissionDraft, findings: Findings) -> None:
 
 def _check_dependencies(draft: MissionDraft, findings: Findings) -> None:
     known = {each.id for each in draft.work_packages} | draft.unreadable
+    suggestions = 0
     for each in draft.work_packages:
         for dependency in each.dependencies:
             if dependency == each.id:
                 findings.problem("SELF_DEPENDENCY", f"{each.id[:80]} depends on itself", each.place("dependencies"))
             elif dependency not in known:
+                suggestions += 1
                 findings.problem(
                     "UNKNOWN_DEPENDENCY",
                     f"{each.id[:80]} depends on {dependency[:80]!r}, which this mission does not have"
-                    + _suggestion(dependency, known),
+                    + (_suggestion(dependency, known) if suggestions <= _MOST_SUGGESTIONS else ""),
                     each.place("dependencies"),
                 )
 

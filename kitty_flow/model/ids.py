@@ -15,6 +15,7 @@ __all__ = ["check_mission_slug", "check_ulid", "check_work_package_id", "is_ulid
 
 _SLUG: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}", re.ASCII)
 _WORK_PACKAGE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,31}", re.ASCII)
+_DIGITS: Final = re.compile(r"(\d+)")
 _ULID: Final = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.ASCII)
 
 
@@ -66,5 +67,4 @@ def check_ulid(text: str) -> str:
 
 def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
     """Sort key under which WP2 comes before WP10."""
-    parts = re.split(r"(\d+)", text)
-    return tuple((0, int(p), "") if p.isdigit() else (1, 0, p) for p in parts if p)
+    return tuple((0, int(p), "") if p.isdigit() else (1, 0, p) for p in _DIGITS.split(text) if p)

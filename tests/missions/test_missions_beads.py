@@ -146,7 +146,7 @@ def test_a_dependency_that_is_not_in_the_file_counts_as_satisfied(tmp_path: Path
             [("LINE_TOO_LONG", "1"), ("EMPTY_MISSION", "issues.jsonl")][:1],
         ),
         ([issue(f"p{n}", f"parent-child p{n - 1}") for n in range(40)], [("NESTED_TOO_DEEPLY", "33")]),
-        ([issue(f"i{n}") for n in range(1030)], [("TOO_MANY_WORK_PACKAGES", "issues.jsonl")]),
+        ([issue(f"i{n}") for n in range(10_001)], [("TOO_MANY_WORK_PACKAGES", "issues.jsonl")]),
     ],
 )
 def test_bad_issues_are_refused_with_their_line(tmp_path: Path, issues: list[object], expected: object) -> None:

@@ -76,6 +76,29 @@ def test_repeats_are_dropped_and_a_backslash_is_a_warning() -> None:
     assert check("a.md", "./a.md", "a.md\\n") == (("a.md", "a.md\\n"), [], ["BACKSLASH_IN_PATTERN"])
 
 
+@pytest.mark.parametrize(
+    ("patterns", "kept"),
+    [
+        (("src/**", "!./src//old/"), ("src/**", "!src/old/")),
+        (("a", "!a/x", "a/x/y", "!a/x"), ("a", "a/x/y", "!a/x")),
+        (("a", "!a/x", "a"), ("a",)),
+    ],
+)
+def test_exclusions_keep_their_place(patterns: tuple[str, ...], kept: tuple[str, ...]) -> None:
+    assert check(*patterns) == (kept, [], [])
+
+
+@pytest.mark.parametrize("pattern", ["!../x", "!/etc", "!!src", "!-x", "!:x", "!", "!./", "!.git/x", "!a\0"])
+def test_an_exclusion_keeps_the_rules_of_patterns(pattern: str) -> None:
+    kept, problems, _ = check("src/good.py", pattern)
+    assert (kept, len(problems)) == (("src/good.py",), 1)
+
+
+def test_an_exclusion_needs_something_to_take_away_from() -> None:
+    kept, problems, _ = check("!src/old/**", "src/**")
+    assert kept == ("src/**",) and "no pattern stands before it" in problems[0]
+
+
 def test_too_many_patterns_are_refused() -> None:
     kept, problems, _ = check(*(f"f{n}" for n in range(257)))
     assert (kept, len(problems)) == ((), 1)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kitty_flow.errors import DefinitionError
+from kitty_flow.missions import spec_kitty
 from kitty_flow.missions.source import load_mission
 from kitty_flow.model.mission import LoadedMission
 
@@ -270,6 +271,7 @@ def test_sizes_are_bounded(tmp_path: Path) -> None:
     ]
 
 
-def test_too_many_work_packages_are_refused(tmp_path: Path) -> None:
-    names = {f"WP{n:04d}": "dependencies: []\nowned_files: [a]" for n in range(1, 1026)}
+def test_too_many_work_packages_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spec_kitty, "MAX_WORK_PACKAGES", 3)
+    names = {f"WP{n:02d}": "dependencies: []\nowned_files: [a]" for n in range(1, 5)}
     assert problems(write_mission(tmp_path / "m", meta={}, **names)) == [("TOO_MANY_WORK_PACKAGES", "tasks")]

@@ -144,7 +144,7 @@ def test_bad_tasks_are_refused_with_their_line(tmp_path: Path, tasks: object, ex
 
 def test_too_many_tasks_are_refused(tmp_path: Path) -> None:
     assert ("TOO_MANY_WORK_PACKAGES", "tasks.json") in problems(
-        write(tmp_path, {"tasks": [task(number) for number in range(1, 1100)]})
+        write(tmp_path, {"tasks": [task(number) for number in range(1, 10_002)]})
     )
 
 

@@ -391,7 +391,7 @@ def test_lines_and_work_packages_are_bounded(tmp_path: Path) -> None:
     with pytest.raises(DefinitionError, match="more than 40000 lines"):
         load_mission(write(tmp_path, "WP01: A\n" + "\n" * 40_000))
     with pytest.raises(DefinitionError) as caught:
-        load_mission(write(tmp_path, "".join(f"## WP{n}: t\n" for n in range(1, 3000)), "t.md"))
+        load_mission(write(tmp_path, "".join(f"## WP{n}: t\n" for n in range(1, 10_002)), "t.md"))
     assert "TOO_MANY_WORK_PACKAGES" in {p["code"] for p in caught.value.details["problems"]}
 
 

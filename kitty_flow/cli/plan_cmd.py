@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MissionOrPathArgument", "plan"]
 
-_ROWS: Final = 60
+_ROWS: Final = 40
 """A mission of more work packages is shown by its waves."""
 
 MissionOrPathArgument = Annotated[
@@ -105,11 +105,12 @@ def _text(planned: PlannedMission, seen: Prospect, show_all: bool) -> Renderable
     head = safe(f"{definition.title} ({definition.slug})") + "\n"
     if seen.what_if is not None:
         return Group(head, *_comparison(seen.what_if))
+    below = plan_summary(definition, plan, seen.forecast)
     if show_all or len(definition.work_packages) <= _ROWS:
         rows = table(("WAVE", "WP", "TITLE", "AFTER", "LANE", "SLACK"), plan_rows(definition, plan))
-    else:
-        rows = table(("WAVE", "SIZE", "CRITICAL", "OTHERS"), wave_rows(plan))
-    return Group(head, rows, _below(plan_summary(definition, plan, seen.forecast)))
+        return Group(head, rows, _below(below))
+    rows = table(("WAVE", "SIZE", "CRITICAL", "OTHERS"), wave_rows(plan))
+    return Group(head, rows, _below((*below, "--all lists every work package")))
 
 
 def _comparison(compared: WhatIf) -> tuple[RenderableType, str]:

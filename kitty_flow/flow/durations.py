@@ -61,10 +61,8 @@ class Worked:
 
     def until(self, now: datetime) -> float:
         """The seconds up to `now`, an open stretch included; 0 where the moments make no sense."""
-        going = 0.0
-        if self.state in _AT_WORK and self.since is not None:
-            going = min(max(0.0, (now - self.since).total_seconds()), LONGEST_STRETCH_S)
-        return (self.seconds if self.is_sound else 0.0) + going
+        going = (now - self.since).total_seconds() if self.state in _AT_WORK and self.since else 0.0
+        return self.seconds + going if self.is_sound and 0.0 <= going <= LONGEST_STRETCH_S else 0.0
 
     @property
     def sample(self) -> float | None:

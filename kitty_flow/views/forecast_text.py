@@ -97,7 +97,7 @@ def _figures(outlook: Outlook) -> dict[str, object]:
         "waves": outlook.waves,
         "worktrees": outlook.worktrees,
         "critical path": f"{len(outlook.critical_path)}: {shortened(outlook.critical_path, 5, ' -> ')}",
-        "length": shown(makespan.estimate),
+        f"length{'' if is_timed else ' in WPs'}": shown(makespan.estimate),
         "at best": shown(makespan.lower_bound),
     }
     timed = {"median": _span(makespan.median), "9 of 10 within": _span(makespan.p90)}

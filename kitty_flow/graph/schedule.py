@@ -44,7 +44,7 @@ class Schedule:
             tail[work_package] = weights[work_package] + max(behind, default=0.0)
         self.order: tuple[str, ...] = tuple(sorted(order, key=lambda w: (w not in first, -tail[w])))
         self.longest_chain: float = max(tail.values(), default=0.0)
-        self.total: float = sum(weights[work_package] for work_package in order)
+        self.total: float = sum((weights[work_package] for work_package in order), 0.0)
         self._expected = [weights[work_package] for work_package in self.order]
         self._number_successors(dependents)
 

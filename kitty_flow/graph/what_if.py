@@ -200,7 +200,7 @@ def _refuse_unknown(definition: MissionDefinition, supposition: Supposition, fin
             raise UsageError(
                 "UNKNOWN_WORK_PACKAGE",
                 f"{definition.slug} has no work package {name!r}",
-                hint=f"kitty-flow plan {definition.slug}",
+                hint=_HINT,
                 details={"known": list(known)[:100]},
             )
     for before, after in supposition.dropped:
@@ -209,7 +209,7 @@ def _refuse_unknown(definition: MissionDefinition, supposition: Supposition, fin
             raise UsageError(
                 "UNKNOWN_DEPENDENCY",
                 f"{after} does not depend on {before}, so there is nothing to drop; it depends on {declared}",
-                hint=f"kitty-flow plan {definition.slug} --what-if drop=PREREQUISITE:{after}",
+                hint=f"--what-if drop={known[after].dependencies[0]}:{after}" if known[after].dependencies else _HINT,
             )
     for name in supposition.failed:
         if name in finished:

@@ -18,6 +18,7 @@ from kitty_flow.model.plan import Plan
 
 if TYPE_CHECKING:
     from kitty_flow.graph.what_if import Supposition, WhatIf
+    from kitty_flow.missions.repository_files import RepositoryFiles
 
 __all__ = ["SEED", "PlannedMission", "Prospect", "is_path", "plan_mission", "prospect"]
 
@@ -129,8 +130,8 @@ def _plan_path(path: Path, agents: int | None, with_experience: bool) -> Planned
     """Plan a source. What its work packages own is compared with the repository that it lies in, if it lies in one."""
     from kitty_flow.missions.source import load_mission
 
-    project = _project_around(path)
-    loaded = load_mission(path, files=project.files if project else None)
+    project, files = _around(path)
+    loaded = load_mission(path, files=files)
     plan = _compute(loaded.definition, agents)
     durations = None
     if project is not None and with_experience:
@@ -140,17 +141,16 @@ def _plan_path(path: Path, agents: int | None, with_experience: bool) -> Planned
     return PlannedMission(loaded.definition, plan, loaded.diagnostics, None, durations=durations)
 
 
-def _project_around(path: Path) -> Project | None:
-    """The repository whose checkout a source lies in; None where there is none, or where git does not work.
+def _around(path: Path) -> tuple[Project, RepositoryFiles] | tuple[None, None]:
+    """The repository in whose checkout a source lies, and its files; nothing where there is none, or git does not work.
 
     Planning a file needs neither.
     """
     try:
         project = Project.discover(path if path.is_dir() else path.parent)
-        assert project.files is not None  # listed here, where a failure means that there is no checkout
-        return project
+        return (None, None) if project.repository.is_bare else (project, project.files)
     except (UsageError, ExternalToolError, OSError):
-        return None
+        return None, None
 
 
 def _compute(definition: MissionDefinition, agents: int | None) -> Plan:

@@ -119,19 +119,19 @@ def what_if(
     _refuse_unknown(definition, supposition, finished)
     supposed = _without_dependencies(definition, supposition.dropped)
     after = plan if supposed is definition else compute_plan(supposed, agents=agents)
+    orders, new_orders = dict.fromkeys(_orders(plan)), dict.fromkeys(_orders(after))
     declared = _reached(after.edges, supposition.failed, finished)
-    stopped = _reached([*after.edges, *_orders(after)], supposition.failed, finished)
+    stopped = _reached([*after.edges, *new_orders], supposition.failed, finished)
     remaining = _restricted(after, stopped) if stopped else after
-    others = agents if supposition.agents is None else supposition.agents
     return WhatIf(
         supposition,
         before=_outlook(plan, foretell(plan, agents)),
-        after=_outlook(remaining, foretell(after, others, without=stopped)),
+        after=_outlook(remaining, foretell(after, supposition.agents or agents, without=stopped)),
         blocked=tuple(w for w in after.placements if w in declared and w not in supposition.failed),
         held=tuple(w for w in after.placements if w in stopped and w not in declared),
         possible=tuple(w for w in after.placements if w not in stopped and w not in finished),
-        orders_added=tuple(order for order in _orders(after) if order not in _orders(plan)),
-        orders_removed=tuple(order for order in _orders(plan) if order not in _orders(after)),
+        orders_added=tuple(order for order in new_orders if order not in orders),
+        orders_removed=tuple(order for order in orders if order not in new_orders),
     )
 
 

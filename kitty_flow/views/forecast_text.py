@@ -53,10 +53,10 @@ def forecast_lines(forecast: Forecast) -> tuple[str, ...]:
         )
     whose = "this mission" if forecast.learned_from == "mission" else "this repository"
     return (
-        f"{head}about {span(forecast.estimate)}, at best {span(forecast.lower_bound)}, "
-        f"one after another {span(forecast.sequential)}",
-        f"in half of {forecast.runs} simulations at most {_span(forecast.median)}, "
+        f"{head}about {_span(forecast.median)} (median of {forecast.runs} simulations), "
         f"in nine of ten at most {_span(forecast.p90)}",
+        f"if each took the mean: {span(forecast.estimate)}, at best {span(forecast.lower_bound)}, "
+        f"one after another {span(forecast.sequential)}",
         f"learned from {many(forecast.samples, 'finished work package')} of {whose}; waiting for people is not counted",
     )
 
@@ -85,11 +85,6 @@ def what_if_lines(compared: WhatIf) -> tuple[str, ...]:
 
 def _figures(outlook: Outlook) -> dict[str, object]:
     makespan = outlook.makespan
-    is_timed = makespan.unit == "seconds"
-
-    def shown(value: float | None) -> str:
-        return _span(value) if is_timed else f"{value:g}"
-
     figures: dict[str, object] = {
         "agents": makespan.agents,
         "work packages": outlook.work_packages,
@@ -97,11 +92,15 @@ def _figures(outlook: Outlook) -> dict[str, object]:
         "waves": outlook.waves,
         "worktrees": outlook.worktrees,
         "critical path": f"{len(outlook.critical_path)}: {shortened(outlook.critical_path, 5, ' -> ')}",
-        f"length{'' if is_timed else ' in WPs'}": shown(makespan.estimate),
-        "at best": shown(makespan.lower_bound),
     }
-    timed = {"median": _span(makespan.median), "9 of 10 within": _span(makespan.p90)}
-    return figures | (timed if is_timed else {})
+    if makespan.unit == "work packages":
+        return figures | {"length in WPs": f"{makespan.estimate:g}", "at best": f"{makespan.lower_bound:g}"}
+    return figures | {
+        "median": _span(makespan.median),
+        "9 of 10 within": _span(makespan.p90),
+        "if each took the mean": span(makespan.estimate),
+        "at best then": span(makespan.lower_bound),
+    }
 
 
 def _span(seconds: float | None) -> str:

@@ -39,8 +39,9 @@ def test_many_names_are_shortened_and_their_last_is_kept() -> None:
 def test_what_is_left_is_said_with_what_it_rests_on() -> None:
     timed = Forecast(2, 600.0, 500.0, "seconds", 900.0, 3, 1, 650.0, 800.0, 1000, 12, "repository")
     assert forecast_lines(timed) == (
-        "what is left (3 work packages of 4) with 2 agents: about 10 min, at best 8 min, one after another 15 min",
-        "in half of 1000 simulations at most 11 min, in nine of ten at most 13 min",
+        "what is left (3 work packages of 4) with 2 agents: about 11 min (median of 1000 simulations), "
+        "in nine of ten at most 13 min",
+        "if each took the mean: 10 min, at best 8 min, one after another 15 min",
         "learned from 12 finished work packages of this repository; waiting for people is not counted",
     )
     counted = Forecast(1, 3.0, 3.0, "work packages", 3.0, 3, 0)

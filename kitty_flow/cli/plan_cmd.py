@@ -73,7 +73,7 @@ def plan(
         from kitty_flow.graph.what_if import read_supposition
 
         supposition = read_supposition(what_if)
-    planned = plan_mission(mission, agents=agents, with_experience=True)
+    planned = plan_mission(mission, agents=agents, with_experience=True, only_look=supposition is not None)
     seen = prospect(planned, supposition)
     data = plan_data(planned.definition, planned.plan, planned.diagnostics, seen.forecast, seen.what_if)
     diagnostics = planned.diagnostics if is_json() else concise(planned.diagnostics)

@@ -54,11 +54,14 @@ def is_path(text: str) -> bool:
     return os.sep in text or "/" in text or text in (".", "..") or text.endswith(".toml")
 
 
-def plan_mission(mission: str | None, *, agents: int | None = None, with_experience: bool = False) -> PlannedMission:
+def plan_mission(
+    mission: str | None, *, agents: int | None = None, with_experience: bool = False, only_look: bool = False
+) -> PlannedMission:
     """Plan a mission by name (adopting it on first use) or a source by path (writing nothing).
 
     Args:
         with_experience: look up how far the mission is, and how long finished work packages took.
+        only_look: write nothing: a source is not adopted, and one that was edited not taken over.
 
     Raises:
         UsageError: there is no such mission.
@@ -72,8 +75,11 @@ def plan_mission(mission: str | None, *, agents: int | None = None, with_experie
         if mission is not None and Path(mission).exists():
             return _plan_path(Path(mission), agents, with_experience)
         raise
+    source = _unadopted(project, mission) if only_look else None
+    if source is not None:
+        return _plan_path(source, agents, with_experience)
     try:
-        with open_mission(project, mission, refresh_source=True) as opened:
+        with open_mission(project, mission, refresh_source=not only_look) as opened:
             return _plan_opened(opened, agents, with_experience)
     except UsageError as error:
         if error.code == "MISSION_NOT_FOUND" and mission is not None and Path(mission).exists():
@@ -124,6 +130,20 @@ def _plan_opened(opened: OpenMission, agents: int | None, with_experience: bool)
 
     standing, times = mission_standing(opened, datetime.now(UTC))
     return PlannedMission(*planned, standing, learn(opened.project, times, opened.id))
+
+
+def _unadopted(project: Project, name: str | None) -> Path | None:
+    """The source that a name stands for, or that is the only mission here, while the ledger knows nothing of it."""
+    from kitty_flow.ledger.catalog import catalog
+    from kitty_flow.missions.source import discover, find_mission
+
+    entries = catalog(project.repository)
+    known = {e.slug for e in entries} | {e.mission_id for e in entries}
+    sources = [s.path for s in discover(project.root) if not {s.slug, s.id} & known and s.problem is None]
+    if name is None:
+        return sources[0] if len(sources) == 1 and not any(e.is_open for e in entries) else None
+    found = None if name in known else find_mission(project.root, name)
+    return found if found in sources else None
 
 
 def _plan_path(path: Path, agents: int | None, with_experience: bool) -> PlannedMission:

@@ -62,6 +62,28 @@ def test_what_if_compares_and_says_what_is_blocked(kitty: Kitty, tmp_path: Path)
     assert "WP02 would not wait for WP01" in dropped
 
 
+@pytest.mark.slow
+def test_what_if_writes_nothing(kitty: Kitty, repo: Path) -> None:
+    (repo / ".kitty-flow" / "missions").mkdir(parents=True)
+    source = write(repo / ".kitty-flow" / "missions" / "small.toml", SMALL)
+
+    def refs() -> str:
+        listed = subprocess.run(["git", "-C", repo, "for-each-ref"], check=True, capture_output=True, text=True)
+        return listed.stdout
+
+    before = refs()
+    for words in (("plan", "small"), ("plan",), ("plan", "sma")):
+        done = kitty(*words, "--what-if", "agents=1", "--json", cwd=repo)
+        assert done.exit == 0 and done.json["data"]["what_if"]["after"]["makespan"]["agents"] == 1
+    assert refs() == before
+    assert kitty("plan", "small", cwd=repo).exit == 0
+    before = refs()
+    assert "refs/kitty/m/" in before
+    write(source, {**SMALL, "WP04": {"owned_files": ["d.txt"]}})
+    done = kitty("plan", "small", "--what-if", "fail=WP01", "--json", cwd=repo)
+    assert done.json["data"]["what_if"]["before"]["work_packages"] == 3 and refs() == before
+
+
 def test_what_cannot_be_supposed_is_refused(kitty: Kitty, tmp_path: Path) -> None:
     path = write(tmp_path / "small.toml", SMALL)
     refused = kitty("plan", path, "--what-if", "weather=rain", "--json", cwd=tmp_path)

@@ -40,7 +40,7 @@ def load_source(
         path,
         relative_to=project.root if inside else None,
         kind=kind,
-        files=None if is_begun else project.files,
+        files=None if is_begun or project.repository.is_bare else project.files,
         may_be_empty=may_be_empty,
     )
 

@@ -73,9 +73,7 @@ def _orders(
     owners = Owners({i: definition.work_package(i).owned_files for i in first})
     rank = {i: n for n, i in enumerate(declared.ids)}
     position = {i: n for n, i in enumerate(first)}
-    behind: dict[
-        str, int
-    ] = {}  # what comes before each, as a bitset; prerequisites have their turn first
+    behind: dict[str, int] = {}  # what comes before each, as a bitset; prerequisites have their turn first
     for late in (*first, *(i for i in declared.merge_order if i not in position)):
         patterns = definition.work_package(late).owned_files
         behind[late] = 0

@@ -8,7 +8,7 @@ from operator import or_
 from typing import Final
 
 from kitty_flow.graph.overlaps import overlapping
-from kitty_flow.graph.ownership import shared_patterns
+from kitty_flow.graph.ownership import positive_patterns, shared_patterns
 from kitty_flow.graph.reachability import Reachability, bits
 from kitty_flow.model.ids import natural_key
 from kitty_flow.model.plan import OwnershipConflict
@@ -52,6 +52,8 @@ def order_conflicts(
 def _conflict(ranked: Sequence[str], patterns: Sequence[tuple[str, ...]], before: int, after: int) -> OwnershipConflict:
     early, late = sorted((before, after))
     shared = shared_patterns(patterns[early], patterns[late])
+    if shared is None:  # not all exclusions are looked at in a very large mission
+        shared = shared_patterns(*([pattern for pattern, _ in positive_patterns(patterns[w])] for w in (early, late)))
     assert shared is not None, "an order is added only where files are shared"
     return OwnershipConflict((ranked[early], ranked[late]), shared, ranked[before], ranked[after])
 

@@ -4,24 +4,30 @@ The patterns of all work packages form one tree, a level for each segment. Two p
 through both, so the search walks pairs of places of that tree, from the root with itself; what many patterns begin
 with is compared once. Where one side owns everything beneath, the whole branch of the other side is met in one step.
 The cost is the number of pairs of places that can be reached together: about the size of the tree where patterns
-differ in names or in the beginnings of names, and its square where they differ only behind a star (``*_1.py``,
-``*_2.py`` in one folder).
+differ in names or in the beginnings or ends of names, and its square where they differ only between two wildcards
+(``*_1_*``, ``*_2_*`` in one folder).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
 from kitty_flow.graph.globs import ANY_DEPTH, Segment, compile_glob, is_name
 from kitty_flow.graph.globs import segments_meet as meet
 from kitty_flow.graph.ownership import EXCLUSION, positive_patterns, shared_patterns
 from kitty_flow.graph.reachability import bits
 
-__all__ = ["overlapping"]
+__all__ = ["MOST_QUESTIONS", "overlapping"]
+
+MOST_QUESTIONS: Final = 10_000
 
 
 def overlapping(owned: Sequence[Sequence[str]]) -> list[int]:
-    """For each list of patterns the bitset of the other lists that own a common path (`shared_patterns`)."""
+    """For each list of patterns the bitset of the other lists that own a common path, as `shared_patterns` says.
+
+    Where very many lists overlap but for their exclusions, some are reported in spite of them (`MOST_QUESTIONS`).
+    """
     root = _tree(owned)
     _compare(root)
     found = [0] * len(owned)
@@ -47,7 +53,7 @@ class _Place:
         self.wild: dict[Segment, _Place] = {}
         self.any_depth: _Place | None = None
         self.owners = self.branch = self.met = self.met_below = 0
-        self._starts: dict[Segment, list[tuple[Segment, _Place]]] = {}
+        self._starts: dict[Segment, _Alike] = {}
 
     def following(self) -> Iterator[tuple[Segment, _Place]]:
         """The places one name further."""
@@ -56,18 +62,44 @@ class _Place:
 
     def add_wild(self, segment: Segment, place: _Place) -> None:
         self.wild[segment] = place
-        self._starts.setdefault(_start(segment), []).append((segment, place))
+        self._starts.setdefault(_start(segment), _Alike()).add(segment, place)
 
     def wild_near(self, segment: Segment) -> Iterator[tuple[Segment, _Place]]:
-        """The wildcards whose literal beginning is a beginning of the segment's; all others differ from it early."""
-        start = _start(segment)
+        """The wildcards whose literal beginning is one of the segment's, and whose ends do not differ either."""
+        start, end = _start(segment), _end(segment)
         for length in range(len(start) + 1):
-            yield from self._starts.get(start[:length], ())
+            alike = self._starts.get(start[:length])
+            if alike is not None:
+                yield from alike.near(end)
+
+
+class _Alike:
+    """Wildcards with the same literal beginning, found by their literal ends."""
+
+    def __init__(self) -> None:
+        self._ending: dict[Segment, list[tuple[Segment, _Place]]] = {}
+        self._longer: dict[Segment, list[tuple[Segment, _Place]]] = {}  # the end is longer, and ends so
+
+    def add(self, segment: Segment, place: _Place) -> None:
+        end = _end(segment)
+        self._ending.setdefault(end, []).append((segment, place))
+        for skipped in range(1, len(end) + 1):
+            self._longer.setdefault(end[skipped:], []).append((segment, place))
+
+    def near(self, end: Segment) -> Iterator[tuple[Segment, _Place]]:
+        """Those of which the end ends in `end`, or the other way round."""
+        for skipped in range(len(end) + 1):
+            yield from self._ending.get(end[skipped:], ())
+        yield from self._longer.get(end, ())
 
 
 def _start(segment: Segment) -> Segment:
     length = next((at for at, atom in enumerate(segment) if not is_name((atom,))), len(segment))
     return segment[:length]
+
+
+def _end(segment: Segment) -> Segment:
+    return _start(segment[::-1])[::-1]
 
 
 def _tree(owned: Sequence[Sequence[str]]) -> _Place:
@@ -159,9 +191,16 @@ def _with_inherited(root: _Place) -> Iterator[tuple[_Place, int]]:
 
 
 def _drop_excluded(found: list[int], owned: Sequence[Sequence[str]]) -> None:
-    """Ask again, with their exclusions, about those that have some."""
+    """Ask again, with their exclusions, about those that have some; at most `MOST_QUESTIONS` times.
+
+    What is not asked about stays: an order too many is safe, one too few is not.
+    """
+    questions = 0
     for one in _with_exclusions(owned):
         for other in bits(found[one]):
+            questions += 1
+            if questions > MOST_QUESTIONS:
+                return
             if shared_patterns(owned[one], owned[other]) is None:
                 found[one] &= ~(1 << other)
                 found[other] &= ~(1 << one)

@@ -99,6 +99,15 @@ def test_exclusions_keep_work_packages_apart() -> None:
     assert owns(owned["WP1"], "src/core.py") and not owns(owned["WP1"], "src/cli/main.py")
 
 
+def test_too_many_questions_about_exclusions_leave_an_order_and_no_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    owned = {f"WP{n}": ["src/**", "!src/**", f"f{n}"] for n in range(6)}
+    assert order_conflicts(owned, [], owned) == ()
+    monkeypatch.setattr("kitty_flow.graph.overlaps.MOST_QUESTIONS", 5)
+    conflicts = order_conflicts(owned, [], owned)
+    assert {c.patterns for c in conflicts} == {("src/**", "src/**")}
+    assert "WP0" not in {w for c in conflicts for w in c.work_packages}
+
+
 _ANY = st.one_of(
     _lists(_HARD),
     _lists(st.lists(st.sampled_from(["s", "a", "a[", "*", "**", "[ab]", "?b", "a*", ""]), max_size=4).map("/".join)),

@@ -89,7 +89,7 @@ def _check_surface(each: WorkPackageDraft, findings: Findings) -> None:
         findings.warn(
             "SURFACE_NOT_OWNED",
             f"{each.id[:80]} speaks for {each.surface[:80]!r}, which none of its owned files lies in",
-            each.place("authoritative_surface"),
+            each.place("surface"),
         )
 
 

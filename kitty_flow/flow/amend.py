@@ -97,6 +97,7 @@ class _Decider:
         entity = view.entity("mission", mission.id)
         assert entity is not None, "an open mission is in its ledger"
         recorded = (mission.definition, mission.plan)
+        digest = mission.recorded.definition if mission.recorded else None
         last = entity.facts.get("amendment") or {}
         if last.get("request") == fingerprint:
             return Batch(()), Amended(recorded, recorded, _changes(last), (), was_recorded_before=True)
@@ -109,8 +110,8 @@ class _Decider:
         evidence = {
             "definition_digest": definition.digest,
             "plan_name": plan_name,
-            "source_digest": entity.facts.get("source_digest", mission.digest),
-            "amendment": {"request": fingerprint, "from": mission.digest, **amendment.as_data()},
+            "source_digest": entity.facts.get("source_digest", digest),
+            "amendment": {"request": fingerprint, "from": digest, **amendment.as_data()},
         }
         batch = self._batch(view, mission, definition, amendment.canceled, evidence)
         attachments = {f"definition/{definition.digest}.json": definition.as_json(), f"plan/{plan_name}.json": content}

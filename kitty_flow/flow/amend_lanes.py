@@ -10,7 +10,7 @@ from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.model.ids import natural_key
 from kitty_flow.model.plan import ExecutionLane, Plan
 
-__all__ = ["has_started", "keep_lanes", "lanes_of", "unblocked_state", "used_lanes"]
+__all__ = ["has_started", "keep_lanes", "lane_on_record", "lanes_of", "unblocked_state", "used_lanes"]
 
 _PLANNING_LANE: Final = "lane-planning"  # as in `graph`, whose import would cost every reading command its start
 _LANE: Final = "-lane-"
@@ -35,9 +35,14 @@ def used_lanes(view: LedgerView, plan: Plan) -> dict[str, str]:
     for work_package_id, placement in plan.placements.items():
         entity = view.entity("work_package", work_package_id)
         if entity is not None and has_started(entity):
-            _, is_lane, name = str(entity.facts.get("branch", "")).rpartition(_LANE)
-            found[work_package_id] = _LANE[1:] + name if is_lane else placement.execution_lane
+            found[work_package_id] = lane_on_record(entity) or placement.execution_lane
     return found
+
+
+def lane_on_record(entity: EntityState) -> str | None:
+    """The execution lane that the work package was started in last, by the name of its branch."""
+    _, is_lane, name = str(entity.facts.get("branch", "")).rpartition(_LANE)
+    return _LANE[1:] + name if is_lane else None
 
 
 def keep_lanes(plan: Plan, lanes: Mapping[str, str]) -> Plan:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, Literal
 
 from kitty_flow.errors import ExternalToolError
+from kitty_flow.flow.amend_lanes import lane_on_record
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.claim import Claim
 from kitty_flow.flow.mission import OpenMission
@@ -42,7 +43,7 @@ def give_back(
 
     def build(view: LedgerView) -> Batch:
         builder = BatchBuilder(view, actor=actor or held.actor, correlation_id=run_id)
-        entity = mission.work_package(work_package_id, view)
+        entity = mission.recorded_work_package(work_package_id, view)
         is_held = held.current_epoch(entity) == held.epoch and entity.state in _HELD
         # Without an id: a start that failed may be on record, when only its way to the disk is uncertain.
         closed = invocation_id or (open_invocation(entity, view) if is_held else None)
@@ -97,10 +98,13 @@ def abandon_invocation(builder: BatchBuilder, invocation_id: str, reason: str) -
 def _salvaged(mission: OpenMission, held: Claim, label: str) -> str | None:
     """Keep what the holder left in the lane's worktree; nothing was left before it started."""
     work_package_id = held.work_package_id
-    entity = mission.work_package(work_package_id)
+    entity = mission.recorded_work_package(work_package_id)
     if entity.state != "in_progress" or held.current_epoch(entity) != held.epoch:
         return None
-    lane = mission.plan.placements[work_package_id].execution_lane
+    placement = mission.plan.placements.get(work_package_id)
+    lane = placement.execution_lane if placement else lane_on_record(entity)
+    if lane is None:
+        return None
     checkout = mission.project.worktrees.at(workspace_path(mission, lane))
     if checkout is None:
         return None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kitty_flow.errors import KittyFlowError, RefusedError, UsageError
-from kitty_flow.flow.definition import read_definition, recorded_digest
+from kitty_flow.flow.definition import RecordedPlan, lanes_kept, read_definition, recorded_plan
 from kitty_flow.flow.project import Project
 from kitty_flow.flow.remarks import remarks
 from kitty_flow.ledger.catalog import CatalogEntry, catalog, refuse_unreadable
@@ -21,7 +21,7 @@ from kitty_flow.model.plan import Plan
 if TYPE_CHECKING:
     from kitty_flow.model.diagnostic import Diagnostic
 
-__all__ = ["OpenMission", "open_mission", "reread"]
+__all__ = ["OpenMission", "open_mission"]
 
 
 @dataclass(frozen=True)
@@ -38,19 +38,25 @@ class OpenMission:
     plan: Plan
     diagnostics: tuple[Diagnostic, ...] = ()
     was_named: bool = False
-    digest: str | None = None
+    recorded: RecordedPlan | None = None
 
     def at(self, view: LedgerView) -> OpenMission:
         """This mission with the definition and the plan that count in `view`: itself, unless it was amended.
 
+        One definition can have several plans, after an amendment and its inverse; and a start that came from another
+        clone binds its work package to a lane.
+
         Raises:
             LedgerError: DEFINITION_MISSING or DEFINITION_DAMAGED.
         """
-        digest = recorded_digest(view, self.id) if self.digest is not None else None
-        if digest in (None, self.digest):
+        recorded = recorded_plan(view, self.id)
+        if self.recorded is None or recorded is None:
             return self
-        definition, plan = read_definition(self.ledger, view)
-        return replace(self, definition=definition, plan=plan, digest=digest)
+        if recorded != self.recorded:
+            definition, plan = read_definition(self.ledger, view)
+            return replace(self, definition=definition, plan=plan, recorded=recorded)
+        plan = lanes_kept(self.plan, view, self.id)
+        return self if plan is self.plan else replace(self, plan=plan)
 
     @property
     def option(self) -> str:
@@ -104,9 +110,18 @@ class OpenMission:
             UsageError: UNKNOWN_WORK_PACKAGE.
             RefusedError: WORK_PACKAGE_DROPPED, an amendment took it out, or the one that had brought it in lost.
         """
-        entity = (view or self.view()).entity("work_package", work_package_id)
-        if entity is not None and work_package_id not in self.definition.by_id:
+        entity = self.recorded_work_package(work_package_id, view)
+        if work_package_id not in self.definition.by_id:
             raise _dropped(entity, self.slug)
+        return entity
+
+    def recorded_work_package(self, work_package_id: str, view: LedgerView | None = None) -> EntityState:
+        """As `work_package`, also for one that is not part of the mission any more: it may still be given back.
+
+        Raises:
+            UsageError: UNKNOWN_WORK_PACKAGE.
+        """
+        entity = (view or self.view()).entity("work_package", work_package_id)
         if entity is None:
             known = [w.id for w in self.definition.work_packages]
             raise UsageError(
@@ -151,18 +166,12 @@ def open_mission(project: Project, name: str | None = None, *, refresh_source: b
         view = ledger.view()
         definition, plan = read_definition(ledger, view)
         told = (*diagnostics, *remarks(view))
-        digest = recorded_digest(view, ledger.mission_id)
+        recorded = recorded_plan(view, ledger.mission_id)
         try:
-            yield OpenMission(project, ledger, definition, plan, told, name is not None, digest)
+            yield OpenMission(project, ledger, definition, plan, told, name is not None, recorded)
         except KittyFlowError as error:
             error.details.setdefault("mission", entry.slug)
             raise
-
-
-def reread(mission: OpenMission) -> OpenMission:
-    """The mission with the definition that the ledger holds now."""
-    definition, plan = read_definition(mission.ledger)
-    return replace(mission, definition=definition, plan=plan)
 
 
 def resolve(project: Project, name: str | None) -> CatalogEntry:

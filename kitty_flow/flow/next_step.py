@@ -13,7 +13,7 @@ from kitty_flow.flow.give_back import give_back
 from kitty_flow.flow.integrate import integrate
 from kitty_flow.flow.invocation import Action, Invocation
 from kitty_flow.flow.life import accept_if_finished, begin
-from kitty_flow.flow.mission import OpenMission, reread
+from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.peek import NextStep, Role, choose, claimed, held, nothing, step_of
 from kitty_flow.flow.readiness import is_noted_integrated
 from kitty_flow.flow.review import apply_verdict, begin_review
@@ -49,7 +49,7 @@ def next_step(mission: OpenMission, agent: str, *, role: Role = "implement") -> 
         ConflictError: CLAIM_LOST, others were faster again and again.
     """
     if not mission.definition.work_packages:
-        mission = reread(mission)  # the phase that was reported just now may have brought them
+        mission = mission.at(mission.view())  # the phase that was reported just now may have brought them
     if not mission.definition.work_packages:
         from kitty_flow.flow.phase_step import next_phase
 
@@ -59,7 +59,7 @@ def next_step(mission: OpenMission, agent: str, *, role: Role = "implement") -> 
     holding = held(mission, agent, view)
     if holding is not None:
         return step_of(mission, holding)
-    begun = claimed(agent, view)
+    begun = claimed(mission, agent, view)
     if begun is not None:
         begin(mission, run_id=new_ulid())
         return step_of(mission, _start(mission, Claim.on(begun)))

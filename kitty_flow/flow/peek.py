@@ -52,7 +52,7 @@ def peek(mission: OpenMission, agent: str, *, role: Role = "implement") -> NextS
     holding = held(mission, agent, view)
     if holding is not None:
         return step_of(mission, holding)
-    begun = claimed(agent, view)
+    begun = claimed(mission, agent, view)
     found = ("implement", begun.entity_id) if begun is not None else choose(mission, agent, role, view)
     if found is None:
         return nothing(mission, view)
@@ -98,10 +98,12 @@ def held(mission: OpenMission, agent: str, view: LedgerView) -> Invocation | Non
     return None
 
 
-def claimed(agent: str, view: LedgerView) -> EntityState | None:
+def claimed(mission: OpenMission, agent: str, view: LedgerView) -> EntityState | None:
     """What the agent claimed by `next` without getting to its start: it was killed in between."""
-    for entity in view.of_type("work_package").values():
+    for name, entity in view.of_type("work_package").items():
         facts = entity.facts
+        if name not in mission.definition.by_id:
+            continue  # the amendment that had brought it in was superseded
         if entity.state == "claimed" and facts.get("holder") == agent and not facts.get("run_id"):
             return entity
     return None

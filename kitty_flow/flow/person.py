@@ -31,7 +31,7 @@ def move(mission: OpenMission, work_package_id: str, trigger: PersonTrigger, *, 
         RefusedError: ILLEGAL_TRANSITION, REASON_MISSING, or WORK_INTEGRATED for a cancel.
     """
     view = mission.view()
-    entity = mission.work_package(work_package_id, view)
+    entity = _asked_for(mission, work_package_id, trigger, view)
     last = entity.last_event
     if (last.trigger, last.actor, last.reason) == (trigger, actor, reason[:2000]):
         return _receipt(mission, view, last.event_id)
@@ -54,6 +54,13 @@ def move(mission: OpenMission, work_package_id: str, trigger: PersonTrigger, *, 
     return mission.ledger.record(lambda v: _decide(mission, v, work_package_id, trigger, reason, actor))
 
 
+def _asked_for(mission: OpenMission, work_package_id: str, trigger: PersonTrigger, view: LedgerView) -> EntityState:
+    """What is in hand may be given back or canceled also when it is not part of the mission any more."""
+    if trigger in ("release", "cancel"):
+        return mission.recorded_work_package(work_package_id, view)
+    return mission.work_package(work_package_id, view)
+
+
 def _receipt(mission: OpenMission, view: LedgerView, event_id: str) -> Receipt:
     """The proof that an event is in the ledger, for somebody who did not get it when the event was recorded."""
     found = mission.ledger.projection.located(str(view.tip))[0]
@@ -74,7 +81,7 @@ def _decide(
     mission: OpenMission, view: LedgerView, work_package_id: str, trigger: PersonTrigger, reason: str, actor: str
 ) -> Batch:
     builder = BatchBuilder(view, actor=actor)
-    entity = mission.work_package(work_package_id, view)
+    entity = _asked_for(mission, work_package_id, trigger, view)
     invocation_id = open_invocation(entity, view)
     if trigger == "cancel" and entity.state == "approved" and is_noted_integrated(entity):
         raise RefusedError(

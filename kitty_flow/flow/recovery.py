@@ -21,13 +21,13 @@ __all__ = ["recover"]
 def recover(mission: OpenMission, *, run_id: str) -> tuple[str, ...]:
     """Bring every work package that a dead run held into a state to go on from; returns their ids."""
     recovered = []
-    for work_package in mission.definition.work_packages:
-        entity = mission.work_package(work_package.id)
+    for name in mission.view().of_type("work_package"):
+        entity = mission.recorded_work_package(name)
         if entity.state in ("claimed", "in_progress") and _held_by_run_of_this_clone(mission, entity):
             _recover_attempt(mission, entity, run_id)
-            recovered.append(work_package.id)
+            recovered.append(name)
         elif entity.state == "in_review" and _recover_review(mission, entity, run_id):
-            recovered.append(work_package.id)
+            recovered.append(name)
     return tuple(recovered)
 
 

@@ -52,9 +52,9 @@ def order_conflicts(
 def _conflict(ranked: Sequence[str], patterns: Sequence[tuple[str, ...]], before: int, after: int) -> OwnershipConflict:
     early, late = sorted((before, after))
     shared = shared_patterns(patterns[early], patterns[late])
-    if shared is None:  # not all exclusions are looked at in a very large mission
-        shared = shared_patterns(*([pattern for pattern, _ in positive_patterns(patterns[w])] for w in (early, late)))
-    assert shared is not None, "an order is added only where files are shared"
+    if shared is None:  # not everything is looked at in a very large mission
+        first, second = ([pattern for pattern, _ in positive_patterns(patterns[w])] for w in (early, late))
+        shared = shared_patterns(first, second) or (first[0], second[0])
     return OwnershipConflict((ranked[early], ranked[late]), shared, ranked[before], ranked[after])
 
 

@@ -18,15 +18,18 @@ from kitty_flow.graph.globs import segments_meet as meet
 from kitty_flow.graph.ownership import EXCLUSION, positive_patterns, shared_patterns
 from kitty_flow.graph.reachability import bits
 
-__all__ = ["MOST_QUESTIONS", "overlapping"]
+__all__ = ["MOST_QUESTIONS", "MOST_WILDCARD_PAIRS", "overlapping"]
 
 MOST_QUESTIONS: Final = 10_000
+MOST_WILDCARD_PAIRS: Final = 100_000
 
 
 def overlapping(owned: Sequence[Sequence[str]]) -> list[int]:
     """For each list of patterns the bitset of the other lists that own a common path, as `shared_patterns` says.
 
-    Where very many lists overlap but for their exclusions, some are reported in spite of them (`MOST_QUESTIONS`).
+    Where very many lists overlap but for their exclusions, some are reported in spite of them (`MOST_QUESTIONS`);
+    where very many names differ only between two wildcards (``*_1_*``, ``*_2_*``, which mostly do overlap), what is
+    left is taken to overlap (`MOST_WILDCARD_PAIRS`).
     """
     root = _tree(owned)
     _compare(root)
@@ -142,6 +145,7 @@ def _compare(root: _Place) -> None:
     """Visit every pair of places that one path leads to, and note what meets there."""
     seen = {(0, 0)}
     pending = [(root, root)]
+    budget = _Budget()
     while pending:
         left, right = pending.pop()
         if left.owners and right.owners:
@@ -150,12 +154,15 @@ def _compare(root: _Place) -> None:
             if one.loops and one.owners:
                 one.met, other.met_below = _union(one.met, other.branch), _union(other.met_below, one.owners)
         if not (_is_end(left) or _is_end(right)):
-            for one, other in _next_pairs(left, right):
+            for one, other in _next_pairs(left, right, budget):
                 pair = (one, other) if one.number <= other.number else (other, one)
                 key = (pair[0].number, pair[1].number)
                 if key not in seen:
                     seen.add(key)
                     pending.append(pair)
+            if budget.is_spent:  # an order too many is safe
+                left.met_below = _union(left.met_below, right.branch)
+                right.met_below = _union(right.met_below, left.branch)
 
 
 def _is_end(place: _Place) -> bool:
@@ -163,7 +170,23 @@ def _is_end(place: _Place) -> bool:
     return place.loops and not (place.names or place.wild)
 
 
-def _next_pairs(left: _Place, right: _Place) -> Iterator[tuple[_Place, _Place]]:
+class _Budget:
+    """How many more pairs of wildcards may be compared."""
+
+    def __init__(self) -> None:
+        self._left = MOST_WILDCARD_PAIRS
+
+    @property
+    def is_spent(self) -> bool:
+        return self._left <= 0
+
+    def spend(self) -> bool:
+        """Whether one more may be."""
+        self._left -= 1
+        return self._left >= 0
+
+
+def _next_pairs(left: _Place, right: _Place, budget: _Budget) -> Iterator[tuple[_Place, _Place]]:
     for one, other in ((left, right), (right, left)):
         if one.any_depth is not None:
             yield one.any_depth, other
@@ -171,7 +194,11 @@ def _next_pairs(left: _Place, right: _Place) -> Iterator[tuple[_Place, _Place]]:
             yield from ((one, following) for _, following in other.following())
         if other.wild:
             for segment, following in one.following():
-                yield from ((following, wild) for shape, wild in other.wild_near(segment) if meet(segment, shape))
+                for shape, wild in other.wild_near(segment):
+                    if not budget.spend():
+                        return
+                    if meet(segment, shape):
+                        yield following, wild
     few, many = sorted((left, right), key=lambda place: len(place.names))
     for name, following in few.names.items():
         if name in many.names:

@@ -80,11 +80,16 @@ def literal_prefix(pattern: str) -> tuple[str, ...]:
     return compile_glob(pattern).prefix
 
 
+_MOST_QUESTIONS: Final = 2_000
+"""How many pairs with exclusions one `Owners` looks at exactly."""
+
+
 class Owners:
     """Who owns which patterns, to be asked again and again; the cost of a question is that of its near candidates."""
 
     def __init__(self, owned: Mapping[str, Sequence[str]]) -> None:
         self._owned = owned
+        self._questions = _MOST_QUESTIONS
         self._at: dict[tuple[str, ...], list[str]] = {}
         self._below: dict[tuple[str, ...], list[str]] = {}
         for owner, patterns in owned.items():
@@ -100,7 +105,15 @@ class Owners:
         for pattern, _ in positive_patterns(patterns):
             start = _plain_start(pattern)
             near.update(self._below.get(start, ()), *(self._at.get(start[:n], ()) for n in range(len(start) + 1)))
-        return {owner for owner in near if shared_patterns(patterns, self._owned[owner]) is not None}
+        return {owner for owner in near if self._share(patterns, self._owned[owner])}
+
+    def _share(self, left: Sequence[str], right: Sequence[str]) -> bool:
+        """Exclusions are asked about so often and no more; then they count for nothing, which is safe."""
+        if any(pattern.startswith(EXCLUSION) for pattern in (*left, *right)):
+            self._questions -= 1
+            if self._questions < 0:
+                left, right = ([pattern for pattern, _ in positive_patterns(each)] for each in (left, right))
+        return shared_patterns(left, right) is not None
 
 
 def _plain_start(pattern: str) -> tuple[str, ...]:

@@ -27,6 +27,10 @@ __all__ = ["exclusive"]
 _POLL_S: Final = 0.001
 
 
+class _MeanwhileError(Exception):
+    """What was done while waiting failed, for the reason that is the cause."""
+
+
 @contextmanager
 def exclusive(
     path: Path, *, timeout_s: float, what: str, meanwhile: Callable[[], object] = lambda: None
@@ -43,16 +47,29 @@ def exclusive(
     import filelock
 
     deadline = time.monotonic() + timeout_s
+
+    def use_the_time() -> None:
+        nonlocal deadline
+        begun = time.monotonic()
+        try:
+            meanwhile()
+        except Exception as error:  # is none of the lock's
+            raise _MeanwhileError from error
+        deadline += time.monotonic() - begun
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(path, timeout=0)
-        with _first_in_line(path.with_name(path.name + ".line"), timeout_s, meanwhile) as has_waited:
+        with _first_in_line(path.with_name(path.name + ".line"), timeout_s, use_the_time) as has_waited:
             try:
                 lock.acquire()
             except filelock.Timeout:
                 if not has_waited:
-                    meanwhile()
+                    use_the_time()
                 lock.acquire(timeout=max(0.0, deadline - time.monotonic()), poll_interval=_POLL_S)
+    except _MeanwhileError as error:
+        assert error.__cause__ is not None
+        raise error.__cause__ from None
     except (TimeoutError, filelock.Timeout) as error:
         raise ConflictError(
             "LOCK_TIMEOUT",
@@ -98,7 +115,6 @@ def _first_in_line(path: Path, timeout_s: float, meanwhile: Callable[[], object]
 def _stand_in_line(descriptor: int, timeout_s: float, meanwhile: Callable[[], object]) -> None:
     if timeout_s <= 0 or sys.platform == "win32":
         raise TimeoutError
-    begun = time.monotonic()
     problems: list[OSError] = []
     is_first = threading.Event()
 
@@ -111,7 +127,7 @@ def _stand_in_line(descriptor: int, timeout_s: float, meanwhile: Callable[[], ob
 
     threading.Thread(target=wait, daemon=True).start()
     meanwhile()
-    if not is_first.wait(max(0.0, begun + timeout_s - time.monotonic())):
+    if not is_first.wait(timeout_s):
         raise TimeoutError
     if problems:
         raise problems[0]

@@ -63,7 +63,7 @@ def test_an_import_says_in_short_what_it_lost_and_a_plan_does_not_flood(library:
     assert plan.exit == 0
     assert "second" in plan.stdout, "the reader that was forced reads the edited source again"
     assert plan.stderr.splitlines()[-1].startswith("note: reading the source, 6 guessed, 10 dropped; see: kitty-flow")
-    assert len(plan.stderr.splitlines()) == 6
+    assert len(plan.stderr.splitlines()) == 5
 
 
 @pytest.mark.slow

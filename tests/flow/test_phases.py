@@ -12,7 +12,7 @@ from workbench import Workbench
 from kitty_flow.errors import ConflictError, KittyFlowError, RefusedError, UsageError
 from kitty_flow.flow.creation import create_mission
 from kitty_flow.flow.life import begin
-from kitty_flow.flow.mission import OpenMission, open_mission, reread
+from kitty_flow.flow.mission import OpenMission, open_mission
 from kitty_flow.flow.next_step import next_step, report
 from kitty_flow.flow.peek import NextStep, Role, peek
 from kitty_flow.flow.phase_gates import mission_folder
@@ -278,7 +278,7 @@ def test_the_report_that_made_the_work_packages_is_never_taken_for_the_work_on_o
     result.write_text('{"outcome": "success"}', encoding="utf-8")
     assert report(planning.mission, "ann", str(result)) == "tasks"
     assert planning.next("ann", "implement").fields["wp_id"] == "WP01"
-    again = reread(planning.mission)
+    again = planning.mission.at(planning.mission.view())
     assert report(again, "ann", str(result)) == "tasks"
     assert again.work_package("WP01").state == "in_progress"
 

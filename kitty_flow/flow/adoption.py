@@ -126,16 +126,19 @@ def _creation(view: LedgerView, definition: MissionDefinition) -> Batch:
     return define(builder, definition, "plan" if definition.work_packages else "define")
 
 
-def define(builder: BatchBuilder, definition: MissionDefinition, trigger: str) -> Batch:
+def define(
+    builder: BatchBuilder, definition: MissionDefinition, trigger: str, target_branch: str | None = None
+) -> Batch:
     """Collect the definition, its plan, and the planning of work packages that the ledger does not know yet.
 
-    `trigger` is ``plan`` where the mission becomes planned by it, else the name of an annotation.
+    `trigger` is ``plan`` where the mission becomes planned by it, else the name of an annotation; `target_branch` is
+    where it is to land, unless that is what the definition says.
     """
     from kitty_flow.graph import compute_plan
 
     plan = compute_plan(definition)
     digest = definition.digest
-    evidence = {"definition_digest": digest, "target_branch": definition.target_branch}
+    evidence = {"definition_digest": digest, "target_branch": target_branch or definition.target_branch}
     facts = Facts(mission_valid=True)
     if trigger == "plan":
         builder.transition("mission", definition.id or "", "plan", facts, evidence=evidence)
@@ -183,16 +186,20 @@ def refresh(project: Project, ledger: Ledger) -> tuple[Diagnostic, ...]:
     if is_begun:
         when = "it was amended" if amended_from else "work had begun"
         return (*loaded.diagnostics, _source_differs(ledger, f"its source was edited after {when}"))
-    ledger.record(lambda view: _redefinition(view, edited))
+    ledger.record(lambda view: _redefinition(view, recorded, edited))
     return loaded.diagnostics
 
 
-def _redefinition(view: LedgerView, edited: MissionDefinition) -> Batch:
+def _redefinition(view: LedgerView, recorded: MissionDefinition, edited: MissionDefinition) -> Batch:
     if not _follows_source(view, edited.id or ""):
         return Batch(())
     builder = BatchBuilder(view, actor=current_user())
     becomes_planned = builder.state("mission", edited.id or "") == "draft" and edited.work_packages
-    return define(builder, edited, "plan" if becomes_planned else "redefine")
+    mission = view.entity("mission", edited.id or "")
+    target = edited.target_branch
+    if mission is not None and target == recorded.target_branch:  # `run --target` may have named another one since
+        target = mission.facts.get("target_branch") or target
+    return define(builder, edited, "plan" if becomes_planned else "redefine", target)
 
 
 def _follows_source(view: LedgerView, mission_id: str) -> bool:

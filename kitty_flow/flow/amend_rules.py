@@ -131,8 +131,7 @@ class Amendment:
             elif not self._waits(edge.after):
                 self._started(edge.after, edge.where, "it had what it depends on when it began")
             else:
-                left = tuple(d for d in work_package.dependencies if d != edge.before)
-                self._table[edge.after] = replace(work_package, dependencies=left)
+                self._table[edge.after] = _without(work_package, edge.before)
 
     def _instead(self, edge: Edge, work_package: WorkPackage) -> str:
         if (edge.before, edge.after) in self._sharing:
@@ -161,7 +160,9 @@ class Amendment:
             if not self._is_known(work_package_id, where) or self._refuse_started(work_package_id, where):
                 continue
             leaving = set(self._change.dropped)
-            needing = [w.id for w in self._table.values() if work_package_id in w.dependencies and w.id not in leaving]
+            dependents = [w for w in self._table.values() if work_package_id in w.dependencies and w.id not in leaving]
+            needing = [w.id for w in dependents if not self._is_canceled(w.id)]
+            self._table.update({w.id: _without(w, work_package_id) for w in dependents if w.id not in needing})
             if needing:
                 options = " ".join(f"--drop-dependency {work_package_id}:{i}" for i in needing)
                 message = f"{', '.join(needing)} depend on {work_package_id}; add {options}"
@@ -222,9 +223,13 @@ class Amendment:
         return f"; did you mean {near[0]}?" if near else ""
 
     def _waits(self, work_package_id: str) -> bool:
-        """Whether an attempt is yet to begin, be it the first or not."""
+        """Whether an attempt is yet to begin, be it the first or not, or none ever will."""
         entity = self._view.entity("work_package", work_package_id)
-        return entity is None or unblocked_state(entity) == "planned"
+        return entity is None or unblocked_state(entity) in ("planned", "canceled")
+
+    def _is_canceled(self, work_package_id: str) -> bool:
+        entity = self._view.entity("work_package", work_package_id)
+        return entity is not None and entity.state == "canceled"
 
     def _refuse_started(self, work_package_id: str, where: str) -> bool:
         entity = self._view.entity("work_package", work_package_id)
@@ -236,13 +241,17 @@ class Amendment:
     def _started(self, work_package_id: str, where: str, why: str) -> None:
         entity = self._view.entity("work_package", work_package_id)
         state = entity.state if entity is not None else "planned"
-        begun = ", and was begun before" if state in ("planned", "canceled", "blocked") else ""
+        was_begun = entity is not None and entity.counts.get("start") and state in ("planned", "canceled", "blocked")
+        begun = ", and was begun before" if was_begun else ""
         self.findings.problem("WORK_PACKAGE_STARTED", f"{work_package_id} is {state}{begun}: {why}", where)
 
     def _refuse_canceled(self, work_package_id: str, where: str) -> bool:
-        entity = self._view.entity("work_package", work_package_id)
-        if entity is None or entity.state != "canceled":
+        if not self._is_canceled(work_package_id):
             return False
         message = f"{work_package_id} was canceled, so what depends on it would wait for ever"
         self.findings.problem("DEPENDENCY_CANCELED", message, where)
         return True
+
+
+def _without(work_package: WorkPackage, dependency: str) -> WorkPackage:
+    return replace(work_package, dependencies=tuple(d for d in work_package.dependencies if d != dependency))

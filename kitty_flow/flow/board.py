@@ -10,6 +10,7 @@ from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.provisional import provisional
 from kitty_flow.flow.readiness import Readiness
 from kitty_flow.flow.remarks import open_conflicts
+from kitty_flow.flow.standing import ACTIVE
 from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.model.ids import natural_key
 from kitty_flow.model.mission import WorkPackage
@@ -25,8 +26,6 @@ _WEIGHT: Final = {
     "done": 1.0,
 }
 """How far along a state is; canceled work packages do not count (ORIGIN, progress weights)."""
-
-_HELD: Final = ("claimed", "in_progress", "for_review", "in_review")
 
 
 class WorkPackageStatus(NamedTuple):
@@ -133,7 +132,7 @@ def work_package_status(
         placement.wave,
         placement.execution_lane,
         (facts.get("reviewer") if entity.state == "in_review" else facts.get("holder"))
-        if entity.state in _HELD
+        if entity.state in ACTIVE
         else None,
         entity.epoch,
         facts.get("lease_expires_at") if held else None,

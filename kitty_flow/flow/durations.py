@@ -17,6 +17,7 @@ from kitty_flow.errors import KittyFlowError
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.project import Project
 from kitty_flow.flow.readiness import FINISHED
+from kitty_flow.flow.standing import ACTIVE
 from kitty_flow.ledger.catalog import UNREADABLE, catalog
 from kitty_flow.ledger.ledger import Ledger
 from kitty_flow.ledger.query import EventFilter, find_events
@@ -32,7 +33,6 @@ LONGEST_STRETCH_S: Final = 24 * 3600.0
 """No agent works for longer without handing in: this is a forgotten claim, a sleeping machine, or a clock."""
 
 _AT_WORK: Final = ("in_progress", "in_review")
-_HELD: Final = ("claimed", "in_progress", "for_review", "in_review")
 _ENOUGH: Final = 3
 """With so many finished work packages of its own, a mission is judged by them alone."""
 _MOST: Final = 200
@@ -95,7 +95,7 @@ def mission_standing(mission: OpenMission, now: datetime) -> tuple[Standing, dic
     finished = frozenset(name for name, state in states.items() if state in FINISHED)
     standing = Standing(
         finished,
-        frozenset(name for name, state in states.items() if state in _HELD),
+        frozenset(name for name, state in states.items() if state in ACTIVE),
         {name: times[name].until(now) for name in states if name in times and name not in finished},
     )
     return standing, times

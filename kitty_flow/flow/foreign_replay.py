@@ -15,6 +15,7 @@ from functools import cache
 from typing import Any, Final
 
 from kitty_flow.flow.actor import plain_actor
+from kitty_flow.flow.standing import ACTIVE
 from kitty_flow.graph.ownership import shared_patterns
 from kitty_flow.ledger.ledger import Draft
 from kitty_flow.machines import FORCE, Facts, check_guards, machine, next_states
@@ -25,7 +26,6 @@ from kitty_flow.model.mission import MissionDefinition
 __all__ = ["Replay", "replay"]
 
 _SATISFIED: Final = ("approved", "done")
-_ACTIVE: Final = ("claimed", "in_progress", "for_review", "in_review")
 _UNHELD: Final = ("planned", "approved", "done", "canceled")
 _REASON_LENGTH: Final = 2000
 _DETAIL_BYTES: Final = 8 * 1024
@@ -53,7 +53,7 @@ class Replay:
     @property
     def mission_state(self) -> str:
         """Where the mission stands after it: planned, running, or merged."""
-        begun = any(draft.to_state in (*_ACTIVE, *_SATISFIED) for draft in self.drafts)
+        begun = any(draft.to_state in (*ACTIVE, *_SATISFIED) for draft in self.drafts)
         states = set(self.final.values())
         if "done" in states and states <= {"done", "canceled"}:
             return "merged"
@@ -135,7 +135,7 @@ class _Replayer:
 
     def _facts(self, row: LaneRow, standing: _Standing) -> Facts:
         dependencies = self._work_packages[row.wp_id].dependencies
-        active = [name for name, other in self.standings.items() if name != row.wp_id and other.state in _ACTIVE]
+        active = [name for name, other in self.standings.items() if name != row.wp_id and other.state in ACTIVE]
         conflicts = [name for name in active if row.to_lane == "claimed" and self._overlap(*sorted((name, row.wp_id)))]
         return Facts(
             actor=row.actor,

@@ -13,6 +13,7 @@ from kitty_flow.flow.provisional import provisional
 from kitty_flow.flow.readiness import Readiness, Reason, has_no_head, is_under_review, unfinished
 from kitty_flow.flow.workspace import workspace_path
 from kitty_flow.ledger.view import EntityState, LedgerView
+from kitty_flow.model.text import is_same_actor
 
 if TYPE_CHECKING:
     from kitty_flow.flow.invocation import Action, Invocation
@@ -143,7 +144,11 @@ def _is_reviewable(entity: EntityState, agent: str, view: LedgerView, readiness:
     """Submitted, by somebody else, with no reviewer at work, and the lane's worktree free."""
     waiting = entity.state in ("for_review", "in_review") and not is_under_review(entity, view)
     waiting = waiting and not has_no_head(entity)  # imported: there is nothing here to look at
-    return waiting and entity.facts.get("implementer") != agent and not readiness.lane_users(entity.entity_id)
+    return (
+        waiting
+        and not is_same_actor(str(entity.facts.get("implementer")), agent)
+        and not readiness.lane_users(entity.entity_id)
+    )
 
 
 def nothing(mission: OpenMission, view: LedgerView) -> NextStep:

@@ -21,6 +21,7 @@ from kitty_flow.missions.artifacts import Artifact, artifacts, listed_entries, o
 from kitty_flow.missions.source import NATIVE_FOLDER
 from kitty_flow.model.gate import GateResult
 from kitty_flow.model.mission import LoadedMission, MissionDefinition
+from kitty_flow.model.text import is_same_actor
 
 __all__ = ["PHASE_GATES", "PhaseFacts", "ask_gate", "mission_folder"]
 
@@ -91,7 +92,7 @@ def ask_gate(name: str, facts: PhaseFacts, phase: DagNode) -> GateResult:
         return _closed(name, "GATE_UNKNOWN", f"there is no gate {name!r}", "kitty-flow dags list", outcome="error")
     try:
         return gate(facts, phase)
-    except (KittyFlowError, OSError, ValueError) as error:
+    except Exception as error:
         code = error.code if isinstance(error, KittyFlowError) else "GATE_ERROR"
         message = f"{name} cannot be checked: {getattr(error, 'message', error)}"
         return _closed(name, code, message, f"kitty-flow mission show {facts.mission.slug}", outcome="error")
@@ -152,9 +153,11 @@ def _reviewed_by_another(facts: PhaseFacts, phase: DagNode) -> GateResult:
         return _closed(
             gate, "NOT_REVIEWED", message, f"kitty-flow next --agent NAME --role any -m {facts.mission.slug}"
         )
-    if reviewer.strip().casefold() in {author.strip().casefold() for author in authors}:
+    if any(is_same_actor(reviewer, author) for author in authors):
         message = f"{reviewer} did the work that is to be challenged"
-        return _closed(gate, "REVIEWER_IS_AUTHOR", message, f"have {phase.name} done by somebody else")
+        return _closed(
+            gate, "REVIEWER_IS_AUTHOR", message, f"kitty-flow next --agent OTHER --role any -m {facts.mission.slug}"
+        )
     return _open(gate, f"{reviewer} did not do the work that was challenged")
 
 

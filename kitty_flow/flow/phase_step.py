@@ -16,6 +16,7 @@ from kitty_flow.flow.phases import Phase, facts_of, phases_of, template_of
 from kitty_flow.flow.readiness import Reason
 from kitty_flow.ledger.ledger import Batch, new_ulid
 from kitty_flow.ledger.view import LedgerView
+from kitty_flow.model.text import is_same_actor
 
 if TYPE_CHECKING:
     from kitty_flow.flow.peek import Kind, NextStep, Role
@@ -121,7 +122,7 @@ def _hindrances(
     if role != "any" and phase.is_review != (role == "review"):
         message = f"{name} is ready {'to be reviewed' if phase.is_review else 'to be done'}, which was not asked for"
         yield "wait", reason("OTHER_ROLE", message, f"kitty-flow next --agent NAME --role any -m {slug}")
-    elif phase.is_review and agent in _authors(phase, facts):
+    elif phase.is_review and any(is_same_actor(agent, author) for author in _authors(phase, facts)):
         message = f"{name} is for somebody else: {agent} did the work that is to be challenged"
         yield "wait", reason("REVIEWER_IS_AUTHOR", message, f"kitty-flow next --agent OTHER --role any -m {slug}")
 

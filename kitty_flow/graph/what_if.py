@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from kitty_flow.errors import UsageError
 from kitty_flow.graph.dependency_graph import DependencyGraph
+from kitty_flow.graph.placement import PLANNING_LANE
 from kitty_flow.graph.planning import compute_plan
 from kitty_flow.graph.schedule import check_agents
 from kitty_flow.model.forecast import Forecast
@@ -136,7 +137,7 @@ def what_if(
 
 
 def _outlook(plan: Plan, makespan: Forecast) -> Outlook:
-    return Outlook(len(plan.placements), len(plan.waves), len(plan.execution_lanes), plan.critical_path, makespan)
+    return Outlook(len(plan.placements), len(plan.waves), _worktrees(plan), plan.critical_path, makespan)
 
 
 def _orders(plan: Plan) -> list[tuple[str, str]]:
@@ -218,3 +219,8 @@ def _refuse_unknown(definition: MissionDefinition, supposition: Supposition, fin
 
 def _invalid(message: str) -> UsageError:
     return UsageError("INVALID_WHAT_IF", message, hint=_HINT)
+
+
+def _worktrees(plan: Plan) -> int:
+    """How many worktrees the execution lanes take; planning artifacts are written in the main checkout."""
+    return sum(lane.id != PLANNING_LANE for lane in plan.execution_lanes)

@@ -8,6 +8,7 @@ from typing import Final
 
 from kitty_flow.machines.facts import Facts
 from kitty_flow.machines.guard import Guard
+from kitty_flow.model.text import is_same_actor
 
 __all__ = ["GUARDS"]
 
@@ -41,8 +42,8 @@ def _work_committed(facts: Facts) -> bool:
 def _distinct_reviewer(facts: Facts) -> bool:
     if facts.implementer is None or facts.reviewer is None:
         return False
-    implementer, reviewer = (name.strip().casefold() for name in (facts.implementer, facts.reviewer))
-    return implementer != "" and reviewer != "" and implementer != reviewer
+    are_named = facts.implementer.strip() != "" and facts.reviewer.strip() != ""
+    return are_named and not is_same_actor(facts.implementer, facts.reviewer)
 
 
 def _verdict_bound(facts: Facts) -> bool:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["clean", "printable"]
+__all__ = ["clean", "is_same_actor", "printable"]
+
+
+def is_same_actor(one: str, other: str) -> bool:
+    """Whether two names mean one actor: case and surrounding blanks do not make another reviewer."""
+    return one.strip().casefold() == other.strip().casefold()
 
 
 def printable(text: str, stand_in: str = " ") -> str:

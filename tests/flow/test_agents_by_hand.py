@@ -181,3 +181,12 @@ def test_an_aborted_mission_frees_its_name(bench: Workbench) -> None:
     bench.kitty("mission", "abort", "sample", "--reason", "wrong files")
     assert bench.kitty("mission", "import", path)["data"]["imported"] is True
     assert bench.kitty("mission", "show", "sample")["data"]["state"] == "planned"
+
+
+def test_another_spelling_of_a_name_is_not_another_reviewer(bench: Workbench) -> None:
+    bench.mission(
+        {"WP01": {"owned_files": ["core.txt"]}, "WP02": {"owned_files": ["b"]}, "WP03": {"owned_files": ["c"]}}
+    )
+    work(bench, take(bench, "claude"))
+    take(bench, "claude", "--result", "success")
+    assert take(bench, "CLAUDE", "--role", "any", "--peek")["wp_id"] == "WP03"

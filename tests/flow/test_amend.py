@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,10 @@ from kitty_flow.flow.amend import amend
 from kitty_flow.flow.amend_request import AmendRequest
 from kitty_flow.flow.claim import claim
 from kitty_flow.flow.drive import Driver, Outcome
+from kitty_flow.flow.life import retarget
 from kitty_flow.flow.mission import open_mission
+from kitty_flow.flow.peek import claimed
+from kitty_flow.flow.person import move
 from kitty_flow.flow.project import Project
 from kitty_flow.flow.run import RunOptions, run_mission
 
@@ -323,3 +327,56 @@ def test_an_amendment_between_the_choice_and_the_claim(bench: Workbench, monkeyp
     }
     assert (report.exit_status, report.mission_state) == (0, "accepted")
     assert [trigger for name, trigger in bench.steps() if name == "WP03"] == ["plan", "cancel"]
+
+
+def test_the_plan_that_counts_is_the_recorded_one_also_when_the_definition_is_the_old_one(bench: Workbench) -> None:
+    """An edge is added and dropped again while WP02 has begun in the lane of the plan in between."""
+    bench.mission({"WP01": {"owned_files": ["a"]}, "WP02": {"owned_files": ["b"]}})
+    bench.kitty("plan")
+    project = Project.discover(bench.root)
+    with open_mission(project, "sample") as stale, open_mission(project, "sample") as other:
+        amend(other, AmendRequest(add_dependencies=("WP02:WP01",)), reason="for a reason", actor="ann")
+        step = bench.kitty("next", "--agent", "amy")["data"]
+        assert step["wp_id"] == "WP02"
+        amend(other, AmendRequest(drop_dependencies=("WP02:WP01",)), reason="for no reason", actor="ann")
+        now = stale.at(stale.view())
+        assert now.definition == stale.definition
+        lanes = {name: placement.execution_lane for name, placement in now.plan.placements.items()}
+        assert step["branch"].endswith(lanes["WP02"])
+        assert lanes["WP01"] != lanes["WP02"], "one worktree for two"
+
+
+def test_what_lost_its_place_in_the_mission_can_be_given_back(bench: Workbench) -> None:
+    bench.mission({"WP01": {"owned_files": ["a"]}, "WP02": {"owned_files": ["b"]}})
+    bench.kitty("plan")
+    with open_mission(Project.discover(bench.root), "sample") as mission:
+        claim(mission, "WP02", actor="amy", lease_s=60)
+        left = tuple(w for w in mission.definition.work_packages if w.id != "WP02")
+        without = replace(mission, definition=replace(mission.definition, work_packages=left))
+        assert claimed(without, "amy", without.view()) is None
+        move(without, "WP02", "release", reason="its amendment was superseded", actor="ben")
+    assert bench.states()["WP02"] == "planned"
+
+
+def test_what_only_canceled_work_needs_may_go(bench: Workbench) -> None:
+    bench.mission(
+        {"WP01": {"owned_files": ["a"]}, "WP02": {"owned_files": ["b"], "dependencies": ["WP01"]}, "WP03": {}}
+    )
+    bench.kitty("plan")
+    bench.kitty("wp", "cancel", "WP02", "--reason", "no need")
+    assert amended(bench, "--drop-wp", "WP01")["data"]["canceled"] == ["WP01"]
+    assert after(bench) == {"WP02": [], "WP03": []}
+
+
+def test_an_edited_source_does_not_take_the_chosen_target_back(bench: Workbench) -> None:
+    bench.mission(target_branch="trunk")
+    bench.kitty("plan")
+    with open_mission(Project.discover(bench.root), "sample") as mission:
+        retarget(mission, "dev")
+    bench.mission(target_branch="trunk", title="Another title")
+    bench.kitty("plan")
+    shown = bench.kitty("mission", "show")["data"]
+    assert (shown["title"], shown["target_branch"]) == ("Another title", "dev")
+    bench.mission(target_branch="other")
+    bench.kitty("plan")
+    assert bench.kitty("mission", "show")["data"]["target_branch"] == "other"

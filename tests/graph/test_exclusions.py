@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kitty_flow.graph import order_conflicts, owns, pattern_matches, shared_patterns
+from kitty_flow.graph import order_conflicts, overlaps, owns, pattern_matches, shared_patterns
 from kitty_flow.graph.overlaps import overlapping
 from kitty_flow.graph.ownership import Owners, positive_patterns
 
@@ -21,6 +21,9 @@ _PLAIN = st.lists(st.sampled_from(["**", "*", "a", "b", "ab", "a*", "*b"]), min_
 _HARD = st.lists(st.sampled_from(["**", "*", "a", "?", "[ab]", "[!a]", "?*", "a?", "zb"]), min_size=1, max_size=2).map(
     "/".join
 )
+
+
+_SHAPES = ("a", "b", "**", "*", "*a*", "*b*", "a*b", "?")
 
 
 def _lists(patterns: st.SearchStrategy[str]) -> st.SearchStrategy[tuple[str, ...]]:
@@ -133,3 +136,17 @@ def test_each_pattern_is_paired_with_the_exclusions_behind_it(patterns: tuple[st
             (pattern, excluded) == (p, tuple(e[1:] for e in patterns[at:] if e.startswith("!")))
             for at, p in enumerate(patterns)
         )
+
+
+@given(st.lists(st.lists(st.builds("/".join, st.lists(st.sampled_from(_SHAPES), min_size=1, max_size=2)), max_size=2)))
+def test_a_search_that_is_given_up_misses_no_overlap(owned: list[list[str]]) -> None:
+    exact = overlapping(owned)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(overlaps, "MOST_WILDCARD_PAIRS", 3)
+        bounded = overlapping(owned)
+    assert all(few & ~many == 0 for few, many in zip(exact, bounded, strict=True))
+    ids = [f"WP{number:02d}" for number in range(len(owned))]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(overlaps, "MOST_WILDCARD_PAIRS", 3)
+        ordered = order_conflicts(ids, [], dict(zip(ids, owned, strict=True)))
+    assert all(len(conflict.patterns) == 2 for conflict in ordered)

@@ -89,3 +89,16 @@ def test_who_waits_uses_the_time_and_may_give_up_at_once(tmp_path: Path, is_firs
     assert done == ["waited"]
     with exclusive(path, timeout_s=5, what="the ledger"):
         done.append("held after all")
+
+
+def test_what_fails_while_waiting_is_no_failure_of_the_lock(tmp_path: Path) -> None:
+    def read() -> None:
+        raise FileNotFoundError(errno.ENOENT, "gone", "notes.md")
+
+    path = tmp_path / "x.lock"
+    with (
+        exclusive(path, timeout_s=5, what="the ledger"),
+        pytest.raises(FileNotFoundError),
+        exclusive(path, timeout_s=5, what="the ledger", meanwhile=read),
+    ):
+        pass

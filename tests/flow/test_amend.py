@@ -369,6 +369,7 @@ def test_what_only_canceled_work_needs_may_go(bench: Workbench) -> None:
 
 
 def test_an_edited_source_does_not_take_the_chosen_target_back(bench: Workbench) -> None:
+    bench.git("branch", "dev")
     bench.mission(target_branch="trunk")
     bench.kitty("plan")
     with open_mission(Project.discover(bench.root), "sample") as mission:

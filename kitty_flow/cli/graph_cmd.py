@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
@@ -13,8 +13,12 @@ from kitty_flow.errors import ExternalToolError, UsageError
 
 if TYPE_CHECKING:
     from kitty_flow.flow.planning import PlannedMission
+    from kitty_flow.model.diagnostic import Diagnostic
 
 __all__ = ["graph"]
+
+_MERMAID_CHARACTERS: Final = 50_000
+_MERMAID_ARROWS: Final = 500
 
 _Format = Literal["mermaid", "dot", "svg", "png", "html", "json"]
 
@@ -47,15 +51,32 @@ def graph(
     planned = plan_mission(mission)
     picture = _draw(form, planned)
     data = {"format": form, "output": output, "states": planned.states}
+    remarks = (*planned.diagnostics, *_too_large(form, picture))
     if output is None:
-        return Result(data | {"picture": picture}, str(picture), planned.diagnostics)
+        return Result(data | {"picture": picture}, str(picture), remarks)
     try:
         output.write_bytes(picture if isinstance(picture, bytes) else picture.encode())
     except OSError as error:
         raise ExternalToolError(
             "OUTPUT_NOT_WRITTEN", f"{output} cannot be written: {error.strerror}", hint="choose another -o FILE"
         ) from error
-    return Result(data, f"wrote {output}", planned.diagnostics)
+    return Result(data, f"wrote {output}", remarks)
+
+
+def _too_large(form: _Format, picture: str | bytes) -> tuple[Diagnostic, ...]:
+    """Mermaid's own limits, of which a reader of a pull request would see only an error (mermaid.js.org, "Config")."""
+    if form != "mermaid" or not isinstance(picture, str):
+        return ()
+    arrows = picture.count("-->") + picture.count("-.->") + picture.count("==>")
+    if len(picture) <= _MERMAID_CHARACTERS and arrows <= _MERMAID_ARROWS:
+        return ()
+    from kitty_flow.model.diagnostic import Diagnostic
+
+    message = (
+        f"with {len(picture)} characters and {arrows} arrows this is more than Mermaid draws by default "
+        f"({_MERMAID_CHARACTERS} and {_MERMAID_ARROWS}): kitty-flow graph --format svg, or html"
+    )
+    return (Diagnostic(severity="warning", diagnostic_code="MERMAID_TOO_LARGE", message=message, phase="draw"),)
 
 
 def _draw(form: _Format, planned: PlannedMission) -> str | bytes:
@@ -64,7 +85,11 @@ def _draw(form: _Format, planned: PlannedMission) -> str | bytes:
 
         from kitty_flow.views.plan_text import plan_data
 
-        return json.dumps(plan_data(planned.definition, planned.plan, planned.diagnostics), indent=2) + "\n"
+        drawn = plan_data(planned.definition, planned.plan, planned.diagnostics)
+        if planned.states:
+            for each in drawn["work_packages"]:
+                each["state"] = planned.states[each["id"]]
+        return json.dumps(drawn, indent=2) + "\n"
     if form == "html":
         from kitty_flow.flow.mission_record import mission_record
         from kitty_flow.views.dag_html import html

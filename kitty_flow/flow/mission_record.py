@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from kitty_flow.flow.mission import OpenMission, open_mission
@@ -34,12 +35,14 @@ class Moment(NamedTuple):
 class MissionRecord:
     """States now, every change that led to them in the ledger's order, and what each unstarted work package waits for.
 
-    Events that lost a conflict are left out, so that the last change of a work package leads to its state.
+    Events that lost a conflict are left out, so that the last change of a work package leads to its state. What is under
+    way has gone on until `drawn_at`, when this was read, by this machine's clock.
     """
 
     states: Mapping[str, str]
     moments: tuple[Moment, ...]
     waits_for: Mapping[str, tuple[str, ...]]
+    drawn_at: str = ""
 
 
 def mission_record(mission: str | None) -> MissionRecord:
@@ -71,7 +74,7 @@ def record_of(mission: OpenMission) -> MissionRecord:
         for name, state in states.items()
         if state in ("planned", "blocked")
     }
-    return MissionRecord(states, tuple(moments), waits_for)
+    return MissionRecord(states, tuple(moments), waits_for, datetime.now(UTC).isoformat(timespec="seconds"))
 
 
 def _moment(event: Event) -> Moment:

@@ -111,6 +111,7 @@ def _data(definition: MissionDefinition, plan: Plan, record: MissionRecord | Non
         "lanes": [lane.id for lane in plan.execution_lanes],
         "waves": len(plan.waves),
         "unit": plan.makespan.unit,
+        "drawnAt": record.drawn_at if record else "",
         "styles": {name: {"label": s.label, "symbol": s.symbol} for name, s in STATE_STYLES.items()},
         "moments": [
             {

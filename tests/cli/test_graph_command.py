@@ -91,3 +91,19 @@ def test_a_page_of_a_mission_in_the_ledger_has_its_history(kitty: Kitty, repo: P
         ("WP02", None, "planned"),
     ]
     assert data["workPackages"][1]["waitsFor"] == ["WP02 depends on WP01, which is planned"]
+
+
+def test_what_mermaid_would_not_draw_is_said(kitty: Kitty, tmp_path: Path) -> None:
+    tables = [f'[[work_package]]\nid = "WP{n}"\ndependencies = {["WP0"] if n else []}\n' for n in range(502)]
+    (tmp_path / "wide.toml").write_text('[mission]\ntitle = "Wide"\n' + "\n".join(tables).replace("'", '"'))
+    drawn = kitty("graph", "wide.toml", "--json", cwd=tmp_path).json
+    assert [d["diagnostic_code"] for d in drawn["diagnostics"] if d["phase"] == "draw"] == ["MERMAID_TOO_LARGE"]
+    assert "501 arrows" in drawn["diagnostics"][-1]["message"]
+    small = kitty("graph", "wide.toml", "--format", "dot", "--json", cwd=tmp_path).json
+    assert [d for d in small["diagnostics"] if d["phase"] == "draw"] == []
+
+
+def test_json_of_a_mission_in_the_ledger_has_its_states(kitty: Kitty, repo: Path, mission: Path) -> None:
+    kitty("mission", "import", mission, cwd=repo)
+    drawn = json.loads(kitty("graph", "two", "--format", "json", cwd=repo).stdout)
+    assert [w["state"] for w in drawn["work_packages"]] == ["planned", "planned"]

@@ -21,6 +21,8 @@ function planned() {
 
 function actual() {
   const times = data.moments.map((moment) => Date.parse(moment.at)).filter(Number.isFinite);
+  const isOpen = data.workPackages.some((each) => !["done", "canceled"].includes(each.state));
+  if (isOpen && Number.isFinite(Date.parse(data.drawnAt))) times.push(Date.parse(data.drawnAt)); // what is held goes on
   const [first, last] = [Math.min(...times), Math.max(...times)];
   const width = Math.max(420, byId("gantt").clientWidth - LABEL - 70);
   const span = Math.max(1, last - first);
@@ -46,7 +48,7 @@ function byWorkPackage(moments) {
 
 function clock(time, span) {
   const text = new Date(time).toISOString();
-  return span > 172800000 ? text.slice(0, 10) : span > 7200000 ? text.slice(5, 16).replace("T", " ") : text.slice(11, 19);
+  return span > 172800000 ? text.slice(0, 10) : span > 7200000 ? text.slice(5, 16).replace("T", " ") : span > 10000 ? text.slice(11, 19) : text.slice(14, 21);
 }
 
 function bar(x, width, state, tip, critical) {

@@ -71,7 +71,7 @@ def refuse_without_work_packages(mission: OpenMission) -> None:
     is_draft = mission.state() == "draft"
     raise RefusedError(
         "NO_WORK_PACKAGES",
-        f"{mission.slug} has no work packages{' yet; its phases lead to them' if is_draft else ''}",
+        f"{mission.slug} has no work packages{' yet: it is in its planning phases' if is_draft else ''}",
         hint=f"kitty-flow next --agent NAME -m {mission.slug}"
         if is_draft
         else f"kitty-flow mission show {mission.slug}",

@@ -35,8 +35,8 @@ class Moment(NamedTuple):
 class MissionRecord:
     """States now, every change that led to them in the ledger's order, and what each unstarted work package waits for.
 
-    Events that lost a conflict are left out, so that the last change of a work package leads to its state. What is under
-    way has gone on until `drawn_at`, when this was read, by this machine's clock.
+    Events that lost a conflict are left out, so that the last change of a work package leads to its state. What is
+    under way has gone on until `drawn_at`, when this was read, by this machine's clock.
     """
 
     states: Mapping[str, str]

@@ -34,6 +34,9 @@ def board_text(board: Board, *, live: bool = False) -> RenderableType:
     head = Text()
     head.append(clean(str(board.mission["title"])), style="bold")
     head.append(f"  {board.mission['slug']}  {board.mission['state']}  {board.progress:.0%}\n")
+    if not board.work_packages:
+        told = f"no work packages; its phases: kitty-flow mission show {board.mission['slug']}\n"
+        return Group(head, Text(told + "\n".join(filter(None, _foot(board, live=live)))))
     rows = []
     wave = 0
     for card in board.work_packages:

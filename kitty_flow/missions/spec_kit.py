@@ -19,7 +19,7 @@ from kitty_flow.missions.foreign_fields import counted, line_ranges
 from kitty_flow.missions.foreign_mission import foreign_mission
 from kitty_flow.missions.foreign_names import slug_of_folder
 from kitty_flow.missions.markdown_lines import spoken_lines
-from kitty_flow.missions.path_mentions import mentioned_paths
+from kitty_flow.missions.path_mentions import mentioned_paths, refused_paths
 from kitty_flow.missions.spec_kit_order import Orders, Phase, Task
 from kitty_flow.missions.spec_kit_text import TaskList, is_task_list, phase_title, read_task_list
 from kitty_flow.model.mission import Subtask
@@ -136,6 +136,13 @@ def _draft(
 ) -> WorkPackageDraft:
     tasks = [task for task in phase.tasks if not task.is_done]
     paths = {task.line: mentioned_paths(task.title) for task in tasks}
+    for task in tasks:
+        for message in refused_paths(task.title):
+            findings.dropped(
+                "PATH_DROPPED",
+                f"{name} does not own what a task names: {message}",
+                f"{where.rpartition(':')[0]}:{task.line}",
+            )
     owned = tuple(dict.fromkeys(path for each in paths.values() for path in each))
     if owned:
         silent = [line for line, each in paths.items() if not each]
@@ -179,5 +186,8 @@ def _report_rest(tasks: TaskList, file: str, findings: Findings) -> None:
     ):
         if found:
             findings.dropped(code, counted(message, found), f"{file}:{found[0]}")
+    for line, name in tasks.unread:
+        message = f"{name}, which looks like a task but stands outside of any phase or in a form that is not read"
+        findings.dropped("TASK_DROPPED", message, f"{file}:{line}")
     for line, text in tasks.others:
         findings.dropped("SECTION_DROPPED", f"the section {text[:60]!r}, which has no tasks", f"{file}:{line}")

@@ -8,7 +8,7 @@ import pytest
 
 from kitty_flow.errors import DefinitionError
 from kitty_flow.missions import spec_kit
-from kitty_flow.missions.path_mentions import mentioned_paths
+from kitty_flow.missions.path_mentions import mentioned_paths, refused_paths
 from kitty_flow.missions.source import load_mission
 from kitty_flow.model.mission import LoadedMission
 
@@ -196,3 +196,55 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
 )
 def test_paths_that_a_task_mentions(text: str, paths: list[str]) -> None:
     assert list(mentioned_paths(text)) == paths
+
+
+@pytest.mark.parametrize(
+    ("text", "paths"),
+    [
+        (
+            "Edit /etc/passwd, ../../x, `C:\\foo` and .git/config",
+            ["'/etc/passwd'", "'../../x'", "'C:\\\\foo'", "'.git/config'"],
+        ),
+        ("Answer GET /api/x.json and /users/list as TCP/IP does; see https://a.b/../c or a:b/c", []),
+    ],
+)
+def test_paths_that_nobody_may_own(text: str, paths: list[str]) -> None:
+    assert [message.split(" ")[0] for message in refused_paths(text)] == paths
+
+
+def test_a_path_that_nobody_may_own_is_reported_with_its_line(tmp_path: Path) -> None:
+    loaded = load(tmp_path, HEAD.replace("Third in src/e.py", "Third in ../e.py and /etc/e.conf"))
+    assert [where for code, _, where in rows(loaded) if code == "PATH_DROPPED"] == ["tasks.md:14", "tasks.md:14"]
+
+
+def test_tasks_are_read_in_every_form_of_a_list(tmp_path: Path) -> None:
+    more = "- T007 [P] Plain in Dockerfile\n1. [ ] T008 Numbered in docker/Dockerfile\n* [ ] T009 Star in Makefile\n"
+    polish = load(tmp_path, HEAD + more).definition.work_package("WP05")
+    assert [(s.id, s.title) for s in polish.subtasks[1:]] == [
+        ("T007", "Plain in Dockerfile"),
+        ("T008", "Numbered in docker/Dockerfile"),
+        ("T009", "Star in Makefile"),
+    ]
+    assert polish.owned_files == ("docs/", "Dockerfile", "docker/Dockerfile", "Makefile")
+
+
+def test_what_looks_like_a_task_and_is_not_read_is_reported(tmp_path: Path) -> None:
+    text = (
+        HEAD + "- [-] T007 Cancelled\n- ~~T008~~ Struck out\n- T006 is a remark on a task\n\n## Notes\n- T003 is hard\n"
+    )
+    loaded = load(tmp_path, text.replace("# Tasks: Sample\n", "# Tasks: Sample\n- [ ] T000 Too early\n"))
+    assert [where for code, _, where in rows(loaded) if code == "TASK_DROPPED"] == [
+        "tasks.md:2",
+        "tasks.md:20",
+        "tasks.md:21",
+    ]
+    assert [len(w.subtasks) for w in loaded.definition.work_packages] == [1, 1, 1, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("heading", "title"),
+    [("Phase 3.1: Setup", "Setup"), ("Phase 3a: Setup", "Setup"), ("Phase 3.2.1 - Setup", "Setup"), ("Setup", "Setup")],
+)
+def test_the_title_of_a_phase_is_its_heading_without_its_number(tmp_path: Path, heading: str, title: str) -> None:
+    loaded = load(tmp_path, HEAD.replace("Phase 1: Setup", heading))
+    assert loaded.definition.work_packages[0].title == title

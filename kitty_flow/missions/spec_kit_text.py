@@ -23,6 +23,7 @@ _A_TASK: Final = re.compile(rf"^{_TASK.pattern}$", re.MULTILINE)
 _WORK_PACKAGE: Final = re.compile(r"^#{1,6}[ \t][^\n]{0,200}?\bWP\d", re.MULTILINE)
 _MARK: Final = re.compile(r"[ \t]*\[([A-Za-z][\w-]{0,20})\]")
 _NUMBER: Final = re.compile(r"\bphase[ \t]+(\d{1,3})(?![\w.])", re.IGNORECASE)
+_PHASE_MARK: Final = re.compile(r"\bphase[ \t]+(\d{1,4}(?:\.\d{1,3}){0,3}[a-z]?)\b", re.IGNORECASE)
 _STORY: Final = re.compile(r"\b(?:user[ \t]+story|us)[ \t]?-?(\d{1,4})\b", re.IGNORECASE)
 _PREFIX: Final = re.compile(r"phase[ \t]+\w{1,4}(?:\.\d{1,3}[a-z]?){0,3}[ \t]*[:.\u2013\u2014-][ \t]*", re.IGNORECASE)
 _DECORATION: Final = re.compile(r"\(priority:?[ \t]*P\d\)|\U0001f3af|\(?\bMVP\b\)?[ \t]*$", re.IGNORECASE)
@@ -85,7 +86,9 @@ def read_task_list(text: str) -> TaskList:
 def _section(line: int, text: str) -> Phase:
     number, story = _NUMBER.search(text), _STORY.search(text)
     told = int(story[1]) if story else None
-    return Phase(line, text, int(number[1]) if number else None, told, role_of(text, told))
+    mark = _PHASE_MARK.search(text)
+    name = mark[1].casefold().lstrip("0") or "0" if mark else ""
+    return Phase(line, text, int(number[1]) if number else None, told, role_of(text, told), mark=name)
 
 
 def _take(line: str, number: int, section: Phase | None, topic: str, known: set[str], result: TaskList) -> None:
@@ -103,7 +106,7 @@ def _take(line: str, number: int, section: Phase | None, topic: str, known: set[
     elif match := _CHECKBOX.fullmatch(line):
         section.tasks.append(_task(number, "", match[2], match[1] != " "))
     elif match := _DEPENDENCIES.search(line):
-        section.stated.append(line[match.end() :])
+        section.stated.append((number, line[match.end() :]))
     elif _is_about_order(section) and line.strip() and not any(word in topic for word in _NO_ORDER):
         result.statements.append((number, line))
     elif _is_about_order(section):

@@ -126,6 +126,13 @@ def test_without_a_word_on_the_order_the_rule_of_the_template_holds(tmp_path: Pa
         ("- **Phase 4**: requires Phases 1-3", "WP01 WP02 WP03"),
         ("- **Phase 9**: Depends on Phase 4", "WP02"),
         ("### Within Each User Story\n- US2 needs US1", "WP02"),
+        ("- T002 blocks T003, T005", "WP02"),
+        ("- Tests (T001, T003) before the code (T004-T005)", "WP01 WP02 WP03"),
+        ("- Phase 3 blocks Phase 4", "WP02 WP03"),
+        ("- **Setup (Phase 1)**: No dependencies - BLOCKS US2", "WP01 WP02"),
+        ("- US2 after Setup and before Phase 5", "WP01"),
+        ("- T003 may be done before T004", "WP02"),
+        ("- US2 depends on T001\u2013T003", "WP01 WP02 WP03"),
         ("```\n- **User Story 2**: Depends on US1\n```", "WP02"),
     ],
 )
@@ -248,3 +255,53 @@ def test_what_looks_like_a_task_and_is_not_read_is_reported(tmp_path: Path) -> N
 def test_the_title_of_a_phase_is_its_heading_without_its_number(tmp_path: Path, heading: str, title: str) -> None:
     loaded = load(tmp_path, HEAD.replace("Phase 1: Setup", heading))
     assert loaded.definition.work_packages[0].title == title
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ("- **User Story 2**: Depends on US1 and User Story 9", "story 9"),
+        ("- **User Story 2**: Depends on US1, T003-T077", "T077"),
+        ("- US2 depends on Phase 3, Phase 9", "phase 9"),
+        ("- US2 depends on US1\n- Phase 8 blocks T005", "phase 8"),
+    ],
+)
+def test_an_order_that_names_what_does_not_exist_is_reported(tmp_path: Path, said: str, name: str) -> None:
+    loaded = load(tmp_path, HEAD + "## Dependencies\n\n" + said + "\n")
+    (found,) = (d for d in loaded.diagnostics if d.diagnostic_code == "UNKNOWN_REFERENCE")
+    assert found.severity == "warning" and name in found.message
+    assert found.details["where"] == f"tasks.md:{21 + said.count(chr(10))}"
+    assert "WP03" in order(loaded)["WP04"]
+
+
+def test_a_phase_and_a_task_that_name_what_does_not_exist_are_reported(tmp_path: Path) -> None:
+    text = HEAD.replace("Priority: P2)\n", "Priority: P2)\n**Dependencies**: Phase 1, Phase 9\n")
+    loaded = load(tmp_path, text.replace("src/e.py", "src/e.py (depends on T001, T777)"))
+    assert [where for code, _, where in rows(loaded) if code == "UNKNOWN_REFERENCE"] == ["tasks.md:13", "tasks.md:15"]
+    assert order(loaded)["WP04"] == "WP01"
+
+
+def test_a_task_says_in_brackets_whom_it_blocks(tmp_path: Path) -> None:
+    assert order(load(tmp_path, HEAD.replace("src/c.py", "src/c.py (blocks T005)")))["WP04"] == "WP02 WP03"
+
+
+def test_an_order_that_is_not_kept_is_dropped_with_its_reason(tmp_path: Path) -> None:
+    said = "- T004 before T005\n- T003 blocks T004\n- Code before the feast\n"
+    loaded = load(tmp_path, HEAD + "## Dependencies\n\n" + said)
+    told = [(d.message, d.details["where"]) for d in loaded.diagnostics if d.diagnostic_code == "ORDER_DROPPED"]
+    assert told == [
+        (
+            "remarks on the order that do not name, by phase, story or task, who waits and for what: 1 (line 23)",
+            "tasks.md:23",
+        ),
+        ("remarks on the order of tasks of which both are in one work package: 1 (line 21)", "tasks.md:21"),
+    ]
+
+
+def test_what_is_said_goes_before_the_rule_of_the_template(tmp_path: Path) -> None:
+    text = (
+        "# Tasks: X\n## Phase 3.1: One\n- [ ] T001 a\n## Phase 3.2: Two\n- [ ] T002 b\n## Phase 3a: Z\n- [ ] T003 c\n"
+    )
+    assert order(load(tmp_path, text)) == {"WP01": "", "WP02": "WP01", "WP03": "WP02"}
+    said = "## Dependencies\n- Phase 3.2 blocks Phase 3.1\n- Phase 3a depends on Phases 3.1-3.2\n"
+    assert order(load(tmp_path, text + said)) == {"WP01": "WP02", "WP02": "", "WP03": "WP01 WP02"}

@@ -8,7 +8,8 @@ on other stories" and "can run in parallel with US1" add nothing. "X blocks Y" a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -41,8 +42,7 @@ _REFERENCE: Final = re.compile(
     re.IGNORECASE,
 )
 _SPAN: Final = re.compile(r"(T?\d+(?:\.\d+)*(?:[a-z]\b)?)\s*(-|\u2013)?", re.IGNORECASE)
-_LAST: Final = re.compile(r"\d+$")
-_MAX_SPAN: Final = 1000
+_LAST: Final = re.compile(r"(\d+)([a-z]?)$")
 _REMARK: Final = re.compile(r"[(\[]([^()\[\]]{1,500})[)\]]")
 _BEFORE: Final[Mapping[Role, tuple[Role, ...]]] = {"foundation": ("setup",), "story": ("foundation", "setup")}
 
@@ -120,6 +120,8 @@ class Orders:
             names = {f"phase {phase.mark}", f"story {phase.story}", phase.role, *(task.id for task in phase.tasks)}
             for name in names - {"", "phase ", "story None"}:
                 self._named.setdefault(name, set()).add(index)
+        self._numbered = _numbered(self._named)
+        self._spans: dict[tuple[str, str], frozenset[int]] = {}
         for index, phase in enumerate(phases):
             for task in phase.tasks:
                 self._note_task(task, index)
@@ -223,13 +225,24 @@ class Orders:
             elif kind == "word":
                 by_word |= self._named.get(match["word"].casefold().removesuffix("al"), set())
             elif kind is not None:
-                for name, is_written in _spanned(match[kind]).items():
-                    name = name if kind == "task" else f"{kind} {name}"
-                    if name in self._named:
-                        found |= self._named[name]
-                    elif is_written:
+                for name, start in _spanned(match[kind], "" if kind == "task" else f"{kind} "):
+                    found |= self._named.get(name, set())
+                    if name not in self._named:
                         self.unknown.setdefault(line, {})[name] = None
+                    if start:
+                        found |= self._span(start, name)
         return frozenset((found or by_word) if is_label else found | by_word)
+
+    def _span(self, start: str, end: str) -> frozenset[int]:
+        """The phases between two names, such as ``T008`` and ``T011``, both included."""
+        if (start, end) not in self._spans:
+            (kind, first), (other, last) = _number(start), _number(end)
+            numbered = self._numbered.get(kind, {}) if kind == other else {}
+            begins = ((index, numbers, bisect_left(numbers, first)) for index, numbers in numbered.items())
+            self._spans[start, end] = frozenset(
+                index for index, numbers, at in begins if at < len(numbers) and numbers[at] <= last
+            )
+        return self._spans[start, end]
 
 
 def _positive(text: str) -> str:
@@ -238,20 +251,28 @@ def _positive(text: str) -> str:
     return text[: end.start()] if end else text
 
 
-def _spanned(text: str) -> dict[str, bool]:
-    """The names in ``3, 4a and 6-8`` or ``T008-T011``, and whether each is written there itself."""
-    names: dict[str, bool] = {}
+def _spanned(text: str, kind: str) -> Iterator[tuple[str, str]]:
+    """The names in ``3, 4a and 6-8`` or ``T008-T011``, each with the name that a span to it begins with, or nothing."""
     start = ""
-    for name, dash in _SPAN.findall(text):
-        end = "T" + name[1:].casefold() if name[0] in "tT" else name.casefold().lstrip("0") or "0"
-        names = {**dict.fromkeys(_between(start, end), False), **names, end: True}
-        start = end if dash else ""
-    return names
+    for written, dash in _SPAN.findall(text):
+        plain = written.casefold()
+        name = kind + (f"T{plain[1:]}" if plain.startswith("t") else plain.lstrip("0") or "0")
+        yield name, start
+        start = name if dash else ""
 
 
-def _between(start: str, end: str) -> list[str]:
-    first, last = _LAST.search(start), _LAST.search(end)
-    if first is None or last is None or start[: first.start()] != end[: last.start()]:
-        return []
-    numbers = range(int(first[0]) + 1, min(int(last[0]), int(first[0]) + _MAX_SPAN))
-    return [f"{start[: first.start()]}{number:0{len(first[0])}d}" for number in numbers]
+def _number(name: str) -> tuple[str, tuple[int, str]]:
+    """``phase 3.1a`` as ``phase 3.`` and (1, "a")."""
+    match = _LAST.search(name)
+    return (name[: match.start()], (int(match[1]), match[2])) if match else (name, (0, ""))
+
+
+def _numbered(named: Mapping[str, set[int]]) -> dict[str, dict[int, list[tuple[int, str]]]]:
+    """By the kind of a name, the sorted numbers that each phase has of it."""
+    found: dict[str, dict[int, list[tuple[int, str]]]] = {}
+    for (kind, number), indices in sorted(
+        ((_number(name), indices) for name, indices in named.items()), key=lambda pair: pair[0]
+    ):
+        for index in indices:
+            found.setdefault(kind, {}).setdefault(index, []).append(number)
+    return found

@@ -131,6 +131,8 @@ def test_without_a_word_on_the_order_the_rule_of_the_template_holds(tmp_path: Pa
         ("- Phase 3 blocks Phase 4", "WP02 WP03"),
         ("- **Setup (Phase 1)**: No dependencies - BLOCKS US2", "WP01 WP02"),
         ("- US2 after Setup and before Phase 5", "WP01"),
+        ("- US2 depends on T001-T003", "WP01 WP02 WP03"),
+        ("- **Phase 4**: requires Phases 1 and 2-9", "WP01 WP02 WP03 WP05"),
         ("- T003 may be done before T004", "WP02"),
         ("- US2 depends on T001\u2013T003", "WP01 WP02 WP03"),
         ("```\n- **User Story 2**: Depends on US1\n```", "WP02"),

@@ -135,7 +135,7 @@ def _orders(tasks: TaskList, file: str, findings: Findings) -> Orders:
     for found, what in (
         (
             [line for line in vague if line not in orders.unknown],
-            "remarks on the order that do not name, by phase, story or task, who waits and for what",
+            "remarks that could not be read as a phase, story or task that waits for another",
         ),
         (inside, "remarks on the order of tasks of which both are in one work package"),
     ):

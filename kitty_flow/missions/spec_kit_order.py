@@ -22,7 +22,8 @@ Heard = Literal["order", "inside"]
 _BOLD: Final = re.compile(r"[ \t]*[-*+]?[ \t]*\*\*([^*\n]{1,200})\*\*([^:*\n]{0,100}?):?(?=[\s:]|$)")
 _CLAUSE: Final = re.compile(r"[;\u2014]|\u2013(?!T?\d)|\.(?=\s|$)| - |, but ")
 _WAITING: Final = re.compile(
-    r"\b(?:depend(?:s|ent|encies|ency)?(?:\s+only)?\s*(?:on\b|:)|after\b|needs?\b|requires?\b|builds\s+on\b|blocked\s+by\b)",
+    r"\b(?:depend(?:s|ent|encies|ency)?(?:\s+only)?\s*(?:on\b|:)|after\b|needs?\b|requires?\b|builds\s+on\b|blocked\s+by\b)"
+    r"|\b(?:not|cannot)\s{1,4}(?:\w{1,20}\s{1,4}){0,2}(?:before|until)\b",
     re.IGNORECASE,
 )
 _LEADING: Final = re.compile(r"\b(?:blocks?|before|precedes?)\b", re.IGNORECASE)
@@ -163,6 +164,8 @@ class Orders:
     def _note_clause(self, clause: str, subjects: frozenset[int], line: int) -> set[Heard]:
         """Take over ``X depends on Y``, ``X blocks Y``, ``X after Y and before Z`` or ``X before Y, which needs Z``."""
         waiting, leading = _WAITING.search(clause), _LEADING.search(clause)
+        if waiting and leading and waiting.start() < leading.start() < waiting.end():
+            leading = _LEADING.search(clause, waiting.end())
         marks = sorted((mark for mark in (waiting, leading) if mark is not None), key=lambda mark: mark.start())
         if not marks or _UNTRUE.search(clause, 0, marks[0].start()):
             return set()

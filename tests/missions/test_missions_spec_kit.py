@@ -133,6 +133,8 @@ def test_without_a_word_on_the_order_the_rule_of_the_template_holds(tmp_path: Pa
         ("- US2 after Setup and before Phase 5", "WP01"),
         ("- US2 depends on T001-T003", "WP01 WP02 WP03"),
         ("- **Phase 4**: requires Phases 1 and 2-9", "WP01 WP02 WP03 WP05"),
+        ("- Phase 4 must not start before Phase 3", "WP03"),
+        ("- T005 cannot begin until T003 is done", "WP03"),
         ("- T003 may be done before T004", "WP02"),
         ("- US2 depends on T001\u2013T003", "WP01 WP02 WP03"),
         ("```\n- **User Story 2**: Depends on US1\n```", "WP02"),
@@ -293,7 +295,7 @@ def test_an_order_that_is_not_kept_is_dropped_with_its_reason(tmp_path: Path) ->
     told = [(d.message, d.details["where"]) for d in loaded.diagnostics if d.diagnostic_code == "ORDER_DROPPED"]
     assert told == [
         (
-            "remarks on the order that do not name, by phase, story or task, who waits and for what: 1 (line 23)",
+            "remarks that could not be read as a phase, story or task that waits for another: 1 (line 23)",
             "tasks.md:23",
         ),
         ("remarks on the order of tasks of which both are in one work package: 1 (line 21)", "tasks.md:21"),

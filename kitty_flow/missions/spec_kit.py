@@ -19,7 +19,7 @@ from kitty_flow.missions.foreign_fields import counted, line_ranges
 from kitty_flow.missions.foreign_mission import foreign_mission
 from kitty_flow.missions.foreign_names import slug_of_folder
 from kitty_flow.missions.markdown_lines import spoken_lines
-from kitty_flow.missions.path_mentions import mentioned_paths
+from kitty_flow.missions.path_mentions import mentioned_paths, refused_paths
 from kitty_flow.missions.spec_kit_order import Orders, Phase, Task
 from kitty_flow.missions.spec_kit_text import TaskList, is_task_list, phase_title, read_task_list
 from kitty_flow.model.mission import Subtask
@@ -93,26 +93,18 @@ def _work_packages(tasks: TaskList, file: str, findings: Findings) -> tuple[Work
         message = f"has {len(tasks.phases)} phases; at most {MAX_PHASES} are read"
         findings.problem("TOO_MANY_WORK_PACKAGES", message, file)
         return ()
-    orders = Orders(tasks.phases)
-    vague = [
-        line for line, text in tasks.statements if not orders.note(text) and text.lstrip()[:2] in ("- ", "* ", "+ ")
-    ]
-    if vague:
-        message = counted("remarks on the order that name nobody who waits", vague)
-        findings.dropped("ORDER_DROPPED", message, f"{file}:{vague[0]}")
-    for index, phase in enumerate(tasks.phases):
-        for text in phase.stated:
-            orders.note_of(index, text)
+    orders = _orders(tasks, file, findings)
     ids = _ids(tasks.phases)
     drafts: list[WorkPackageDraft] = []
     for index, phase in enumerate(tasks.phases):
         where, order = f"{file}:{phase.line}", orders.of(index)
-        after = tuple(ids[i] for i in sorted(order.after))
         if phase.is_done:
             findings.dropped("DONE_DROPPED", f"{ids[index]} is done, so that nothing has to wait for it", where)
             continue
         if not order.is_stated:
-            message = f"{ids[index]} does not say what it waits for; by its place: {', '.join(after) or 'nothing'}"
+            what = "all that" if order.after - order.by_rule else "what"
+            place = ", ".join(ids[i] for i in sorted(order.by_rule)) or "nothing"
+            message = f"{ids[index]} does not say {what} it waits for; by its place: {place}"
             findings.guessed("ORDER_GUESSED", message, where)
         open_ids = tuple(ids[i] for i in sorted(order.after) if not tasks.phases[i].is_done)
         drafts.append(_draft(phase, ids[index], open_ids, tasks.context, where, findings))
@@ -120,6 +112,36 @@ def _work_packages(tasks: TaskList, file: str, findings: Findings) -> tuple[Work
         findings.problem("NOTHING_LEFT", "every task is ticked off: there is nothing left to do", file)
     _report_rest(tasks, file, findings)
     return tuple(drafts)
+
+
+def _orders(tasks: TaskList, file: str, findings: Findings) -> Orders:
+    """What the list says about the order of its phases; what of it cannot be kept is reported."""
+    orders = Orders(tasks.phases)
+    vague: list[int] = []
+    inside: list[int] = []
+    for line, text in tasks.statements:
+        heard = orders.note(text, line)
+        if not heard and text.lstrip()[:2] in ("- ", "* ", "+ "):
+            vague.append(line)
+        elif "inside" in heard:
+            inside.append(line)
+    for index, phase in enumerate(tasks.phases):
+        for line, text in phase.stated:
+            if not orders.note_of(index, text, line):
+                vague.append(line)
+    for line, names in sorted(orders.unknown.items()):
+        message = f"the order names what the list does not have: {', '.join(list(names)[:20])}"
+        findings.warn("UNKNOWN_REFERENCE", message, f"{file}:{line}")
+    for found, what in (
+        (
+            [line for line in vague if line not in orders.unknown],
+            "remarks that could not be read as a phase, story or task that waits for another",
+        ),
+        (inside, "remarks on the order of tasks of which both are in one work package"),
+    ):
+        if found:
+            findings.dropped("ORDER_DROPPED", counted(what, found), f"{file}:{min(found)}")
+    return orders
 
 
 def _ids(phases: list[Phase]) -> list[str]:
@@ -136,6 +158,13 @@ def _draft(
 ) -> WorkPackageDraft:
     tasks = [task for task in phase.tasks if not task.is_done]
     paths = {task.line: mentioned_paths(task.title) for task in tasks}
+    for task in tasks:
+        for message in refused_paths(task.title):
+            findings.dropped(
+                "PATH_DROPPED",
+                f"{name} does not own what a task names: {message}",
+                f"{where.rpartition(':')[0]}:{task.line}",
+            )
     owned = tuple(dict.fromkeys(path for each in paths.values() for path in each))
     if owned:
         silent = [line for line, each in paths.items() if not each]
@@ -179,5 +208,8 @@ def _report_rest(tasks: TaskList, file: str, findings: Findings) -> None:
     ):
         if found:
             findings.dropped(code, counted(message, found), f"{file}:{found[0]}")
+    for line, name in tasks.unread:
+        message = f"{name}, which looks like a task but stands outside of any phase or in a form that is not read"
+        findings.dropped("TASK_DROPPED", message, f"{file}:{line}")
     for line, text in tasks.others:
         findings.dropped("SECTION_DROPPED", f"the section {text[:60]!r}, which has no tasks", f"{file}:{line}")

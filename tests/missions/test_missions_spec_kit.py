@@ -8,7 +8,7 @@ import pytest
 
 from kitty_flow.errors import DefinitionError
 from kitty_flow.missions import spec_kit
-from kitty_flow.missions.path_mentions import mentioned_paths
+from kitty_flow.missions.path_mentions import mentioned_paths, refused_paths
 from kitty_flow.missions.source import load_mission
 from kitty_flow.model.mission import LoadedMission
 
@@ -126,6 +126,17 @@ def test_without_a_word_on_the_order_the_rule_of_the_template_holds(tmp_path: Pa
         ("- **Phase 4**: requires Phases 1-3", "WP01 WP02 WP03"),
         ("- **Phase 9**: Depends on Phase 4", "WP02"),
         ("### Within Each User Story\n- US2 needs US1", "WP02"),
+        ("- T002 blocks T003, T005", "WP02"),
+        ("- Tests (T001, T003) before the code (T004-T005)", "WP01 WP02 WP03"),
+        ("- Phase 3 blocks Phase 4", "WP02 WP03"),
+        ("- **Setup (Phase 1)**: No dependencies - BLOCKS US2", "WP01 WP02"),
+        ("- US2 after Setup and before Phase 5", "WP01"),
+        ("- US2 depends on T001-T003", "WP01 WP02 WP03"),
+        ("- **Phase 4**: requires Phases 1 and 2-9", "WP01 WP02 WP03 WP05"),
+        ("- Phase 4 must not start before Phase 3", "WP03"),
+        ("- T005 cannot begin until T003 is done", "WP03"),
+        ("- T003 may be done before T004", "WP02"),
+        ("- US2 depends on T001\u2013T003", "WP01 WP02 WP03"),
         ("```\n- **User Story 2**: Depends on US1\n```", "WP02"),
     ],
 )
@@ -196,3 +207,105 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
 )
 def test_paths_that_a_task_mentions(text: str, paths: list[str]) -> None:
     assert list(mentioned_paths(text)) == paths
+
+
+@pytest.mark.parametrize(
+    ("text", "paths"),
+    [
+        (
+            "Edit /etc/passwd, ../../x, `C:\\foo` and .git/config",
+            ["'/etc/passwd'", "'../../x'", "'C:\\\\foo'", "'.git/config'"],
+        ),
+        ("Answer GET /api/x.json and /users/list as TCP/IP does; see https://a.b/../c or a:b/c", []),
+    ],
+)
+def test_paths_that_nobody_may_own(text: str, paths: list[str]) -> None:
+    assert [message.split(" ")[0] for message in refused_paths(text)] == paths
+
+
+def test_a_path_that_nobody_may_own_is_reported_with_its_line(tmp_path: Path) -> None:
+    loaded = load(tmp_path, HEAD.replace("Third in src/e.py", "Third in ../e.py and /etc/e.conf"))
+    assert [where for code, _, where in rows(loaded) if code == "PATH_DROPPED"] == ["tasks.md:14", "tasks.md:14"]
+
+
+def test_tasks_are_read_in_every_form_of_a_list(tmp_path: Path) -> None:
+    more = "- T007 [P] Plain in Dockerfile\n1. [ ] T008 Numbered in docker/Dockerfile\n* [ ] T009 Star in Makefile\n"
+    polish = load(tmp_path, HEAD + more).definition.work_package("WP05")
+    assert [(s.id, s.title) for s in polish.subtasks[1:]] == [
+        ("T007", "Plain in Dockerfile"),
+        ("T008", "Numbered in docker/Dockerfile"),
+        ("T009", "Star in Makefile"),
+    ]
+    assert polish.owned_files == ("docs/", "Dockerfile", "docker/Dockerfile", "Makefile")
+
+
+def test_what_looks_like_a_task_and_is_not_read_is_reported(tmp_path: Path) -> None:
+    text = (
+        HEAD + "- [-] T007 Cancelled\n- ~~T008~~ Struck out\n- T006 is a remark on a task\n\n## Notes\n- T003 is hard\n"
+    )
+    loaded = load(tmp_path, text.replace("# Tasks: Sample\n", "# Tasks: Sample\n- [ ] T000 Too early\n"))
+    assert [where for code, _, where in rows(loaded) if code == "TASK_DROPPED"] == [
+        "tasks.md:2",
+        "tasks.md:20",
+        "tasks.md:21",
+    ]
+    assert [len(w.subtasks) for w in loaded.definition.work_packages] == [1, 1, 1, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("heading", "title"),
+    [("Phase 3.1: Setup", "Setup"), ("Phase 3a: Setup", "Setup"), ("Phase 3.2.1 - Setup", "Setup"), ("Setup", "Setup")],
+)
+def test_the_title_of_a_phase_is_its_heading_without_its_number(tmp_path: Path, heading: str, title: str) -> None:
+    loaded = load(tmp_path, HEAD.replace("Phase 1: Setup", heading))
+    assert loaded.definition.work_packages[0].title == title
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ("- **User Story 2**: Depends on US1 and User Story 9", "story 9"),
+        ("- **User Story 2**: Depends on US1, T003-T077", "T077"),
+        ("- US2 depends on Phase 3, Phase 9", "phase 9"),
+        ("- US2 depends on US1\n- Phase 8 blocks T005", "phase 8"),
+    ],
+)
+def test_an_order_that_names_what_does_not_exist_is_reported(tmp_path: Path, said: str, name: str) -> None:
+    loaded = load(tmp_path, HEAD + "## Dependencies\n\n" + said + "\n")
+    (found,) = (d for d in loaded.diagnostics if d.diagnostic_code == "UNKNOWN_REFERENCE")
+    assert found.severity == "warning" and name in found.message
+    assert found.details["where"] == f"tasks.md:{21 + said.count(chr(10))}"
+    assert "WP03" in order(loaded)["WP04"]
+
+
+def test_a_phase_and_a_task_that_name_what_does_not_exist_are_reported(tmp_path: Path) -> None:
+    text = HEAD.replace("Priority: P2)\n", "Priority: P2)\n**Dependencies**: Phase 1, Phase 9\n")
+    loaded = load(tmp_path, text.replace("src/e.py", "src/e.py (depends on T001, T777)"))
+    assert [where for code, _, where in rows(loaded) if code == "UNKNOWN_REFERENCE"] == ["tasks.md:13", "tasks.md:15"]
+    assert order(loaded)["WP04"] == "WP01"
+
+
+def test_a_task_says_in_brackets_whom_it_blocks(tmp_path: Path) -> None:
+    assert order(load(tmp_path, HEAD.replace("src/c.py", "src/c.py (blocks T005)")))["WP04"] == "WP02 WP03"
+
+
+def test_an_order_that_is_not_kept_is_dropped_with_its_reason(tmp_path: Path) -> None:
+    said = "- T004 before T005\n- T003 blocks T004\n- Code before the feast\n"
+    loaded = load(tmp_path, HEAD + "## Dependencies\n\n" + said)
+    told = [(d.message, d.details["where"]) for d in loaded.diagnostics if d.diagnostic_code == "ORDER_DROPPED"]
+    assert told == [
+        (
+            "remarks that could not be read as a phase, story or task that waits for another: 1 (line 23)",
+            "tasks.md:23",
+        ),
+        ("remarks on the order of tasks of which both are in one work package: 1 (line 21)", "tasks.md:21"),
+    ]
+
+
+def test_what_is_said_goes_before_the_rule_of_the_template(tmp_path: Path) -> None:
+    text = (
+        "# Tasks: X\n## Phase 3.1: One\n- [ ] T001 a\n## Phase 3.2: Two\n- [ ] T002 b\n## Phase 3a: Z\n- [ ] T003 c\n"
+    )
+    assert order(load(tmp_path, text)) == {"WP01": "", "WP02": "WP01", "WP03": "WP02"}
+    said = "## Dependencies\n- Phase 3.2 blocks Phase 3.1\n- Phase 3a depends on Phases 3.1-3.2\n"
+    assert order(load(tmp_path, text + said)) == {"WP01": "WP02", "WP02": "", "WP03": "WP01 WP02"}

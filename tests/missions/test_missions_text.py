@@ -213,7 +213,7 @@ def test_what_a_section_says_last_counts_and_the_contradiction_is_reported() -> 
     assert second.declares and second.draft.dependencies == ()
     assert second.draft.place("dependencies") == "t.md:7"
     assert [(note.loss, note.code, note.where) for note in second.notes] == [
-        ("guessed", "DEPENDENCIES_RESTATED", "t.md:3")
+        ("warning", "DEPENDENCIES_RESTATED", "t.md:3")
     ]
 
 

@@ -266,6 +266,50 @@ def test_claims_about_the_order_are_recorded(text: str, together: str) -> None:
     assert all(each.where == "t.md:10" for each in stated)
 
 
+@pytest.mark.parametrize(
+    ("value", "together"),
+    [
+        ("None (can run in parallel with WP02)", "WP01 WP02"),
+        ("n/a — can run alongside WP02", "WP01 WP02"),
+        ("None (cannot run in parallel with WP02)", ""),
+        ("None of the others runs in parallel with WP02", ""),
+        ("WP03 (can run in parallel with WP02)", "WP01 WP02"),
+    ],
+)
+def test_an_aside_of_the_dependencies_is_a_claim_about_their_owner(value: str, together: str) -> None:
+    text = f"## WP01: A\nDependencies: {value}\n## WP02: B\nDependencies: WP01\n## WP03: C\n"
+    stated = read_task_list(text, "t.md").stated
+    assert [tuple(each) for each in stated] == ([("t.md:2", tuple(together.split()))] if together else [])
+
+
+def test_prose_in_brackets_that_contradicts_the_graph_is_a_warning(tmp_path: Path) -> None:
+    text = "## WP01: A\nDependencies: None (can run in parallel with WP02)\n## WP02: B\nDependencies: WP01\n"
+    told = [d for d in load_mission(write(tmp_path, text, "t.md")).diagnostics if d.severity == "warning"]
+    assert ("PROSE_CONTRADICTS_GRAPH", "t.md:2") in [(d.diagnostic_code, d.details["where"]) for d in told]
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "where"),
+    [
+        (f"## WP{'9' * 31}: A\n", "INVALID_WORK_PACKAGE_ID", "t.md:1"),
+        (f"WP01: A\nWP{'9' * 100}: B\n", "INVALID_WORK_PACKAGE_ID", "t.md:2"),
+        (f"| WP | Title |\n|--|--|\n| WP{'9' * 5000} | A |\n", "INVALID_WORK_PACKAGE_ID", "t.md:3"),
+        ("## WP01: A\n## WP02: B\nDependencies: WP01-WP99999999999\n", "UNKNOWN_DEPENDENCY", "t.md:3"),
+        (f"## WP01: A\n## WP02: B\nDependencies: WP01, WP{'9' * 5000}\n", "UNKNOWN_DEPENDENCY", "t.md:3"),
+    ],
+)
+def test_a_number_that_is_too_long_is_refused_with_its_line(tmp_path: Path, text: str, code: str, where: str) -> None:
+    with pytest.raises(DefinitionError) as caught:
+        load_mission(write(tmp_path, text, "t.md"))
+    assert (code, where) in [(p["code"], p["where"]) for p in caught.value.details["problems"]]
+    assert len(caught.value.message) < 1000
+
+
+def test_a_long_number_within_the_bound_names_a_work_package() -> None:
+    text = "## WP1: A\n## WP123456789: B\nDependencies: WP1\n## WP20: C\nDependencies: WP1-WP123456789\n"
+    assert by_id(read_task_list(text, "t.md")) == {"WP1": (), "WP123456789": ("WP1",), "WP20": ("WP1", "WP123456789")}
+
+
 def test_a_document_without_work_packages_is_refused_with_what_was_looked_for(tmp_path: Path) -> None:
     path = write(tmp_path, "Implementation Plan: Lamps\n\nSummary\n\nPhase 1: WP later.\n")
     with pytest.raises(DefinitionError, match="looked for headings") as caught:

@@ -239,6 +239,20 @@ def test_tables_list_work_packages_dependencies_and_requirements() -> None:
     assert [tuple(each) for each in tasks.stated] == [("t.md:12", ("WP01", "WP02"))]
 
 
+def test_a_column_of_files_is_read_and_columns_without_a_meaning_are_named_once() -> None:
+    table = "| WP | Title | Files | Priority | Est. Lines |\n|---|---|---|---|---|\n"
+    table += (
+        "| WP01 | One | src/c/**, `a b`, `b.py` (new) | P1 | 9 |\n| WP02 | Two | `c.py`<br>d/e.py<br/>- | P2 | 9 |\n"
+    )
+    tasks = read_task_list(table, "t.md")
+    assert [each.draft.owned_files for each in tasks.work_packages] == [("src/c/**", "b.py"), ("c.py", "d/e.py")]
+    assert [(note.loss, note.code, note.where) for note in tasks.notes] == [
+        ("dropped", "COLUMNS_DROPPED", "t.md:1"),
+        ("dropped", "NO_FILE_PATTERN", "t.md:3"),
+    ]
+    assert tasks.notes[0].message.endswith(": Priority, Est. Lines")
+
+
 @pytest.mark.parametrize(
     ("text", "together"),
     [

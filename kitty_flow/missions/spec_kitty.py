@@ -36,7 +36,6 @@ from kitty_flow.model.ids import check_mission_slug, is_ulid, natural_key
 __all__ = ["KIND", "has_work_packages", "mission_slug", "read", "read_meta", "recognises"]
 
 KIND: Final = "spec-kitty"
-_MAX_KEY: Final = 256
 _META: Final = "meta.json"
 _WPS: Final = "wps.yaml"
 _TASKS: Final = "tasks.md"
@@ -109,7 +108,7 @@ def read(folder: Path, findings: Findings) -> MissionDraft:
         title=_meta_text(meta, "friendly_name", bool, findings) or slug,
         target_branch=_meta_text(meta, "target_branch", bool, findings),
         template=_meta_text(meta, "mission_type", _is_slug, findings) or "software-dev",
-        work_packages=tuple(sorted(drafts, key=lambda draft: natural_key(draft.id[:_MAX_KEY]))),
+        work_packages=tuple(sorted(drafts, key=lambda draft: natural_key(draft.id))),
         unreadable=frozenset(unreadable),
         requirements=_requirements(folder, findings),
         stated=tasks.stated if tasks else (),

@@ -239,6 +239,28 @@ def test_tables_list_work_packages_dependencies_and_requirements() -> None:
     assert [tuple(each) for each in tasks.stated] == [("t.md:12", ("WP01", "WP02"))]
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        "| Depends on | Why |\n|---|---|\n| WP01 | parser |\n| `WP03` | not WP04 |\n",
+        "### Dependencies\n\n| WP | Why |\n|:--|---|\n| WP01 | parser |\n| WP03 | unlike WP04 |\n\nText.\n",
+        "**Dependencies**:\n| Why | Depends on |\n|---|---|\n| before WP04 | WP01 |\n| x | WP03 |\n",
+        "| Dependencies | WP01, WP03 |\n|---|---|\n| Files | WP04/x.py |\n",
+        "| Field | Value |\n|---|---|\n| Dependencies | WP01, WP03 |\n",
+    ],
+)
+def test_a_section_may_list_its_dependencies_in_a_table(table: str) -> None:
+    heads = "".join(f"## WP0{n}: x\nDependencies: none\n" for n in (1, 3, 4))
+    tasks = read_task_list(f"{heads}## WP05: E\n{table}", "t.md")
+    assert by_id(tasks)["WP05"] == ("WP01", "WP03")
+    assert not [note for note in tasks.work_packages[-1].notes if note.code != "NO_DEPENDENCY"]
+
+
+def test_a_section_may_list_its_files_in_a_table() -> None:
+    text = "## WP01: A\n| Files | Change |\n|---|---|\n| `src/**` | new |\n| a_b.py | old |\n"
+    assert read_task_list(text, "t.md").work_packages[0].draft.owned_files == ("src/**", "a_b.py")
+
+
 def test_a_column_of_files_is_read_and_columns_without_a_meaning_are_named_once() -> None:
     table = "| WP | Title | Files | Priority | Est. Lines |\n|---|---|---|---|---|\n"
     table += (

@@ -162,7 +162,8 @@ def _block(lines: Sequence[Line], index: int) -> tuple[tuple[Value, ...], int]:
         names = [cell.lower() for cell in table_cells(lines[begin])]
         meant = [number for number, cell in enumerate(names) if _FIELDS.get(cell) == own]
         listed = [number for number, cell in enumerate(names) if cell in _WP_COLUMN]
-        return _column(lines, begin, (meant or listed or [0])[0])
+        column, last = _column(lines, begin, (meant or listed or [0])[0])
+        return (() if meant and listed else column), last  # with both, its rows are about the work packages they name
     for number in range(index + 1, len(lines)):
         line = lines[number]
         if line.level or line.hidden:

@@ -256,6 +256,13 @@ def test_a_section_may_list_its_dependencies_in_a_table(table: str) -> None:
     assert not [note for note in tasks.work_packages[-1].notes if note.code != "NO_DEPENDENCY"]
 
 
+def test_a_table_about_other_work_packages_is_not_about_its_section() -> None:
+    text = (
+        "## WP01: A\n### Dependencies\n| WP | Depends on |\n|---|---|\n| WP01 | none |\n| WP02 | WP01 |\n## WP02: B\n"
+    )
+    assert by_id(read_task_list(text, "t.md")) == {"WP01": (), "WP02": ("WP01",)}
+
+
 def test_a_section_may_list_its_files_in_a_table() -> None:
     text = "## WP01: A\n| Files | Change |\n|---|---|\n| `src/**` | new |\n| a_b.py | old |\n"
     assert read_task_list(text, "t.md").work_packages[0].draft.owned_files == ("src/**", "a_b.py")

@@ -21,16 +21,17 @@ _MAX_STATEMENTS: Final = 100
 
 
 class Note(NamedTuple):
-    """What a reader guessed or dropped, kept until it is known whether the reading is used."""
+    """What a reader guessed, dropped or warns of, kept until it is known whether the reading is used."""
 
-    loss: Literal["guessed", "dropped"]
+    loss: Literal["guessed", "dropped", "warning"]
     code: str
     message: str
     where: str
 
     def tell(self, findings: Findings) -> None:
         """Put the note among the findings of the mission."""
-        (findings.guessed if self.loss == "guessed" else findings.dropped)(self.code, self.message, self.where)
+        tell = {"guessed": findings.guessed, "dropped": findings.dropped, "warning": findings.warn}[self.loss]
+        tell(self.code, self.message, self.where)
 
 
 class _Statement(NamedTuple):
@@ -72,7 +73,7 @@ class Declared:
             mask = self.blocks[0] | self._reading(field, roster, told=False).mask
             self.blocks = (mask, self.blocks[1] or field.line.number)
 
-    def note(self, loss: Literal["guessed", "dropped"], code: str, message: str, line: int) -> None:
+    def note(self, loss: Literal["guessed", "dropped", "warning"], code: str, message: str, line: int) -> None:
         """Keep a note about these dependencies."""
         self.notes.append(Note(loss, code, message, f"{self._file}:{line}"))
 
@@ -106,7 +107,7 @@ class Declared:
                     f"{self.id}: line {other.line} says {shown(roster, other.reading.mask)}, line {chosen.line} says "
                     f"{shown(roster, self.mask)}; the latter counts"
                 )
-                self.note("guessed", "DEPENDENCIES_RESTATED", message, other.line)
+                self.note("warning", "DEPENDENCIES_RESTATED", message, other.line)
 
 
 def resolve(declared: Sequence[Declared], roster: Roster) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["REQUIREMENT", "listed_files", "listed_requirements"]
+__all__ = ["REQUIREMENT", "files_in_cell", "listed_files", "listed_requirements"]
 
 REQUIREMENT: Final = r"(?:FR|NFR|C|REQ)-[0-9]{1,4}[a-z]?(?![\w-])"
 _REQUIREMENT: Final = re.compile(
@@ -16,6 +16,8 @@ _CODE: Final = re.compile(r"`([^`]{1,512})`")
 _LABEL: Final = re.compile(
     r"(?:owned[ _]files|files[ _]owned|files|file ownership|owns)[*_` ]{0,4}:[*_ ]{0,4}", re.IGNORECASE
 )
+_ITEM: Final = re.compile(r"(?:`[^`]{0,512}`|[^,])+")
+_BREAK: Final = re.compile(r"<br\s{0,3}/?>", re.IGNORECASE)
 _NOTE: Final = re.compile(r"\s(?:\(|—|\u2013|-\s|#)")
 _BULLET: Final = re.compile(r"\s{0,40}(?:[-*+•]|[0-9]{1,3}[.)])\s+")
 _NOTHING: Final = frozenset({"", "-", "—", "none", "n/a", "[]"})
@@ -29,13 +31,29 @@ def listed_files(raws: Iterable[str]) -> tuple[list[str], list[str]]:
     for raw in raws:
         label = _LABEL.search(raw)
         text = (raw[label.end() :] if label else _BULLET.sub("", raw, count=1)).split("|", 1)[0]
-        items = _CODE.findall(text) or [_NOTE.split(item.strip(), maxsplit=1)[0] for item in text.split(",")]
-        for item in (each.strip().strip("[]'\"").rstrip(".;") for each in items):
-            if _is_pattern(item):
-                found.setdefault(item)
-            elif item.lower() not in _NOTHING:
-                other.append(item)
+        _sort(_CODE.findall(text) or [_before_note(item) for item in text.split(",")], found, other)
     return list(found), other
+
+
+def files_in_cell(cell: str) -> tuple[list[str], list[str]]:
+    """The file patterns in a raw table cell, parted by commas or ``<br>``, and what stands there that is none."""
+    found: dict[str, None] = {}
+    other: list[str] = []
+    for item in _ITEM.findall(_BREAK.sub(",", cell)):
+        _sort(_CODE.findall(item) or [_before_note(item)], found, other)
+    return list(found), other
+
+
+def _before_note(item: str) -> str:
+    return _NOTE.split(item.strip(), maxsplit=1)[0]
+
+
+def _sort(items: Iterable[str], found: dict[str, None], other: list[str]) -> None:
+    for item in (each.strip().strip("[]'\"").rstrip(".;") for each in items):
+        if _is_pattern(item):
+            found.setdefault(item)
+        elif item.lower() not in _NOTHING:
+            other.append(item)
 
 
 def listed_requirements(text: str) -> list[str]:

@@ -34,6 +34,7 @@ _DENIED: Final = re.compile(
     re.IGNORECASE,
 )
 _WITH: Final = re.compile(r"\W{0,3}(?:\w{1,12} )?(?:with|to)\b", re.IGNORECASE)
+_NONE_FIRST: Final = re.compile(r"\s*(?:none|nothing|n/?a)\s{0,3}[(,:—\u2013-]", re.IGNORECASE)
 _SUBTASK: Final = re.compile(r"\bT[0-9]{2,6}\b")
 _AFTER: Final = re.compile(r"\b(?:after|depends|once|needs|requires|following|blocked)\b", re.IGNORECASE)
 _ARROW: Final = re.compile(r"→|->|►")
@@ -91,10 +92,20 @@ def _all_claims(
             yield Claim(line.number, _members(line.text[wave.end() :], lines, index, roster))
         elif _PARALLEL.search(line.text) is not None:
             owner = owners.get(line.number)
-            texts = [text for _, text in parts(line.text)] if owner else [line.text]
+            texts = _statements(line.text) if owner else [line.text]
             for sentence in (each for text in texts for each in _SENTENCE.split(text)):
                 for mask in _from_sentence(sentence, owner, roster):
                     yield Claim(line.number, mask)
+
+
+def _statements(text: str) -> Iterator[str]:
+    """What a line of a section says, label by label; what stands in brackets behind dependencies is about its owner."""
+    for name, value in parts(text):
+        if name == "dependencies":
+            yield from (aside[0].strip("()") for aside in _BRACKETS.finditer(value))
+            value = _BRACKETS.sub("", value)
+        none = _NONE_FIRST.match(value)
+        yield value[none.end() :] if none else value
 
 
 def _from_tables(rows: Sequence[Row], roster: Roster) -> Iterator[Claim]:

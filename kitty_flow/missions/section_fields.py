@@ -1,4 +1,4 @@
-"""The labelled fields of a section: ``**Dependencies**: WP01``, a bullet list under a heading, a row of two cells."""
+"""The labelled fields of a section: ``**Dependencies**: WP01``, bullets or a table under a heading, a row."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from kitty_flow.missions.task_lines import Line, table_cells
+from kitty_flow.missions.task_lines import Line, is_table_rule, plain, raw_cells, table_cells
 
 __all__ = ["Field", "Value", "fields", "is_label", "parts"]
 
@@ -30,6 +30,11 @@ _OPENING: Final = re.compile(
     r"(?=\w)",
     re.IGNORECASE,
 )
+_COLUMNS: Final = frozenset({"dependencies", "blocks", "owned_files", "requirement_refs"})
+"""The fields that the first column of a table can list."""
+
+_HEADER: Final = re.compile(r"(?!(?:none|nothing|n/?a)\b)[A-Za-z][A-Za-z ?()&'/-]{0,60}", re.IGNORECASE)
+_WP_COLUMN: Final = frozenset({"wp", "wps", "wp id", "work package", "work packages", "id", "package"})
 _SEPARATOR: Final = re.compile(r"[|·•]")
 _WRAPPED: Final = re.compile(r"(?:,|&|\band)\Z", re.IGNORECASE)
 
@@ -67,6 +72,10 @@ def fields(lines: Sequence[Line]) -> Iterator[Field]:
             yield Field(name, line, block)
             continue
         cells = table_cells(line)
+        if cells and (name := _FIELDS.get(cells[0].rstrip(":").lower())) in _COLUMNS and _is_header(lines, index):
+            column, taken = _column(lines, index, 0)
+            yield Field(name, line, column)
+            continue
         if cells and len(cells) == 2 and (name := _FIELDS.get(cells[0].rstrip(":").lower())):
             yield Field(name, line, (Value(line, cells[1]),))
             continue
@@ -121,10 +130,40 @@ def _unwrapped(text: str, lines: Sequence[Line], index: int) -> str:
     return f"{text} {following.text}"
 
 
+def _is_header(lines: Sequence[Line], index: int) -> bool:
+    """Whether a line is the header of a table, and no row that Markdown makes one for want of another."""
+    if lines[index].hidden or index + 1 >= len(lines) or not is_table_rule(lines[index + 1]):
+        return False
+    cells = table_cells(lines[index])
+    return bool(cells) and all(_HEADER.fullmatch(cell) for cell in cells)
+
+
+def _column(lines: Sequence[Line], header: int, column: int) -> tuple[tuple[Value, ...], int]:
+    """The cells under a header, and the index of the last row."""
+    items: list[Value] = []
+    last = header + 1
+    for number in range(header + 2, len(lines)):
+        cells = [] if lines[number].hidden else raw_cells(lines[number])
+        if not cells:
+            break
+        last = number
+        if column < len(cells) and cells[column]:
+            items.append(Value(lines[number]._replace(raw=cells[column]), plain(cells[column])))
+    return tuple(items), last
+
+
 def _block(lines: Sequence[Line], index: int) -> tuple[tuple[Value, ...], int]:
     """The items under a label without a value, bullets or one paragraph line, and the index of the last line."""
     items: list[Value] = []
     last = index
+    own = is_label(lines[index].text)
+    begin = next((number for number in range(index + 1, len(lines)) if lines[number].text), index)
+    if own in _COLUMNS and begin > index and _is_header(lines, begin):
+        names = [cell.lower() for cell in table_cells(lines[begin])]
+        meant = [number for number, cell in enumerate(names) if _FIELDS.get(cell) == own]
+        listed = [number for number, cell in enumerate(names) if cell in _WP_COLUMN]
+        column, last = _column(lines, begin, (meant or listed or [0])[0])
+        return (() if meant and listed else column), last  # with both, its rows are about the work packages they name
     for number in range(index + 1, len(lines)):
         line = lines[number]
         if line.level or line.hidden:

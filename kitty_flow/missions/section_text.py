@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from kitty_flow.missions.declared import Declared, Note
 from kitty_flow.missions.draft import WorkPackageDraft
-from kitty_flow.missions.listed_text import listed_files, listed_requirements
+from kitty_flow.missions.listed_text import files_in_cell, listed_files, listed_requirements
 from kitty_flow.missions.section_fields import Field, fields
 from kitty_flow.missions.subtask_text import WrittenSubtask, subtask_ids, subtask_title, written_subtasks
 from kitty_flow.missions.task_outline import Outline, Section
@@ -32,6 +32,7 @@ class SectionReader:
         self._requirements_of: dict[int, tuple[list[str], int]] = {}
         self._owners: dict[str, str] = {}
         self._tagged: int | None = None
+        self._told: set[int] = set()
         for row in table:
             self._take(row)
         if cut.guessed_end is not None:
@@ -90,6 +91,15 @@ class SectionReader:
                     self._require(self._roster.bit(name), row.cells["requirement"], row.line.number)
         elif len(bits) == 1 and bits[0].bit_count() == 1:
             self._rows.setdefault(bits[0], []).append(row)
+            if row.ignored and row.table not in self._told:
+                self._told.add(row.table)
+                columns = ", ".join(name[:40] for name in row.ignored[:12])
+                self._note(
+                    "dropped",
+                    "COLUMNS_DROPPED",
+                    f"columns of a work package table that are not read: {columns}",
+                    row.table,
+                )
             if "requirement_refs" in row.cells:
                 self._require(bits[0], row.cells["requirement_refs"], row.line.number)
 
@@ -99,14 +109,19 @@ class SectionReader:
     def _files(self, found: Sequence[Field], bit: int) -> tuple[list[str], int | None]:
         for field in (each for each in found if each.name == "owned_files"):
             files, other = listed_files(value.line.raw for value in field.values)
-            for text in other[:10]:
-                self._note("dropped", "NO_FILE_PATTERN", f"{text[:80]!r} is no file pattern", field.line.number)
+            self._no_patterns(other, field.line.number)
             if files:
                 return files, field.line.number
         for row in self._rows.get(bit, []):
-            if "owned_files" in row.cells and (files := listed_files([row.cells["owned_files"]])[0]):
+            files, other = files_in_cell(row.cells.get("owned_files", ""))
+            self._no_patterns(other, row.line.number)
+            if files:
                 return files, row.line.number
         return [], None
+
+    def _no_patterns(self, texts: Sequence[str], line: int) -> None:
+        for text in texts[:10]:
+            self._note("dropped", "NO_FILE_PATTERN", f"{text[:80]!r} is no file pattern", line)
 
     def _requirements(self, found: Sequence[Field], bit: int) -> tuple[list[str], int | None]:
         for field in (each for each in found if each.name == "requirement_refs"):

@@ -64,9 +64,10 @@ def from_files(
             file = Written(name, f"{_WPS}:{entry.line}", YamlMapping(entry.line), "")
             findings.warn("NO_PROMPT_FILE", f"{name[:80]} has no file under tasks/: the prompt is empty", file.where)
             drafts.append(_draft(file, entry, sections.get(name), findings))
-    for name in sections.keys() - known - entries.keys():
-        message = f"{name} has no file under tasks/ and is left out"
-        findings.dropped("SECTION_WITHOUT_FILE", message, sections[name].draft.where)
+    for name, section in sections.items():
+        if name not in known and name not in entries:
+            message = f"{name[:80]} has no file under tasks/ and is left out of the mission"
+            findings.warn("SECTION_WITHOUT_FILE", message, section.draft.where)
     return drafts
 
 

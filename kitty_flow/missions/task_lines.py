@@ -12,13 +12,14 @@ from typing import Final, NamedTuple
 
 from kitty_flow.missions.files import invalid
 
-__all__ = ["MAX_LINES", "Line", "plain", "split_lines", "table_cells"]
+__all__ = ["MAX_LINES", "Line", "is_table_rule", "plain", "raw_cells", "split_lines", "table_cells"]
 
 MAX_LINES: Final = 40_000
 _HEADING: Final = re.compile(r" {0,3}(#{1,6})\s+")
 _BULLET: Final = re.compile(r"\s{0,40}(?:[-*+•]|[0-9]{1,3}[.)])\s+")
 _LINK: Final = re.compile(r"\[([^\[\]]{0,200})\]\([^()\s]{0,500}\)")
 _FENCE: Final = re.compile(r"\s{0,20}(```|~~~)")
+_RULE: Final = re.compile(r"[\s|:+-]{3,}")
 _MARKS: Final = str.maketrans("", "", "*")
 
 
@@ -57,12 +58,22 @@ def plain(text: str) -> str:
     return "".join(code if index % 2 else code.translate(_MARKS) for index, code in enumerate(pieces)).strip()
 
 
-def table_cells(line: Line) -> list[str]:
-    """The plain cells of a table row; empty for a line that is none."""
+def raw_cells(line: Line) -> list[str]:
+    """The cells of a table row as written; empty for a line that is none."""
     row = line.raw.strip()
     if not row.startswith("|"):
         return []
-    return [plain(cell.replace("\0", "|")) for cell in row.replace("\\|", "\0").strip("|").split("|")]
+    return [cell.replace("\0", "|").strip() for cell in row.replace("\\|", "\0").strip("|").split("|")]
+
+
+def table_cells(line: Line) -> list[str]:
+    """The plain cells of a table row; empty for a line that is none."""
+    return [plain(cell) for cell in raw_cells(line)]
+
+
+def is_table_rule(line: Line) -> bool:
+    """Whether a line parts the header of a table from its rows, as ``|---|---|`` does."""
+    return "-" in line.raw and _RULE.fullmatch(line.raw.strip()) is not None
 
 
 def _line(number: int, raw: str, hidden: bool) -> Line:

@@ -19,7 +19,8 @@ from kitty_flow.missions.work_package_names import Roster, spelled
 
 __all__ = ["TaskList", "WrittenWorkPackage", "names_work_packages", "read_task_list"]
 
-_WP_ID: Final = re.compile(r"WP[0-9]{1,6}[a-z]?", re.IGNORECASE)
+_WP_ID: Final = re.compile(r"WP[0-9]{1,400}[a-z]?", re.IGNORECASE)
+_MAX_NAME: Final = 402
 
 
 class WrittenWorkPackage(NamedTuple):
@@ -96,7 +97,7 @@ def _from_table(table: Sequence[Row]) -> tuple[Section, ...]:
     """The work packages that only a table lists: its rows name one each, with a title or dependencies."""
     found: dict[str, Section] = {}
     for row in table:
-        name = row.cells.get("work_package", "")
+        name = row.cells.get("work_package", "")[:_MAX_NAME]
         if _WP_ID.fullmatch(name) and "subtask" not in row.cells and {"title", "dependencies"} & row.cells.keys():
             found.setdefault(name.lower(), Section(spelled(name), row.cells.get("title", ""), row.line, ()))
     return tuple(found.values())

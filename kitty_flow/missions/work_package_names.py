@@ -1,4 +1,8 @@
-"""Finds the work packages that a text names: single ids, and ranges such as ``WP01-WP07`` or ``WP01 through WP07``."""
+"""Finds the work packages that a text names: single ids, and ranges such as ``WP01-WP07`` or ``WP01 through WP07``.
+
+A number far too long for an id is a name all the same, so that it is refused as one and never overlooked. A range
+holds those of its members that exist, so its ends may lie as far apart as they like.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,8 @@ from typing import Final, NamedTuple
 
 __all__ = ["NAME", "Mention", "Roster", "spelled"]
 
-_NUMBER: Final = r"[0-9]{1,6}[a-z]?(?!\w)"
+_DIGITS: Final = 400
+_NUMBER: Final = rf"(?:[0-9]{{1,{_DIGITS}}}[a-z]?(?!\w)|[0-9]{{{_DIGITS}}}(?=[0-9]))"
 NAME: Final = rf"(?:WP[-_ ]?|Work Packages? (?:WP)?)#?{_NUMBER}"
 _RANGE: Final = (
     rf"\s{{0,3}}(?:(?:[-\u2013—]|\.{{2,3}}|…)\s{{0,3}}|(?:to|through|thru|until)\s{{1,3}})WP[-_ ]?{_NUMBER}"
@@ -17,7 +22,7 @@ _RANGE: Final = (
 )
 _MENTION: Final = re.compile(rf"(?<![\w.-])(?<!tasks/)({NAME})({_RANGE})?", re.IGNORECASE)
 _SHORT: Final = re.compile(r"WP[-_ ]?#?[0-9]", re.IGNORECASE)
-_KEY: Final = re.compile(r"([0-9]{1,6})([a-z]?)\Z", re.IGNORECASE)
+_KEY: Final = re.compile(rf"(?<![0-9])([0-9]{{1,{_DIGITS}}})([a-z]?)\Z", re.IGNORECASE)
 
 
 class Mention(NamedTuple):

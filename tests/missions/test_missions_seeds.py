@@ -44,8 +44,9 @@ def test_prose_of_a_seed_that_contradicts_its_graph_is_told_with_its_line() -> N
     told = [d for d in load_mission(seed("002")).diagnostics if d.diagnostic_code == "PROSE_CONTRADICTS_GRAPH"]
     assert any("WP08 waits for WP06" in d.message for d in told)
     assert all(d.details["where"].rpartition(":")[2].isdigit() for d in told)
-    guessed = [d for d in load_mission(seed("003")).diagnostics if d.details.get("loss") == "guessed"]
-    assert any("WP06" in d.message for d in guessed)
+    restated = [d for d in load_mission(seed("003")).diagnostics if d.diagnostic_code == "DEPENDENCIES_RESTATED"]
+    assert any("WP06" in d.message and d.details["where"].endswith(":133") for d in restated)
+    assert all(d.severity == "warning" and "loss" not in d.details for d in restated)
 
 
 def test_a_plan_without_a_task_list_says_what_was_looked_for() -> None:

@@ -40,3 +40,16 @@ def test_it_fills_in_what_frontmatter_does_not_say_and_its_contradictions_are_re
     assert draft.requirements == {"FR-001": "spec.md:1"}
     found = [d for d in findings.diagnostics if d.diagnostic_code == "DEPENDENCIES_DISAGREE"]
     assert len(found) == 1 and "tasks.md:4" in found[0].message
+
+
+def test_a_section_without_its_file_is_a_warning_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks.md").write_text(TASKS)
+    for name in ("WP01", "WP02"):
+        (tmp_path / "tasks" / f"{name}.md").write_text(HEAD)
+    findings = Findings()
+    draft = reader("spec-kitty").read(tmp_path, findings)
+    assert [each.id for each in draft.work_packages] == ["WP01", "WP02"]
+    (lost,) = [d for d in findings.diagnostics if d.diagnostic_code == "SECTION_WITHOUT_FILE"]
+    assert (lost.severity, lost.details) == ("warning", {"where": "tasks.md:5"})
+    assert "WP03" in lost.message

@@ -213,7 +213,7 @@ def test_what_a_section_says_last_counts_and_the_contradiction_is_reported() -> 
     assert second.declares and second.draft.dependencies == ()
     assert second.draft.place("dependencies") == "t.md:7"
     assert [(note.loss, note.code, note.where) for note in second.notes] == [
-        ("guessed", "DEPENDENCIES_RESTATED", "t.md:3")
+        ("warning", "DEPENDENCIES_RESTATED", "t.md:3")
     ]
 
 
@@ -237,6 +237,49 @@ def test_tables_list_work_packages_dependencies_and_requirements() -> None:
     assert (two.title, two.owned_files, two.requirement_refs) == ("Two", ("b.py", "c.py"), ("FR-001",))
     assert two.place("dependencies") == "t.md:4"
     assert [tuple(each) for each in tasks.stated] == [("t.md:12", ("WP01", "WP02"))]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "| Depends on | Why |\n|---|---|\n| WP01 | parser |\n| `WP03` | not WP04 |\n",
+        "### Dependencies\n\n| WP | Why |\n|:--|---|\n| WP01 | parser |\n| WP03 | unlike WP04 |\n\nText.\n",
+        "**Dependencies**:\n| Why | Depends on |\n|---|---|\n| before WP04 | WP01 |\n| x | WP03 |\n",
+        "| Dependencies | WP01, WP03 |\n|---|---|\n| Files | WP04/x.py |\n",
+        "| Field | Value |\n|---|---|\n| Dependencies | WP01, WP03 |\n",
+    ],
+)
+def test_a_section_may_list_its_dependencies_in_a_table(table: str) -> None:
+    heads = "".join(f"## WP0{n}: x\nDependencies: none\n" for n in (1, 3, 4))
+    tasks = read_task_list(f"{heads}## WP05: E\n{table}", "t.md")
+    assert by_id(tasks)["WP05"] == ("WP01", "WP03")
+    assert not [note for note in tasks.work_packages[-1].notes if note.code != "NO_DEPENDENCY"]
+
+
+def test_a_table_about_other_work_packages_is_not_about_its_section() -> None:
+    text = (
+        "## WP01: A\n### Dependencies\n| WP | Depends on |\n|---|---|\n| WP01 | none |\n| WP02 | WP01 |\n## WP02: B\n"
+    )
+    assert by_id(read_task_list(text, "t.md")) == {"WP01": (), "WP02": ("WP01",)}
+
+
+def test_a_section_may_list_its_files_in_a_table() -> None:
+    text = "## WP01: A\n| Files | Change |\n|---|---|\n| `src/**` | new |\n| a_b.py | old |\n"
+    assert read_task_list(text, "t.md").work_packages[0].draft.owned_files == ("src/**", "a_b.py")
+
+
+def test_a_column_of_files_is_read_and_columns_without_a_meaning_are_named_once() -> None:
+    table = "| WP | Title | Files | Priority | Est. Lines |\n|---|---|---|---|---|\n"
+    table += (
+        "| WP01 | One | src/c/**, `a b`, `b.py` (new) | P1 | 9 |\n| WP02 | Two | `c.py`<br>d/e.py<br/>- | P2 | 9 |\n"
+    )
+    tasks = read_task_list(table, "t.md")
+    assert [each.draft.owned_files for each in tasks.work_packages] == [("src/c/**", "b.py"), ("c.py", "d/e.py")]
+    assert [(note.loss, note.code, note.where) for note in tasks.notes] == [
+        ("dropped", "COLUMNS_DROPPED", "t.md:1"),
+        ("dropped", "NO_FILE_PATTERN", "t.md:3"),
+    ]
+    assert tasks.notes[0].message.endswith(": Priority, Est. Lines")
 
 
 @pytest.mark.parametrize(
@@ -264,6 +307,50 @@ def test_claims_about_the_order_are_recorded(text: str, together: str) -> None:
     stated = read_task_list(f"{sections}## Order\n{text}\n", "t.md").stated
     assert [" ".join(each.together) for each in stated] == ([together] if together else [])
     assert all(each.where == "t.md:10" for each in stated)
+
+
+@pytest.mark.parametrize(
+    ("value", "together"),
+    [
+        ("None (can run in parallel with WP02)", "WP01 WP02"),
+        ("n/a — can run alongside WP02", "WP01 WP02"),
+        ("None (cannot run in parallel with WP02)", ""),
+        ("None of the others runs in parallel with WP02", ""),
+        ("WP03 (can run in parallel with WP02)", "WP01 WP02"),
+    ],
+)
+def test_an_aside_of_the_dependencies_is_a_claim_about_their_owner(value: str, together: str) -> None:
+    text = f"## WP01: A\nDependencies: {value}\n## WP02: B\nDependencies: WP01\n## WP03: C\n"
+    stated = read_task_list(text, "t.md").stated
+    assert [tuple(each) for each in stated] == ([("t.md:2", tuple(together.split()))] if together else [])
+
+
+def test_prose_in_brackets_that_contradicts_the_graph_is_a_warning(tmp_path: Path) -> None:
+    text = "## WP01: A\nDependencies: None (can run in parallel with WP02)\n## WP02: B\nDependencies: WP01\n"
+    told = [d for d in load_mission(write(tmp_path, text, "t.md")).diagnostics if d.severity == "warning"]
+    assert ("PROSE_CONTRADICTS_GRAPH", "t.md:2") in [(d.diagnostic_code, d.details["where"]) for d in told]
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "where"),
+    [
+        (f"## WP{'9' * 31}: A\n", "INVALID_WORK_PACKAGE_ID", "t.md:1"),
+        (f"WP01: A\nWP{'9' * 100}: B\n", "INVALID_WORK_PACKAGE_ID", "t.md:2"),
+        (f"| WP | Title |\n|--|--|\n| WP{'9' * 5000} | A |\n", "INVALID_WORK_PACKAGE_ID", "t.md:3"),
+        ("## WP01: A\n## WP02: B\nDependencies: WP01-WP99999999999\n", "UNKNOWN_DEPENDENCY", "t.md:3"),
+        (f"## WP01: A\n## WP02: B\nDependencies: WP01, WP{'9' * 5000}\n", "UNKNOWN_DEPENDENCY", "t.md:3"),
+    ],
+)
+def test_a_number_that_is_too_long_is_refused_with_its_line(tmp_path: Path, text: str, code: str, where: str) -> None:
+    with pytest.raises(DefinitionError) as caught:
+        load_mission(write(tmp_path, text, "t.md"))
+    assert (code, where) in [(p["code"], p["where"]) for p in caught.value.details["problems"]]
+    assert len(caught.value.message) < 1000
+
+
+def test_a_long_number_within_the_bound_names_a_work_package() -> None:
+    text = "## WP1: A\n## WP123456789: B\nDependencies: WP1\n## WP20: C\nDependencies: WP1-WP123456789\n"
+    assert by_id(read_task_list(text, "t.md")) == {"WP1": (), "WP123456789": ("WP1",), "WP20": ("WP1", "WP123456789")}
 
 
 def test_a_document_without_work_packages_is_refused_with_what_was_looked_for(tmp_path: Path) -> None:

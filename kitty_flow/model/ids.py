@@ -66,5 +66,12 @@ def check_ulid(text: str) -> str:
 
 
 def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
-    """Sort key under which WP2 comes before WP10."""
-    return tuple((0, int(p), "") if p.isdigit() else (1, 0, p) for p in _DIGITS.split(text) if p)
+    """Sort key under which WP2 comes before WP10. Numbers are compared as text: they may have thousands of digits."""
+    return tuple(_part_key(part) for part in _DIGITS.split(text) if part)
+
+
+def _part_key(part: str) -> tuple[int, int, str]:
+    if part.isascii() and part.isdigit():
+        digits = part.lstrip("0")
+        return 0, len(digits), digits
+    return 1, 0, part

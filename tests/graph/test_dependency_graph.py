@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from kitty_flow.errors import DefinitionError
 from kitty_flow.graph import DependencyGraph, Reachability
+from kitty_flow.model.ids import natural_key
 
 
 def _ids(numbers: str) -> list[str]:
@@ -186,3 +187,9 @@ def test_reachability_is_the_transitive_closure_in_whatever_order_edges_come(
 def test_reachability_refuses_a_cycle(edges: list[tuple[int, int]]) -> None:
     with pytest.raises(ValueError, match="circle"):
         Reachability(3, edges)
+
+
+def test_ids_are_sorted_as_numbers_however_long_they_are() -> None:
+    names = ["WP" + "9" * 5000, "WP10", "WP2", "WP02a", "WP²", "WP", "1", "a"]
+    ranked = sorted(names, key=natural_key)
+    assert ranked.index("WP2") < ranked.index("WP10") < ranked.index("WP" + "9" * 5000)

@@ -72,6 +72,7 @@ def amend(
     from kitty_flow.flow.amend_request import AmendRequest
     from kitty_flow.flow.mission import open_mission
     from kitty_flow.flow.project import Project
+    from kitty_flow.flow.timeline import amendments
 
     if (split is None) != (into is None):
         raise UsageError(
@@ -83,7 +84,9 @@ def amend(
     request = AmendRequest(*edges, tuple(add_wp or ()), tuple(drop_wp or ()), split, into)
     with open_mission(Project.discover(), mission) as opened:
         done = amend_mission(opened, request, reason=reason, actor=actor or current_user(), dry_run=dry_run)
-        entity = opened.view().entity("mission", opened.id)
+        event_id = done.event_id
+        if done.was_recorded_before:
+            event_id = next((a["event_id"] for a in reversed(amendments(opened)) if not a["superseded"]), None)
         data = {
             "mission": opened.slug,
             "state": opened.state(),
@@ -93,7 +96,7 @@ def amend(
             "canceled": list(done.canceled),
             "definition_digest": done.after[0].digest,
             "difference": difference(done).as_data(),
-            "event_id": done.event_id or (entity.last_event.event_id if done.was_recorded_before and entity else None),
+            "event_id": event_id,
             "ledger": opened.ledger.ref,
         }
         head = f"{opened.slug} amended"

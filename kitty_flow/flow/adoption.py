@@ -186,12 +186,15 @@ def refresh(project: Project, ledger: Ledger) -> tuple[Diagnostic, ...]:
     if is_begun:
         when = "it was amended" if amended_from else "work had begun"
         return (*loaded.diagnostics, _source_differs(ledger, f"its source was edited after {when}"))
+    held = _held_planning(ledger.view(), recorded, edited)
+    if held is not None:
+        return (*loaded.diagnostics, held)
     ledger.record(lambda view: _redefinition(view, recorded, edited))
     return loaded.diagnostics
 
 
 def _redefinition(view: LedgerView, recorded: MissionDefinition, edited: MissionDefinition) -> Batch:
-    if not _follows_source(view, edited.id or ""):
+    if not _follows_source(view, edited.id or "") or _held_planning(view, recorded, edited):
         return Batch(())
     builder = BatchBuilder(view, actor=current_user())
     becomes_planned = builder.state("mission", edited.id or "") == "draft" and edited.work_packages
@@ -200,6 +203,19 @@ def _redefinition(view: LedgerView, recorded: MissionDefinition, edited: Mission
     if mission is not None and target == recorded.target_branch:  # `run --target` may have named another one since
         target = mission.facts.get("target_branch") or target
     return define(builder, edited, "plan" if becomes_planned else "redefine", target)
+
+
+def _held_planning(view: LedgerView, recorded: MissionDefinition, edited: MissionDefinition) -> Diagnostic | None:
+    """Why work packages that have come into the source are not taken over yet: who plans may still be writing them."""
+    mission = view.entity("mission", edited.id or "")
+    if recorded.work_packages or not edited.work_packages or mission is None:
+        return None
+    from kitty_flow.flow.phase_records import held_phases
+
+    for phase, holding in held_phases(mission).items():
+        message = f"{recorded.slug} stays in its planning phases: {holding.holder} does {phase} and reports it"
+        return Diagnostic(severity="warning", diagnostic_code="PHASE_HELD", message=message, phase="plan")
+    return None
 
 
 def _follows_source(view: LedgerView, mission_id: str) -> bool:

@@ -112,8 +112,21 @@ class OpenMission:
         """
         entity = self.recorded_work_package(work_package_id, view)
         if work_package_id not in self.definition.by_id:
-            raise _dropped(entity, self.slug)
+            raise self._dropped(entity)
         return entity
+
+    def _dropped(self, entity: EntityState) -> RefusedError:
+        name, slug = entity.entity_id, self.slug
+        mission = self.view().entity("mission", self.id)
+        if mission is None or not mission.counts.get("amend"):
+            message, hint = f"{name} is not part of {slug} any more: its source was edited", f"kitty-flow plan {slug}"
+        elif entity.state == "canceled":
+            message = f"{name} is not part of {slug} any more, an amendment took it out: {entity.last_event.reason}"
+            hint = f"kitty-flow mission show {slug}"
+        else:
+            message = f"{name} is not part of {slug}: the amendment that had brought it in was superseded"
+            hint = f"kitty-flow mission amend {slug} --add-wp FILE --reason TEXT brings it back as it stands"
+        return RefusedError("WORK_PACKAGE_DROPPED", message, hint=hint)
 
     def recorded_work_package(self, work_package_id: str, view: LedgerView | None = None) -> EntityState:
         """As `work_package`, also for one that is not part of the mission any more: it may still be given back.
@@ -131,16 +144,6 @@ class OpenMission:
                 details={"known": known},
             )
         return entity
-
-
-def _dropped(entity: EntityState, slug: str) -> RefusedError:
-    name = entity.entity_id
-    message = f"{name} is not part of {slug}: the amendment that had brought it in was superseded by another clone's"
-    hint = f"kitty-flow mission amend {slug} --add-wp FILE --reason TEXT brings it back as it stands"
-    if entity.state == "canceled":
-        message = f"{name} is not part of {slug} any more, an amendment took it out: {entity.last_event.reason}"
-        hint = f"kitty-flow mission show {slug}"
-    return RefusedError("WORK_PACKAGE_DROPPED", message, hint=hint)
 
 
 def branch_stem(mission_id: str, slug: str) -> str:

@@ -11,9 +11,18 @@ from typing import Any, Final, NamedTuple
 
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.mission import OpenMission
-from kitty_flow.ledger.view import LedgerView
+from kitty_flow.ledger.view import EntityState, LedgerView
 
-__all__ = ["Finished", "Holding", "PhaseRecords", "note_answer", "note_begun", "note_finished", "note_given_back"]
+__all__ = [
+    "Finished",
+    "Holding",
+    "PhaseRecords",
+    "held_phases",
+    "note_answer",
+    "note_begun",
+    "note_finished",
+    "note_given_back",
+]
 
 _DONE: Final = "phase:"
 _HELD: Final = "phase_held:"
@@ -65,6 +74,16 @@ class PhaseRecords:
         """The text that was given for an input."""
         found = self._facts.get(f"{_ANSWER}{name}")
         return str(found["text"]) if found else None
+
+
+def held_phases(mission: EntityState) -> dict[str, Holding]:
+    """The phases that somebody has begun and still may finish, with who does."""
+    found = {
+        name.removeprefix(_HELD): Holding(*(value[field] for field in Holding._fields))
+        for name, value in mission.facts.items()
+        if name.startswith(_HELD) and value
+    }
+    return {name: holding for name, holding in found.items() if not holding.has_run_out()}
 
 
 def note_begun(builder: BatchBuilder, mission_id: str, phase: str, holding: Holding) -> None:

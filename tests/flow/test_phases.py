@@ -347,6 +347,18 @@ def test_work_packages_in_the_source_end_the_planning_when_somebody_plans(projec
         assert [phase.state for phase in phases_now(mission)[:5]] == ["skipped"] * 3 + ["finished", "active"]
 
 
+def test_a_plan_of_somebody_else_does_not_take_a_phase_away(project: Project) -> None:
+    """An agent has written the first of its work packages when somebody looks at the plan."""
+    source = create_mission(project, "trip", "A trip", "software-dev")
+    with open_mission(project, "trip") as mission:
+        answer_input(mission, "request", "A trip.", actor="ann")
+        assert next_step(mission, "ann", role="any").fields["action"] == "discovery"
+    source.write_text(source.read_text(encoding="utf-8") + WORK_PACKAGE, encoding="utf-8")
+    with open_mission(project, "trip", refresh_source=True) as mission:
+        assert mission.state() == "draft"
+        assert "PHASE_HELD" in [d.diagnostic_code for d in mission.diagnostics]
+
+
 def test_a_mission_without_work_packages_needs_a_template_that_ships(project: Project) -> None:
     source = create_mission(project, "trip", "A trip", "plan")
     source.write_text(source.read_text(encoding="utf-8").replace('"plan"', '"errand"'), encoding="utf-8")

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import sleep
 from typing import Any, Final
 
 from kitty_flow.effects import reach
@@ -31,6 +32,12 @@ _GUARD_RAILS: Final = (
     "protocol.ext.allow=never",
 )
 """No hook and no fsmonitor of a repository runs inside us; git's default does not fsync a loose object or ref."""
+
+_BEING_MADE: Final = b"/commondir: Success\n"
+"""What git says, before it does anything, when another process is just making a worktree: the file is there, empty."""
+
+_TRIES: Final = 40
+_PAUSE_S: Final = 0.05
 
 OWN_GROUP: Final[Mapping[str, Any]] = {"process_group": 0} if os.name == "posix" else {}
 """Ctrl-C in a terminal reaches the whole foreground group: git must not die of it in the middle of a record."""
@@ -91,6 +98,11 @@ class Git:
         """
         try:
             done = self._run(args, stdin, timeout)
+            for _ in range(_TRIES):
+                if done.returncode in ok or not done.stderr.endswith(_BEING_MADE):
+                    break
+                sleep(_PAUSE_S)
+                done = self._run(args, stdin, timeout)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise not_started(self.cwd) from error
         except subprocess.TimeoutExpired as error:

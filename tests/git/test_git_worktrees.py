@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kitty_flow.errors import ExternalToolError
-from kitty_flow.git import stale_lock
+from kitty_flow.git import process, stale_lock
 from kitty_flow.git.process import GitFailedError
 from kitty_flow.git.repository import Repository
 from kitty_flow.git.worktrees import Checkout, Worktrees
@@ -481,3 +481,21 @@ def test_a_worktree_that_was_never_finished_is_made_anew(
     assert (again.head, again.changes()) == (main.head, ())
     worktrees.clear_unfinished(path)
     assert worktrees.at(path) == again
+
+
+def test_a_worktree_that_is_just_being_made_elsewhere_is_waited_for(
+    worktrees: Worktrees, main: Checkout, repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Git makes the file `commondir` and writes it a moment later; whoever looks in between gives up."""
+    assert main.head
+    worktrees.add(tmp_path / "lane", main.head)
+    file = repo / ".git/worktrees/lane/commondir"
+    content = file.read_text()
+    file.write_text("")
+    waited: list[float] = []
+    monkeypatch.setattr(process, "sleep", waited.append)
+    with pytest.raises(GitFailedError, match="commondir"):
+        worktrees.all()
+    assert len(waited) == 40
+    monkeypatch.setattr(process, "sleep", lambda seconds: file.write_text(content))
+    assert [each.path.name for each in worktrees.all()] == [repo.name, "lane"]

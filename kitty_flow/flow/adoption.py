@@ -163,11 +163,12 @@ def refresh(project: Project, ledger: Ledger) -> tuple[Diagnostic, ...]:
     Raises:
         DefinitionError: the edited source is invalid.
     """
-    recorded, _ = read_definition(ledger)
+    view = ledger.view()
+    recorded, _ = read_definition(ledger, view)
     path = project.root / recorded.source.path
     if not path.exists():
         return ()
-    is_begun = not _follows_source(ledger.view(), ledger.mission_id)
+    is_begun = not _follows_source(view, ledger.mission_id)
     try:
         kind, may_be_empty = recorded.source.kind, not recorded.work_packages
         loaded = load_source(project, path, kind, is_begun=is_begun, may_be_empty=may_be_empty)
@@ -179,14 +180,14 @@ def refresh(project: Project, ledger: Ledger) -> tuple[Diagnostic, ...]:
         return ()
     target = loaded.definition.target_branch or recorded.target_branch
     edited = replace(loaded.definition, id=recorded.id, target_branch=target)
-    mission = ledger.view().entity("mission", ledger.mission_id)
+    mission = view.entity("mission", ledger.mission_id)
     amended_from = mission.facts.get("source_digest") if mission is not None else None
     if edited.digest == (amended_from or recorded.digest):
         return loaded.diagnostics
     if is_begun:
         when = "it was amended" if amended_from else "work had begun"
         return (*loaded.diagnostics, _source_differs(ledger, f"its source was edited after {when}"))
-    held = _held_planning(ledger.view(), recorded, edited)
+    held = _held_planning(view, recorded, edited)
     if held is not None:
         return (*loaded.diagnostics, held)
     ledger.record(lambda view: _redefinition(view, recorded, edited))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kitty_flow.flow.mission import OpenMission
+from kitty_flow.ledger.query import EventFilter, find_events
 
 __all__ = ["amendments", "attempts"]
 
@@ -16,8 +17,8 @@ def amendments(mission: OpenMission) -> list[dict[str, Any]]:
     if entity is None or not (entity.counts.get("amend") or view.superseded):
         return []
     found = []
-    for event in mission.ledger.events():
-        if event.entity_type == "mission" and event.trigger == "amend":
+    for event in find_events(mission.ledger, EventFilter(mission.id, trigger="amend")):
+        if event.entity_type == "mission":
             changes = dict(event.evidence.get("amendment", {}))
             changes.pop("request", None)
             found.append(

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from kitty_flow import resources
 from kitty_flow.errors import UsageError
 from kitty_flow.machines.gate_names import GATE_NAMES
-from kitty_flow.machines.problems import Problems
+from kitty_flow.machines.problems import Problems, read_document
 
 __all__ = ["END", "Dag", "DagEdge", "DagKind", "DagNode", "dag", "dag_names", "parse_dag", "step_order"]
 
@@ -130,11 +130,8 @@ def parse_dag(text: str, *, where: str = "dag") -> Dag:
     Raises:
         DefinitionError: INVALID_DAG, with every problem in ``details["problems"]``; a cycle is named with its path.
     """
-    problems = Problems()
-    document = problems.toml(text, where)
-    if not problems.found:
-        _check_dag(document, problems)
-    problems.raise_if_any("INVALID_DAG", f"the dag {where!r}", "kitty-flow dags list")
+    subject = f"the dag {where!r}"
+    document = read_document(text, where, _check_dag, code="INVALID_DAG", subject=subject, hint="kitty-flow dags list")
     nodes = tuple(_node(name, table) for name, table in document["nodes"].items())
     edges = tuple(
         DagEdge(before, node.name, tuple(document["nodes"][node.name].get("gates", {}).get(before, ())))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from kitty_flow.machines.problems import Problems
+from kitty_flow.machines.problems import read_document
 from kitty_flow.machines.validation import NEW, check_machine
 
 __all__ = ["NEW", "MachineDefinition", "State", "Transition", "parse_machine"]
@@ -96,11 +96,10 @@ def parse_machine(text: str, *, where: str = "machine") -> MachineDefinition:
     Raises:
         DefinitionError: INVALID_MACHINE, with every problem in ``details["problems"]``.
     """
-    problems = Problems()
-    document = problems.toml(text, where)
-    if not problems.found:
-        check_machine(document, problems)
-    problems.raise_if_any("INVALID_MACHINE", f"the machine definition {where!r}", "kitty-flow machines list")
+    subject = f"the machine definition {where!r}"
+    document = read_document(
+        text, where, check_machine, code="INVALID_MACHINE", subject=subject, hint="kitty-flow machines list"
+    )
     return MachineDefinition(
         name=document["name"],
         description=document["description"],

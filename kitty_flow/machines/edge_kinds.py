@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from kitty_flow import resources
 from kitty_flow.machines.gate_names import GATE_NAMES
-from kitty_flow.machines.problems import Problems
+from kitty_flow.machines.problems import Problems, read_document
 
 __all__ = ["EDGE_KINDS", "EdgeKind", "WorkPackageEdges", "parse_work_package_edges", "work_package_edges"]
 
@@ -54,11 +54,8 @@ def parse_work_package_edges(text: str, *, where: str = "edges") -> WorkPackageE
     Raises:
         DefinitionError: INVALID_DAG, with every problem in ``details["problems"]``.
     """
-    problems = Problems()
-    document = problems.toml(text, where)
-    if not problems.found:
-        _check(document, problems)
-    problems.raise_if_any("INVALID_DAG", f"the dag {where!r}", "kitty-flow dags list")
+    subject = f"the dag {where!r}"
+    document = read_document(text, where, _check, code="INVALID_DAG", subject=subject, hint="kitty-flow dags list")
     tables = document["edges"]
     kinds = {name: EdgeKind(name, tables[name]["description"], tuple(tables[name]["gates"])) for name in EDGE_KINDS}
     return WorkPackageEdges(document["name"], document["description"], MappingProxyType(kinds))

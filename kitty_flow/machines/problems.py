@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from kitty_flow.errors import DefinitionError
 
-__all__ = ["Problem", "Problems"]
+__all__ = ["Problem", "Problems", "read_document"]
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 _HYPHENATED: Final = re.compile(r"[a-z][a-z0-9-]*", re.ASCII)
@@ -109,3 +109,19 @@ class Problems:
 
 
 _TYPE_WORDS: Final = {str: "a string", list: "a list", dict: "a table", bool: "true or false"}
+
+
+def read_document(
+    text: str, where: str, check: Callable[[Mapping[str, Any], Problems], None], *, code: str, subject: str, hint: str
+) -> dict[str, Any]:
+    """The TOML document `text` when `check` finds nothing wrong with it; `where` names its origin in messages.
+
+    Raises:
+        DefinitionError: `code`, with every problem in ``details["problems"]``.
+    """
+    problems = Problems()
+    document = problems.toml(text, where)
+    if not problems.found:
+        check(document, problems)
+    problems.raise_if_any(code, subject, hint)
+    return document

@@ -1,4 +1,4 @@
-"""The project settings `.kitty-flow/config.toml`: agents, run, merge, workspace (`docs/reference/config.md`)."""
+"""The project settings `.kitty-flow/config.toml` as a whole (`docs/reference/config.md`)."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError
 
-from kitty_flow.agents.command import (
-    DEFAULT_STALL_S,
-    DEFAULT_TIMEOUT_S,
-    AgentSpec,
-    check_executable,
-    command_agent,
-)
+from kitty_flow.agents.command import AgentSpec, check_executable, command_agent
+from kitty_flow.agents.settings_agent import AgentSettings
 from kitty_flow.agents.settings_file import SETTINGS_PATH, invalid, problem, read_settings
+from kitty_flow.agents.settings_run import RunSettings
 from kitty_flow.agents.settings_sample import settings_text
+from kitty_flow.agents.settings_types import Command, Limit, Text
+from kitty_flow.agents.settings_workspace import WorkspaceSettings
 from kitty_flow.errors import UsageError
 from kitty_flow.model.base import Model
 
@@ -40,54 +38,6 @@ __all__ = [
 ]
 
 _AGENT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", re.ASCII)
-_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-
-
-def _argv(value: object) -> object:
-    """Refuse a shell line by name; a list becomes the tuple that the frozen model holds."""
-    if isinstance(value, str):
-        words = ", ".join(f'"{word}"' for word in value.split())
-        raise ValueError(f"must be a list of words, not one string; write [{words}] (no shell runs it)")
-    if not isinstance(value, list):
-        raise ValueError("must be a list of words")
-    if not value or not all(isinstance(word, str) and "\0" not in word for word in value) or not value[0]:
-        raise ValueError("must be a list of at least one word, the program first, each a string")
-    return tuple(value)
-
-
-Command = Annotated[tuple[str, ...], BeforeValidator(_argv)]
-Limit = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(strict=True, ge=1)]
-Text = Annotated[str, Field(strict=True)]
-
-
-class AgentSettings(Model):
-    """One `[agents.NAME]` table."""
-
-    command: Command
-    timeout_s: Limit = DEFAULT_TIMEOUT_S
-    stall_s: Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)] = DEFAULT_STALL_S
-    env: dict[str, Text] = Field(default_factory=dict)
-
-    @field_validator("env")
-    @classmethod
-    def _check_env(cls, env: dict[str, str]) -> dict[str, str]:
-        for name, value in env.items():
-            if _VARIABLE.fullmatch(name) is None or "\0" in value:
-                raise ValueError(f"{name!r} is not a usable environment variable")
-            if name.startswith("KITTY_FLOW_"):
-                raise ValueError(f"{name} is set by kitty-flow itself and cannot be overridden")
-        return env
-
-
-class RunSettings(Model):
-    """The `[run]` table: who works by default, how many at once, and when a person has to look."""
-
-    agent: Text | None = None
-    reviewer: Text | None = None
-    jobs: Annotated[int, Field(strict=True, ge=1, le=256)] = 2
-    max_attempts: Count = 3
-    lease_s: Limit = 900.0
 
 
 class MergeSettings(Model):
@@ -96,19 +46,6 @@ class MergeSettings(Model):
     test_command: Command | None = None
     test_timeout_s: Limit = 1800.0
     strategy: Literal["merge"] = "merge"
-
-
-class WorkspaceSettings(Model):
-    """The `[workspace]` table: where worktrees and invocation files live."""
-
-    root: Text | None = None
-
-    @field_validator("root")
-    @classmethod
-    def _check_root(cls, root: str | None) -> str | None:
-        if root is not None and ("\0" in root or Path(root) == Path()):
-            raise ValueError("must name a folder other than the repository itself")
-        return root
 
 
 class SyncSettings(Model):
@@ -203,14 +140,10 @@ def _explain(kind: str, location: Sequence[int | str], message: str) -> dict[str
 
 def _known_keys(location: Sequence[int | str]) -> list[str]:
     """The keys that may stand in the table at `location`."""
-    sections: dict[str, type[Model]] = {
-        "agents": AgentSettings,
-        "run": RunSettings,
-        "merge": MergeSettings,
-        "workspace": WorkspaceSettings,
-    }
-    model = sections[str(location[0])] if location else Settings
-    return list(model.model_fields)
+    if not location:
+        return list(Settings.model_fields)
+    model = AgentSettings if location[0] == "agents" else Settings.model_fields[str(location[0])].annotation
+    return list(model.model_fields) if isinstance(model, type) and issubclass(model, Model) else []
 
 
 def _near(word: str, known: Iterable[str]) -> str:

@@ -9,11 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from kitty_flow.agents.command import AgentSpec, check_executable, command_agent
 from kitty_flow.agents.settings_agent import AgentSettings
+from kitty_flow.agents.settings_budget import BudgetSettings
 from kitty_flow.agents.settings_file import SETTINGS_PATH, invalid, problem, read_settings
+from kitty_flow.agents.settings_hooks import MAX_HOOKS, HookSettings, as_tables
 from kitty_flow.agents.settings_run import RunSettings
 from kitty_flow.agents.settings_sample import settings_text
 from kitty_flow.agents.settings_types import Command, Limit, Text
@@ -60,9 +62,11 @@ class Settings(Model):
 
     agents: dict[str, AgentSettings] = Field(default_factory=dict)
     run: RunSettings = RunSettings()
+    budget: BudgetSettings = BudgetSettings()
     merge: MergeSettings = MergeSettings()
     workspace: WorkspaceSettings = WorkspaceSettings()
     sync: SyncSettings = SyncSettings()
+    hooks: Annotated[tuple[HookSettings, ...], BeforeValidator(as_tables), Field(max_length=MAX_HOOKS)] = ()
 
     def workspace_root(self, root: Path) -> Path | None:
         """The configured workspace folder as an absolute path, or None when kitty-flow chooses."""
@@ -142,7 +146,9 @@ def _known_keys(location: Sequence[int | str]) -> list[str]:
     """The keys that may stand in the table at `location`."""
     if not location:
         return list(Settings.model_fields)
-    model = AgentSettings if location[0] == "agents" else Settings.model_fields[str(location[0])].annotation
+    many: dict[str, type[Model]] = {"agents": AgentSettings, "hooks": HookSettings}
+    name = str(location[0])
+    model = many[name] if name in many else Settings.model_fields[name].annotation
     return list(model.model_fields) if isinstance(model, type) and issubclass(model, Model) else []
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from kitty_flow.agents.settings_types import Count, Limit, Text
+from kitty_flow.agents.settings_types import Count, Limit, Seconds, Text
 from kitty_flow.model.base import Model
 
 __all__ = ["RunSettings"]
@@ -19,4 +19,6 @@ class RunSettings(Model):
     reviewer: Text | None = None
     jobs: Annotated[int, Field(strict=True, ge=1, le=256)] = 2
     max_attempts: Count = 3
+    retry_backoff_s: Seconds = 5.0
+    retry_backoff_max_s: Limit = 300.0
     lease_s: Limit = 900.0

@@ -25,7 +25,19 @@ _TEXT: Final = """\
 # reviewer = "critic"
 jobs = 2
 max_attempts = 3
+# The delay before a failed attempt is tried again: doubled each time, up to the second value.
+retry_backoff_s = 5
+retry_backoff_max_s = 300
 lease_s = 900
+
+[budget]
+# Hard limits, of the mission and of each work package: nothing new is started when one is reached.
+# max_tokens = 20000000
+# max_cost_usd = 50
+# max_wall_s = 28800
+# work_package_max_tokens = 4000000
+# work_package_max_cost_usd = 10
+# work_package_max_wall_s = 7200
 
 [merge]
 # The command that must pass on the exact tree that will land.
@@ -41,6 +53,12 @@ strategy = "merge"
 # Where clones exchange their ledgers; and whether a claim has to be recorded there before it counts.
 # remote = "origin"
 confirm_claims = false
+
+# A hook is a command that gets a JSON document about what happened on its standard input.
+# [[hooks]]
+# events = ["work_package.blocked", "pool_parked", "run.ended"]
+# command = ["./tools/notify.sh"]
+# timeout_s = 10
 """
 
 

@@ -67,6 +67,7 @@ class Output:
         self.written = False
         self._document = document
         self._arguments = _NO_ARGUMENTS
+        self._told: tuple[Diagnostic, ...] = ()
 
     @property
     def as_json(self) -> bool:
@@ -83,7 +84,11 @@ class Output:
         """
         self._arguments = arguments
         try:
-            return self.show(use_case())
+            try:
+                result = use_case()
+            finally:
+                self._told = _settled_hooks()
+            return self.show(result)
         except (typer.TyperException, typer.Exit):
             raise
         except (Exception, KeyboardInterrupt) as error:
@@ -91,14 +96,14 @@ class Output:
 
     def show(self, result: Result) -> int:
         """Print a result and return the exit status."""
-        error = result.error
+        error, diagnostics = result.error, (*result.diagnostics, *self._told)
         if self._document is not None:
-            self._print_document(result.data, error, result.diagnostics)
+            self._print_document(result.data, error, diagnostics)
         else:
             text = _rendered(result.text() if callable(result.text) else result.text)
             if text:
                 self._write(sys.stdout, text)
-            for line in remark_lines(result.diagnostics):
+            for line in remark_lines(diagnostics):
                 _complain(safe(line))
             if error is not None:
                 _explain(error)
@@ -109,8 +114,10 @@ class Output:
         """Print a failure and return the exit status. What is not a `KittyFlowError` is a bug or an interruption."""
         error = _as_error(cause)
         if self._document is not None and not self.written:
-            self._print_document(None, error, ())
+            self._print_document(None, error, self._told)
         else:
+            for line in remark_lines(self._told):
+                _complain(safe(line))
             _explain(error)
         self.written = True
         return self._keep(error, {})
@@ -147,6 +154,15 @@ class Output:
             raise ExternalToolError(
                 "OUTPUT_FAILED", f"the output could not be written: {error.strerror}", hint="free some space and retry"
             ) from error
+
+
+def _settled_hooks() -> tuple[Diagnostic, ...]:
+    """Wait for the hooks of what the command recorded; none were told where the module was never needed."""
+    if "kitty_flow.flow.hooks" not in sys.modules:
+        return ()
+    from kitty_flow.flow.hooks import settle
+
+    return settle()
 
 
 @contextmanager

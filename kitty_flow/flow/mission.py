@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from kitty_flow.flow.definition import RecordedPlan, lanes_kept, read_definition
 from kitty_flow.flow.project import Project
 from kitty_flow.flow.remarks import remarks
 from kitty_flow.ledger.catalog import CatalogEntry, catalog, refuse_unreadable
-from kitty_flow.ledger.ledger import Ledger
+from kitty_flow.ledger.ledger import Ledger, Receipt
 from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.model.mission import MissionDefinition
 from kitty_flow.model.plan import Plan
@@ -166,6 +167,7 @@ def open_mission(project: Project, name: str | None = None, *, refresh_source: b
     entry = resolve(project, name)
     with Ledger(project.repository, entry.mission_id, entry.slug) as ledger:
         diagnostics = _refreshed(project, ledger) if refresh_source else ()
+        ledger.listeners.append(_hook_teller(project))
         view = ledger.view()
         definition, plan = read_definition(ledger, view)
         told = (*diagnostics, *remarks(view))
@@ -247,6 +249,26 @@ def _ambiguous(name: str, slugs: list[str]) -> UsageError:
         hint="kitty-flow mission list",
         details={"missions": slugs},
     )
+
+
+def _hook_teller(project: Project) -> Callable[[Receipt], None]:
+    """Tells the hooks of receipts; without hooks in the settings, nothing of theirs is loaded."""
+
+    @cache
+    def has_hooks() -> bool:
+        from kitty_flow.agents.settings_file import read_settings
+
+        with suppress(KittyFlowError):
+            return "hooks" in read_settings(project.root)
+        return True  # a file that cannot be read is told of there
+
+    def tell(receipt: Receipt) -> None:
+        if has_hooks():
+            from kitty_flow.flow.hooks import tell
+
+            tell(project, receipt)
+
+    return tell
 
 
 # Adopting and refreshing decide and record; reading commands do neither and need not wait for what they import.

@@ -59,7 +59,8 @@ def new_ulid() -> str:
 
 
 class Ledger:
-    """The log of one mission. Use as a context manager, or call `close`. `on_commit` is told of every receipt.
+    """The log of one mission. Use as a context manager, or call `close`. `on_commit` (what is displayed) and
+    `listeners` (what goes on beside it) are told of every receipt.
 
     Args:
         mission_slug: its slug; may be empty for a log that is only read or received.
@@ -83,6 +84,7 @@ class Ledger:
         self._now = now
         self._only_look = only_look
         self.on_commit: Callable[[Receipt], None] | None = None
+        self.listeners: list[Callable[[Receipt], None]] = []
         self._objects: ObjectStore | None = None
         self._store: SegmentStore | None = None
         self._mover: RefMover | None = None
@@ -294,9 +296,10 @@ class Ledger:
         view = self.projection.recorded(before, view, changed, located, known)
         receipt = Receipt(self.ref, appended.commit, events, tuple(dict.fromkeys(paths)), view)
         reach("ledger.acknowledge")
-        if self.on_commit is not None:
+        for told in (*self.listeners, self.on_commit):
             with contextlib.suppress(Exception):
-                self.on_commit(receipt)
+                if told is not None:
+                    told(receipt)
         return receipt
 
     def _mission_state(self, view: LedgerView) -> str:

@@ -24,6 +24,8 @@ from kitty_flow.agents.settings import (
     resolve_agent,
     settings_text,
 )
+from kitty_flow.agents.settings_budget import BudgetSettings
+from kitty_flow.agents.settings_hooks import HookSettings
 from kitty_flow.errors import DefinitionError, ExternalToolError, UsageError
 
 CONFIG_REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "config.md"
@@ -192,6 +194,6 @@ def test_the_documented_example_loads_and_documents_no_unknown_key(tmp_path: Pat
     example = re.search(r"```toml\n(.*?)```", text, re.DOTALL)
     assert example is not None
     assert load_settings(write(tmp_path, example.group(1))).run.jobs == 4
-    models = (AgentSettings, RunSettings, MergeSettings, WorkspaceSettings, SyncSettings)
+    models = (AgentSettings, RunSettings, BudgetSettings, MergeSettings, WorkspaceSettings, SyncSettings, HookSettings)
     known = {name for model in models for name in model.model_fields}
     assert set(re.findall(r"(?m)^\| `(\w+)` \|", text)) == known

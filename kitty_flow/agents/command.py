@@ -9,27 +9,77 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from kitty_flow.agents.placeholders import argument_text, fill
 from kitty_flow.errors import ExternalToolError, UsageError
 
-__all__ = ["DEFAULT_STALL_S", "DEFAULT_TIMEOUT_S", "AgentSpec", "Role", "check_executable", "command_agent"]
+__all__ = [
+    "DEFAULT_RETRIES",
+    "DEFAULT_STALL_S",
+    "DEFAULT_TIMEOUT_S",
+    "AgentRole",
+    "AgentSpec",
+    "Role",
+    "check_executable",
+    "command_agent",
+]
 
 Role = Literal["implementer", "reviewer"]
+AgentRole = Literal["implement", "review", "any"]
+"""What an agent may be used for."""
 
 DEFAULT_TIMEOUT_S = 3600.0
 DEFAULT_STALL_S = 900.0
+DEFAULT_RETRIES = 2
 
 _OPTIONS: dict[Role, str] = {"implementer": "--command", "reviewer": "--review-command"}
 
 
 @dataclass(frozen=True, slots=True)
 class AgentSpec:
-    """One agent: its name in the ledger, its command and its limits in seconds (`stall_s` 0 = no stall detection)."""
+    """One agent: its name in the ledger, its command and its limits.
+
+    Args:
+        name: the actor that the ledger shows.
+        argv: the program and its arguments, with placeholders (`placeholders`); `argv_for` fills them.
+        timeout_s: hard limit of one invocation, in seconds.
+        stall_s: limit without output, in seconds; 0 turns it off.
+        env: more environment variables.
+        pool: the credential pool that the agent draws on, empty for one of its own.
+        role: what it may be used for.
+        retries: further tries after a failure that may pass.
+        concurrency: how many of this agent may work at once; None is no limit of its own.
+        fallbacks: the agents that take over, in this order.
+        preset: the coding CLI that it is; decides how its usage and its quota messages are read.
+        prompt_on_stdin: whether the prompt is its standard input, which is empty otherwise.
+    """
 
     name: str
     argv: tuple[str, ...]
     timeout_s: float = DEFAULT_TIMEOUT_S
     stall_s: float = DEFAULT_STALL_S
     env: Mapping[str, str] = field(default_factory=dict)
+    pool: str = ""
+    role: AgentRole = "any"
+    retries: int = DEFAULT_RETRIES
+    concurrency: int | None = None
+    fallbacks: tuple[str, ...] = ()
+    preset: str | None = None
+    prompt_on_stdin: bool = False
+
+    def argv_for(self, *, prompt_path: Path, result_path: Path, worktree: Path) -> tuple[str, ...]:
+        """The argument vector of one invocation, its placeholders filled; the program itself stays as it is."""
+        values = {
+            "prompt": lambda: argument_text(prompt_path),
+            "prompt_path": lambda: str(prompt_path),
+            "result_path": lambda: str(result_path),
+            "folder": lambda: str(result_path.parent),
+            "worktree": lambda: str(worktree),
+        }
+        return (*self.argv[:1], *fill(self.argv[1:], values))
+
+    def stdin_for(self, prompt_path: Path) -> Path | None:
+        """The file that becomes the standard input of one invocation; None for an empty one."""
+        return prompt_path if self.prompt_on_stdin else None
 
 
 def command_agent(role: Role, command: str) -> AgentSpec:
@@ -53,7 +103,7 @@ def command_agent(role: Role, command: str) -> AgentSpec:
             hint=f"kitty-flow run {option} 'my-agent --flag'",
             details={"role": role, "option": option, "command": command[:1000]},
         )
-    return AgentSpec(f"{role}-command", argv)
+    return AgentSpec(name := f"{role}-command", argv, pool=name)
 
 
 def check_executable(spec: AgentSpec, cwd: Path) -> AgentSpec:

@@ -10,7 +10,7 @@ import sys
 import time
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal
@@ -46,7 +46,10 @@ _NOT_FOUND: Final = frozenset({errno.ENOENT, errno.EACCES, errno.ENOTDIR, errno.
 
 @dataclass(frozen=True, slots=True)
 class ProcessSpec:
-    """What to run. `env` is the whole environment; `stall_s` 0 turns stall detection off; times are in seconds."""
+    """What to run. `env` is the whole environment; `stall_s` 0 turns stall detection off; times are in seconds.
+
+    `stdin_path` names the file that is its standard input, which is empty without one.
+    """
 
     argv: tuple[str, ...]
     cwd: Path
@@ -55,6 +58,7 @@ class ProcessSpec:
     timeout_s: float
     stall_s: float = 0.0
     grace_s: float = 5.0
+    stdin_path: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,18 +126,19 @@ async def _spawn(spec: ProcessSpec, output: BinaryIO) -> Process:
     options: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
         options = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-    starting = asyncio.ensure_future(
-        asyncio.create_subprocess_exec(
-            *spec.argv, stdin=DEVNULL, stdout=output, stderr=output, cwd=spec.cwd, env=dict(spec.env), **options
+    with spec.stdin_path.open("rb") if spec.stdin_path is not None else nullcontext(DEVNULL) as stdin:
+        starting = asyncio.ensure_future(
+            asyncio.create_subprocess_exec(
+                *spec.argv, stdin=stdin, stdout=output, stderr=output, cwd=spec.cwd, env=dict(spec.env), **options
+            )
         )
-    )
-    try:
-        return await asyncio.shield(starting)
-    except asyncio.CancelledError:
-        with suppress(OSError, ValueError):
-            process = await starting
-            await _end(process.pid, asyncio.ensure_future(process.wait()), 0.0)
-        raise
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            with suppress(OSError, ValueError):
+                process = await starting
+                await _end(process.pid, asyncio.ensure_future(process.wait()), 0.0)
+            raise
 
 
 async def _watch(

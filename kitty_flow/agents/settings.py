@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from kitty_flow.agents.command import AgentSpec, check_executable, command_agent
-from kitty_flow.agents.settings_agent import AgentSettings
+from kitty_flow.agents.command import AgentRole, AgentSpec, Role, check_executable, command_agent
+from kitty_flow.agents.settings_agent import AgentSettings, agent_spec
 from kitty_flow.agents.settings_budget import BudgetSettings
 from kitty_flow.agents.settings_file import SETTINGS_PATH, invalid, problem, read_settings
 from kitty_flow.agents.settings_hooks import MAX_HOOKS, HookSettings, as_tables
+from kitty_flow.agents.settings_pools import PoolSettings
+from kitty_flow.agents.settings_rules import near, rule_problems
 from kitty_flow.agents.settings_run import RunSettings
 from kitty_flow.agents.settings_sample import settings_text
 from kitty_flow.agents.settings_types import Command, Limit, Text
@@ -28,6 +28,7 @@ __all__ = [
     "AgentSettings",
     "AgentSpec",
     "MergeSettings",
+    "PoolSettings",
     "RunSettings",
     "Settings",
     "SyncSettings",
@@ -39,7 +40,7 @@ __all__ = [
     "settings_text",
 ]
 
-_AGENT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", re.ASCII)
+_WORK: Final[Mapping[Role, AgentRole]] = {"implementer": "implement", "reviewer": "review"}
 
 
 class MergeSettings(Model):
@@ -61,6 +62,7 @@ class Settings(Model):
     """Everything in the settings file, with defaults for what it leaves out."""
 
     agents: dict[str, AgentSettings] = Field(default_factory=dict)
+    pools: dict[str, PoolSettings] = Field(default_factory=dict)
     run: RunSettings = RunSettings()
     budget: BudgetSettings = BudgetSettings()
     merge: MergeSettings = MergeSettings()
@@ -81,7 +83,7 @@ def load_settings(root: Path) -> Settings:
     """
     path = root / SETTINGS_PATH
     table = read_settings(root)
-    problems = _name_problems(table)
+    problems = rule_problems(table)
     try:
         settings = Settings.model_validate(table)
     except ValidationError as error:
@@ -91,52 +93,42 @@ def load_settings(root: Path) -> Settings:
     return settings
 
 
-def resolve_agent(settings: Settings, name: str) -> AgentSpec:
-    """The agent called `name`.
+def resolve_agent(settings: Settings, name: str, role: Role | None = None) -> AgentSpec:
+    """The agent called `name`, with what its preset gives it; `role` is what it is wanted for.
 
     Raises:
-        UsageError: UNKNOWN_AGENT, listing the names there are.
+        UsageError: UNKNOWN_AGENT, listing the names there are; WRONG_ROLE, the settings keep it for the other one.
     """
     agent = settings.agents.get(name)
     if agent is None:
         names = sorted(settings.agents)
         raise UsageError(
             "UNKNOWN_AGENT",
-            f"there is no agent {name!r}{_near(name, names)}; "
+            f"there is no agent {name!r}{near(name, names)}; "
             + (f"known agents: {', '.join(names)}" if names else "the settings name no agents"),
             hint=f"add [agents.NAME] to {SETTINGS_PATH.as_posix()}, or kitty-flow run --command 'CMD'",
             details={"agent": name, "known": names},
         )
-    return AgentSpec(name, agent.command, agent.timeout_s, agent.stall_s, dict(agent.env))
-
-
-def _name_problems(table: Mapping[str, Any]) -> list[dict[str, str]]:
-    """What the shape alone cannot tell: unusable agent names, and a default agent that nobody defines."""
-    agents, run = table.get("agents"), table.get("run")
-    names = list(agents) if isinstance(agents, dict) else []
-    problems = [
-        problem("INVALID_AGENT_NAME", "use letters, digits, '.', '_' and '-', at most 63", f"agents.{name}")
-        for name in names
-        if _AGENT_NAME.fullmatch(name) is None
-    ]
-    for key in ("agent", "reviewer"):
-        wanted = run.get(key) if isinstance(run, dict) else None
-        if isinstance(wanted, str) and wanted not in names:
-            message = f"there is no table [agents.{wanted}]{_near(wanted, names)}"
-            problems.append(problem("UNKNOWN_AGENT", message, f"run.{key}"))
-    return problems
+    if role is not None and agent.role not in ("any", _WORK[role]):
+        raise UsageError(
+            "WRONG_ROLE",
+            f"agent {name} is for {agent.role} only (agents.{name}.role) and cannot be the {role}",
+            hint="kitty-flow agents list",
+            details={"agent": name, "role": agent.role, "wanted": _WORK[role]},
+        )
+    return agent_spec(name, agent)
 
 
 def _explain(kind: str, location: Sequence[int | str], message: str) -> dict[str, str]:
     where = ".".join(str(part) for part in location)
     if kind == "extra_forbidden":
         known = _known_keys(location[:-1])
-        unknown = f"unknown key{_near(str(location[-1]), known)}; known here: {', '.join(known)}"
+        unknown = f"unknown key{near(str(location[-1]), known)}; known here: {', '.join(known)}"
         return problem("UNKNOWN_KEY", unknown, where)
     if kind == "missing":
         return problem("MISSING_KEY", "is required", where)
     if kind == "literal_error":
-        return problem("INVALID_VALUE", f"{message}; other strategies are not available", where)
+        return problem("INVALID_VALUE", message, where)
     if kind in {"model_type", "dict_type"}:
         return problem("INVALID_VALUE", "must be a table", where)
     return problem("INVALID_VALUE", message.removeprefix("Value error, "), where)
@@ -146,12 +138,6 @@ def _known_keys(location: Sequence[int | str]) -> list[str]:
     """The keys that may stand in the table at `location`."""
     if not location:
         return list(Settings.model_fields)
-    many: dict[str, type[Model]] = {"agents": AgentSettings, "hooks": HookSettings}
-    name = str(location[0])
-    model = many[name] if name in many else Settings.model_fields[name].annotation
+    named: dict[int | str, Any] = {"agents": AgentSettings, "hooks": HookSettings, "pools": PoolSettings}
+    model = named.get(location[0]) or Settings.model_fields[str(location[0])].annotation
     return list(model.model_fields) if isinstance(model, type) and issubclass(model, Model) else []
-
-
-def _near(word: str, known: Iterable[str]) -> str:
-    matches = difflib.get_close_matches(word, list(known), n=1)
-    return f" (did you mean {matches[0]}?)" if matches else ""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from fnmatch import fnmatchcase
 from functools import cache
 from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field
 
+from kitty_flow.agents.settings_rules import near
 from kitty_flow.agents.settings_types import Command, Limit
 from kitty_flow.model.base import Model
 
@@ -46,8 +46,7 @@ def _patterns(value: object) -> object:
     names = event_names()
     for pattern in value:
         if not any(fnmatchcase(name, pattern) for name in names):
-            near = difflib.get_close_matches(pattern, names, n=1)
-            raise ValueError(f"{pattern!r} matches no event" + (f" (did you mean {near[0]}?)" if near else ""))
+            raise ValueError(f"{pattern!r} matches no event{near(pattern, names)}")
     return tuple(value)
 
 

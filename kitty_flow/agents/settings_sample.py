@@ -12,13 +12,30 @@ _TEXT: Final = """\
 
 # An agent is any program: a list of words, run without a shell in its own worktree.
 # [agents.builder]
-# command = ["my-agent", "--non-interactive"]
+# command = ["my-agent", "--non-interactive", "{prompt}"]
+# stdin = "empty"
+# env = { MY_AGENT_MODE = "build" }
 # timeout_s = 3600
 # stall_s = 900
-# env = { MY_AGENT_MODE = "build" }
+# retries = 2
+# concurrency = 4
 
+# Or a coding CLI that is known already: kitty-flow agents list.
 # [agents.critic]
-# command = ["my-reviewer"]
+# preset = "claude"
+# args = ["--model", "opus"]
+# role = "review"
+# fallbacks = ["second"]
+# pool = "subscription"
+
+# [agents.second]
+# preset = "codex"
+# role = "review"
+
+# Agents that draw on the same credentials.
+# [pools.subscription]
+# concurrency = 2
+# quota_pause_s = 900
 
 [run]
 # agent = "builder"

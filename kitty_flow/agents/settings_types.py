@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-__all__ = ["Command", "Count", "Limit", "Seconds", "Text"]
+__all__ = ["Command", "Count", "Limit", "Seconds", "Text", "Words"]
 
 
 def _argv(value: object) -> object:
@@ -21,8 +21,18 @@ def _argv(value: object) -> object:
     return tuple(value)
 
 
+def _words(value: object) -> object:
+    """A list of strings as the tuple that the frozen model holds."""
+    if not isinstance(value, list) or not all(isinstance(word, str) and "\0" not in word for word in value):
+        raise ValueError('must be a list of words, such as ["one", "two"]')
+    return tuple(value)
+
+
 Command = Annotated[tuple[str, ...], BeforeValidator(_argv)]
 """A program and its arguments; no shell ever sees them."""
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+"""Any number of words."""
 
 Limit = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 """A positive, finite number."""

@@ -100,7 +100,7 @@ def _agents(
     if implement_command is not None:
         implementer = command_agent("implementer", implement_command)
     elif name is not None:
-        implementer = resolve_agent(settings, name)
+        implementer = resolve_agent(settings, name, "implementer")
     else:
         raise UsageError(
             "AGENT_MISSING",
@@ -113,7 +113,7 @@ def _agents(
     if review_command is not None:
         review = command_agent("reviewer", review_command)
     elif reviewer is not None:
-        review = resolve_agent(settings, reviewer)
+        review = resolve_agent(settings, reviewer, "reviewer")
     if review is not None and review.name == implementer.name:
         raise RefusedError(
             "SELF_REVIEW",

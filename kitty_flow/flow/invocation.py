@@ -170,9 +170,10 @@ async def launch(mission: OpenMission, invocation: Invocation) -> ProcessOutcome
         extra=extra,
     )
     agent = invocation.agent
-    spec = ProcessSpec(
-        agent.argv, invocation.workspace.checkout.path, environment, invocation.log_path, agent.timeout_s, agent.stall_s
-    )
+    worktree, prompt = invocation.workspace.checkout.path, invocation.prompt_path
+    argv = agent.argv_for(prompt_path=prompt, result_path=invocation.result_path, worktree=worktree)
+    limits = (agent.timeout_s, agent.stall_s)
+    spec = ProcessSpec(argv, worktree, environment, invocation.log_path, *limits, stdin_path=agent.stdin_for(prompt))
     try:
         outcome = await run_process(spec)
     except BaseException:

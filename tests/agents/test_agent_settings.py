@@ -14,6 +14,7 @@ from kitty_flow.agents.settings import (
     AgentSettings,
     AgentSpec,
     MergeSettings,
+    PoolSettings,
     RunSettings,
     Settings,
     SyncSettings,
@@ -68,8 +69,10 @@ def test_a_full_file(tmp_path: Path) -> None:
         '[merge]\ntest_command = ["pytest"]\n[workspace]\nroot = "../work"\n',
     )
     settings = load_settings(root)
-    assert resolve_agent(settings, "builder") == AgentSpec("builder", ("b", "--flag"), 0.5, 0, {"A": "1"})
-    assert resolve_agent(settings, "critic") == AgentSpec("critic", ("c",), 3600, 900, {})
+    assert resolve_agent(settings, "builder") == AgentSpec(
+        "builder", ("b", "--flag"), 0.5, 0, {"A": "1"}, pool="builder"
+    )
+    assert resolve_agent(settings, "critic") == AgentSpec("critic", ("c",), 3600, 900, {}, pool="critic")
     assert settings.merge.test_command == ("pytest",)
     assert settings.workspace_root(root) == root.parent / "work"
 
@@ -183,7 +186,7 @@ def test_executables_are_pinned_to_absolute_paths(tmp_path: Path) -> None:
         check_executable(AgentSpec("a", ("no-such-agent",)), tmp_path)
 
 
-@pytest.mark.parametrize("model", [AgentSettings, RunSettings, MergeSettings, WorkspaceSettings])
+@pytest.mark.parametrize("model", [AgentSettings, PoolSettings, RunSettings, MergeSettings, WorkspaceSettings])
 def test_every_key_is_documented(model: type[Settings]) -> None:
     documented = set(re.findall(r"(?m)^\| `(\w+)` \|", CONFIG_REFERENCE.read_text(encoding="utf-8")))
     assert set(model.model_fields) <= documented
@@ -194,6 +197,6 @@ def test_the_documented_example_loads_and_documents_no_unknown_key(tmp_path: Pat
     example = re.search(r"```toml\n(.*?)```", text, re.DOTALL)
     assert example is not None
     assert load_settings(write(tmp_path, example.group(1))).run.jobs == 4
-    models = (AgentSettings, RunSettings, BudgetSettings, MergeSettings, WorkspaceSettings, SyncSettings, HookSettings)
-    known = {name for model in models for name in model.model_fields}
+    models = (AgentSettings, PoolSettings, RunSettings, BudgetSettings, MergeSettings, WorkspaceSettings, SyncSettings)
+    known = {name for model in (*models, HookSettings) for name in model.model_fields}
     assert set(re.findall(r"(?m)^\| `(\w+)` \|", text)) == known

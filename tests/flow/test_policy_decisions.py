@@ -18,7 +18,7 @@ from kitty_flow.flow.policy.retry import RetryRule, count_failure, failures, ret
 from kitty_flow.ledger.state import EntityState, LastEvent
 
 WALL = datetime(2026, 3, 1, 12, tzinfo=UTC)
-NOW = Moment(WALL, "boot-1", 1000.0)
+NOW = Moment("boot-1", 1000.0, WALL)
 INVOCATIONS = st.text("0123456789ABCDEFGHJKMNPQRSTVWXYZ", min_size=26, max_size=26)
 SECONDS = st.floats(0.01, 1e6)
 
@@ -53,13 +53,13 @@ def test_the_jitter_differs_between_invocations() -> None:
 @given(SECONDS, st.floats(0, 1e6), st.floats(-1e8, 1e8))
 def test_on_one_boot_a_deadline_knows_no_wall_clock(lasts: float, later: float, jump: float) -> None:
     deadline = Deadline.after(lasts, NOW)
-    moment = Moment(WALL + timedelta(seconds=jump), NOW.boot, NOW.at + later)
+    moment = Moment(NOW.boot, NOW.monotonic + later, WALL + timedelta(seconds=jump))
     assert deadline.left(moment) == pytest.approx(max(0.0, lasts - later), abs=0.01)
 
 
 @given(SECONDS, st.floats(-1e8, 1e8))
 def test_after_a_reboot_no_more_is_waited_for_than_there_ever_was(lasts: float, later: float) -> None:
-    left = Deadline.after(lasts, NOW).left(Moment(WALL + timedelta(seconds=later), "boot-2", 5.0))
+    left = Deadline.after(lasts, NOW).left(Moment("boot-2", 5.0, WALL + timedelta(seconds=later)))
     assert 0.0 <= left <= lasts + 0.01
     if 0.01 <= later <= lasts - 0.01:
         assert left == pytest.approx(lasts - later, abs=0.01)
@@ -68,9 +68,9 @@ def test_after_a_reboot_no_more_is_waited_for_than_there_ever_was(lasts: float, 
 def test_a_retry_holds_for_the_claim_that_failed_and_no_longer() -> None:
     failed = entity(epoch=3, start=3)
     facts = schedule(failed, "planned", 1, "AGENT_FAILED", "builder", 40.0, NOW)
-    later = NOW._replace(at=NOW.at + 15.0)
+    later = NOW._replace(monotonic=NOW.monotonic + 15.0)
     assert retry_wait(entity(facts, epoch=3, start=3), later) == pytest.approx(25.0)
-    assert retry_wait(entity(facts, epoch=3, start=3), NOW._replace(at=NOW.at + 41.0)) == 0.0
+    assert retry_wait(entity(facts, epoch=3, start=3), NOW._replace(monotonic=NOW.monotonic + 41.0)) == 0.0
     assert retry_wait(entity(facts, epoch=4, start=4), later) == 0.0, "claimed again"
     assert retry_wait(entity(facts, epoch=3, state="blocked"), later) == 0.0
     assert retry_wait(entity(facts, epoch=3, unblock=1), later) == 0.0, "a person stepped in"
@@ -134,11 +134,11 @@ def test_nobody_parked_and_no_implementer_as_reviewer_is_ever_chosen(
 
 def test_pools_are_parked_beside_each_other_and_come_back_by_themselves() -> None:
     mission = entity(park(None, "east", "builder", "429", 100.0, NOW))
-    later = NOW._replace(at=NOW.at + 60.0)
+    later = NOW._replace(monotonic=NOW.monotonic + 60.0)
     mission = entity({**mission.facts, **park(mission, "west", "other", "limit", 10.0, later)})
     assert [(p.pool, round(p.left_s)) for p in parked_pools(mission, later)] == [("east", 40), ("west", 10)]
-    assert [p.pool for p in parked_pools(mission, later._replace(at=later.at + 11.0))] == ["east"]
-    gone = later._replace(at=later.at + 1000.0)
+    assert [p.pool for p in parked_pools(mission, later._replace(monotonic=later.monotonic + 11.0))] == ["east"]
+    gone = later._replace(monotonic=later.monotonic + 1000.0)
     assert parked_pools(mission, gone) == ()
     assert list(park(mission, "north", "x", "429", 5.0, gone)["parked_pools"]) == ["north"]
 

@@ -11,11 +11,11 @@ __all__ = ["Deadline", "Moment"]
 
 
 class Moment(NamedTuple):
-    """What both clocks say now: `wall` (with its zone), and `at` seconds of the monotonic clock of boot `boot`."""
+    """One moment on both clocks. `boot` names the boot that `monotonic` counts from; None where it cannot be told."""
 
+    boot: str | None
+    monotonic: float
     wall: datetime
-    boot: str
-    at: float
 
 
 class Deadline(NamedTuple):
@@ -29,7 +29,7 @@ class Deadline(NamedTuple):
     def after(cls, seconds: float, moment: Moment) -> Deadline:
         """The deadline so many seconds from now."""
         until = (moment.wall + timedelta(seconds=seconds)).isoformat(timespec="milliseconds")
-        return cls(until, seconds, {"boot": moment.boot, "at": round(moment.at, 3)})
+        return cls(until, seconds, {"boot": moment.boot, "at": round(moment.monotonic, 3)})
 
     def left(self, moment: Moment) -> float:
         """Seconds left, 0 when it is over.
@@ -38,8 +38,8 @@ class Deadline(NamedTuple):
         has to do; where it says that more is left than there ever was, it was set back, and nothing is waited for.
         """
         start = self.clock.get("at")
-        if self.clock.get("boot") == moment.boot and isinstance(start, (int, float)) and start <= moment.at:
-            return max(0.0, start + self.lasts_s - moment.at)
+        if self.clock.get("boot") == moment.boot and isinstance(start, (int, float)) and start <= moment.monotonic:
+            return max(0.0, start + self.lasts_s - moment.monotonic)
         try:
             left = (datetime.fromisoformat(self.until) - moment.wall).total_seconds()
         except (ValueError, TypeError):

@@ -9,15 +9,14 @@ from kitty_flow.flow.amend_lanes import lane_on_record
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.claim import Claim
 from kitty_flow.flow.mission import OpenMission
+from kitty_flow.flow.policy.follow import Follow, nothing_follows
+from kitty_flow.flow.policy.retry import NOT_COUNTED
 from kitty_flow.flow.workspace import salvage, workspace_path
 from kitty_flow.ledger.ledger import Batch, Receipt
 from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.machines import Facts
 
 __all__ = ["abandon_invocation", "block", "cancel", "give_back", "open_invocation"]
-
-_NOT_THE_AGENTS_FAULT: Final = ("INTERRUPTED", "RUN_LOST", "RELEASED")
-"""Such an attempt is not counted, and its reason is no feedback."""
 
 _HELD: Final = ("claimed", "in_progress")
 
@@ -32,8 +31,11 @@ def give_back(
     actor: str | None = None,
     run_id: str | None = None,
     then: Literal["block", "cancel"] | None = None,
+    follow: Follow = nothing_follows,
 ) -> Receipt:
     """Return a claim: planned again, or blocked or canceled, with unsaved work kept. `actor` is the holder by default.
+
+    `follow` says what else is recorded with the end of the attempt.
 
     A claim that was fenced off by another one gives nothing back: then only the invocation is closed.
     """
@@ -48,13 +50,16 @@ def give_back(
         # Without an id: a start that failed may be on record, when only its way to the disk is uncertain.
         closed = invocation_id or (open_invocation(entity, view) if is_held else None)
         if closed and builder.state("invocation", closed) == "started":
-            trigger = "abandon" if code in _NOT_THE_AGENTS_FAULT else "fail"
+            trigger = "abandon" if code in NOT_COUNTED else "fail"
             facts = Facts(reason=reason)
             builder.transition("invocation", closed, trigger, facts, reason=reason, evidence={"code": code})
         if is_held:
-            evidence = {"salvage_ref": ref, "failure_code": code, **_counted(entity, code, reason)}
+            told = follow(entity, view)
+            evidence = {"salvage_ref": ref, "failure_code": code, **_counted(entity, code, reason), **told.evidence}
             facts = Facts(reason=reason)
             builder.transition("work_package", work_package_id, "release", facts, reason=reason, evidence=evidence)
+            for note in told.annotations:
+                builder.annotate(*note[:3], evidence=note.evidence, reason=reason)
             if then == "block":
                 block(builder, work_package_id, reason)
             elif then == "cancel":
@@ -66,7 +71,7 @@ def give_back(
 
 def _counted(entity: EntityState, code: str, reason: str) -> dict[str, Any]:
     """What the failure means for the next attempt: feedback and one attempt less; or neither."""
-    if code not in _NOT_THE_AGENTS_FAULT:
+    if code not in NOT_COUNTED:
         return {"last_failure": reason}
     started = entity.state == "in_progress"
     return {"attempts_before": int(entity.facts.get("attempts_before", 0)) + started}

@@ -21,6 +21,7 @@ from kitty_flow.agents.prompt import (
 )
 from kitty_flow.flow.claim import Claim
 from kitty_flow.flow.mission import OpenMission
+from kitty_flow.flow.policy.budget import Interval
 from kitty_flow.flow.workspace import Workspace, invocation_folder, workspace_of
 from kitty_flow.ledger.ledger import new_ulid
 
@@ -33,7 +34,8 @@ Action = Literal["implement", "review"]
 class Invocation:
     """An invocation that is about to run: who, what, where, and where its files are.
 
-    `claim` is the claim that an implementer holds; a reviewer has the one whose work it reviews.
+    `claim` is the claim that an implementer holds; a reviewer has the one whose work it reviews. `worked` is when its
+    process ran, once it has ended and somebody watched it.
     """
 
     id: str
@@ -44,6 +46,7 @@ class Invocation:
     base_commit: str
     folder: Path
     identity_matches: bool
+    worked: Interval | None = None
 
     @property
     def work_package_id(self) -> str:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from kitty_flow.agents.process import ProcessOutcome
 from kitty_flow.flow.invocation import Invocation
+from kitty_flow.flow.policy.budget import Spent
+from kitty_flow.flow.spending import as_evidence
 from kitty_flow.model.result import ImplementResult, ReviewResult
 
 __all__ = ["AttemptFailure", "process_failure", "reported_failure", "usage"]
@@ -33,7 +35,8 @@ def process_failure(invocation: Invocation, outcome: ProcessOutcome | None) -> A
     }
     last = outcome.tail.strip().splitlines()[-1:] or [""]
     said = f"; its last line: {last[0][:200]}" if last[0] else ""
-    code = {"timeout": "AGENT_TIMEOUT", "stalled": "AGENT_STALLED"}.get(outcome.reason, "AGENT_FAILED")
+    codes = {"timeout": "AGENT_TIMEOUT", "stalled": "AGENT_STALLED", "not_found": "AGENT_NOT_STARTED"}
+    code = codes.get(outcome.reason, "AGENT_FAILED")
     return AttemptFailure(code, f"{invocation.agent.name} {words[outcome.reason]}{said}", True)
 
 
@@ -46,11 +49,6 @@ def reported_failure(result: ImplementResult) -> AttemptFailure | None:
     return AttemptFailure(code, f"the agent reports {result.outcome}: {reason[:500]}", result.outcome == "failed")
 
 
-def usage(outcome: str, result: ImplementResult | ReviewResult) -> dict[str, object]:
-    """What an invocation reports of itself, as evidence."""
-    return {
-        "outcome": outcome,
-        "summary": result.summary[:4000],
-        "tokens": result.tokens.model_dump(),
-        "cost_usd": result.cost_usd,
-    }
+def usage(outcome: str, result: ImplementResult | ReviewResult, spent: Spent) -> dict[str, object]:
+    """What an invocation reports of itself, and what it used, as evidence."""
+    return {"outcome": outcome, "summary": result.summary[:4000], **as_evidence(spent)}

@@ -15,7 +15,11 @@ from kitty_flow.flow.integrate import integrate, integration_conflict, refuse_wi
 from kitty_flow.flow.invocation import Invocation, launch, prepare_invocation
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.outcome import AttemptFailure, process_failure, usage
+from kitty_flow.flow.policy.budget import Spent, added
+from kitty_flow.flow.policy.follow import Follow, nothing_follows
+from kitty_flow.flow.policy.retry import NOT_COUNTED
 from kitty_flow.flow.readiness import Readiness, is_under_review
+from kitty_flow.flow.spending import spent_in
 from kitty_flow.flow.workspace import describe, prepare
 from kitty_flow.ledger.ledger import Batch
 from kitty_flow.ledger.view import EntityState, LedgerView
@@ -152,6 +156,8 @@ def apply_verdict(
 
 
 def _approve(mission: OpenMission, invocation: Invocation, result: ReviewResult, run_id: str | None) -> None:
+    spent = spent_in(invocation, result)
+
     def build(view: LedgerView) -> Batch:
         entity = mission.work_package(invocation.work_package_id, view)
         _refuse_other_review(entity, invocation)
@@ -170,9 +176,10 @@ def _approve(mission: OpenMission, invocation: Invocation, result: ReviewResult,
             "review_summary": result.summary[:4000],
             "feedback": None,
             "continue_at": None,
+            **added(entity, spent),
         }
         builder.transition("work_package", invocation.work_package_id, "approve", facts, evidence=evidence)
-        _complete(builder, invocation, result)
+        _complete(builder, invocation, result, spent)
         return builder.build(_review_record(invocation, result))
 
     mission.ledger.record(build)
@@ -181,7 +188,7 @@ def _approve(mission: OpenMission, invocation: Invocation, result: ReviewResult,
 def _send_back(
     mission: OpenMission, invocation: Invocation, result: ReviewResult, conflict: str | None, run_id: str | None
 ) -> None:
-    feedback = result.feedback()
+    feedback, spent = result.feedback(), spent_in(invocation, result)
     if conflict is not None:
         feedback = {"summary": conflict, "findings": []}
 
@@ -196,12 +203,13 @@ def _send_back(
             "review_cycle_ref": f"review/{invocation.id}.json",
             "feedback": _bounded(feedback),
             "continue_at": entity.facts.get("head_commit") if conflict is None else None,
+            **added(entity, spent),
         }
         reason = str(feedback["summary"])[:2000] or None
         builder.transition(
             "work_package", invocation.work_package_id, "request_changes", facts, reason=reason, evidence=evidence
         )
-        _complete(builder, invocation, result)
+        _complete(builder, invocation, result, spent)
         return builder.build(_review_record(invocation, result))
 
     mission.ledger.record(build)
@@ -233,15 +241,26 @@ def _review_record(invocation: Invocation, result: ReviewResult) -> dict[str, by
     return {f"review/{invocation.id}.json": result.model_dump_json(indent=1).encode()}
 
 
-def _complete(builder: BatchBuilder, invocation: Invocation, result: ReviewResult) -> None:
+def _complete(builder: BatchBuilder, invocation: Invocation, result: ReviewResult, spent: Spent) -> None:
     facts = Facts(outcome=result.verdict)
-    builder.transition("invocation", invocation.id, "complete", facts, evidence=usage(result.verdict, result))
+    builder.transition("invocation", invocation.id, "complete", facts, evidence=usage(result.verdict, result, spent))
 
 
-def close_failed(mission: OpenMission, invocation: Invocation, code: str, message: str, run_id: str | None) -> None:
-    """Close the invocation of a review that came to nothing; the work package stays in_review."""
+def close_failed(
+    mission: OpenMission,
+    invocation: Invocation,
+    code: str,
+    message: str,
+    run_id: str | None,
+    *,
+    follow: Follow = nothing_follows,
+) -> None:
+    """Close the invocation of a review that came to nothing; the work package stays in_review.
+
+    `follow` says what else is recorded with it.
+    """
     reason = message[:2000]
-    trigger = "abandon" if code == "INTERRUPTED" else "fail"
+    trigger = "abandon" if code in NOT_COUNTED else "fail"
 
     def build(view: LedgerView) -> Batch:
         builder = BatchBuilder(view, actor=invocation.agent.name, correlation_id=run_id)
@@ -249,6 +268,12 @@ def close_failed(mission: OpenMission, invocation: Invocation, code: str, messag
             builder.transition(
                 "invocation", invocation.id, trigger, Facts(reason=reason), reason=reason, evidence={"code": code}
             )
+            name = invocation.work_package_id
+            told = follow(mission.recorded_work_package(name, view), view)
+            if told.evidence:
+                builder.annotate("work_package", name, "review_failed", evidence=told.evidence, reason=reason)
+            for note in told.annotations:
+                builder.annotate(*note[:3], evidence=note.evidence, reason=reason)
         return builder.build()
 
     mission.ledger.record(build)

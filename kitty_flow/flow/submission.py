@@ -7,6 +7,8 @@ from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.invocation import Invocation
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.outcome import usage
+from kitty_flow.flow.policy.budget import added
+from kitty_flow.flow.spending import spent_in
 from kitty_flow.graph.ownership import owns
 from kitty_flow.ledger.ledger import Batch
 from kitty_flow.ledger.view import LedgerView
@@ -35,13 +37,15 @@ def submit(mission: OpenMission, invocation: Invocation, result: ImplementResult
         )
     changed = history.changed_paths(base, head)
     dirty = checkout.changes()
+    spent = spent_in(invocation, result)
 
     def build(view: LedgerView) -> Batch:
         builder = BatchBuilder(view, actor=invocation.agent.name, correlation_id=run_id)
+        entity = mission.work_package(work_package.id, view)
         facts = Facts(
             actor=invocation.agent.name,
             epoch=invocation.epoch,
-            current_epoch=invocation.claim.current_epoch(mission.work_package(work_package.id, view)),
+            current_epoch=invocation.claim.current_epoch(entity),
             base_commit=base,
             head_commit=head,
             worktree_clean=not dirty,
@@ -57,6 +61,7 @@ def submit(mission: OpenMission, invocation: Invocation, result: ImplementResult
             "implementer": invocation.agent.name,
             "subtasks_reported": bool(result.subtasks),
             "last_failure": None,
+            **added(entity, spent),
         }
         builder.transition("work_package", work_package.id, "submit", facts, epoch=invocation.epoch, evidence=evidence)
         builder.transition(
@@ -65,7 +70,7 @@ def submit(mission: OpenMission, invocation: Invocation, result: ImplementResult
             "complete",
             Facts(outcome=result.outcome),
             epoch=invocation.epoch,
-            evidence=usage(result.outcome, result),
+            evidence=usage(result.outcome, result, spent),
         )
         return builder.build()
 

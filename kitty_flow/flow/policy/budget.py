@@ -7,17 +7,20 @@ each; a mission's usage is the sum over its work packages, whichever run, or age
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from kitty_flow.ledger.view import EntityState
 
-__all__ = ["BUDGET_EXHAUSTED", "Limits", "Overrun", "Spent", "added", "spent_by", "spent_on"]
+__all__ = ["BUDGET_EXHAUSTED", "Interval", "Limits", "Overrun", "Spent", "added", "spent_by", "spent_on"]
 
 BUDGET_EXHAUSTED: Final = "budget_exhausted"
 """The annotation's name."""
 
 _INTERVALS: Final = 64
-Interval = tuple[str, float, float]
+_MOST: Final = 10**15
+
+Interval: TypeAlias = tuple[str, float, float]
+"""A boot, and from when to when on the clock of that boot, in seconds."""
 
 
 class Spent(NamedTuple):
@@ -123,13 +126,14 @@ def added(entity: EntityState, more: Spent) -> dict[str, Any]:
     """The evidence that adds what one invocation used; nothing when it is not known to have used anything."""
     if not (more.tokens or more.cost_usd or more.worked):
         return {}
-    total = spent_on(entity).plus(more)
+    # What an agent reports is its own word: an absurd number must neither overflow nor become no JSON.
+    total = spent_on(entity).plus(more._replace(cost_usd=min(more.cost_usd, float(_MOST))))
     worked = [list(interval) for interval in total.worked[-_INTERVALS:]]
     return {
         "usage": {
-            "input": total.input,
-            "output": total.output,
-            "cost_usd": round(total.cost_usd, 6),
+            "input": min(total.input, _MOST),
+            "output": min(total.output, _MOST),
+            "cost_usd": round(min(total.cost_usd, float(_MOST)), 6),
             "worked": worked,
         }
     }

@@ -15,6 +15,8 @@ from kitty_flow.ledger.view import EntityState
 
 __all__ = [
     "MAY_PASS",
+    "NOT_COUNTED",
+    "QUOTA_EXHAUSTED",
     "RETRY_SCHEDULED",
     "RetryRule",
     "count_failure",
@@ -31,6 +33,12 @@ MAY_PASS: Final = frozenset(
     {"AGENT_FAILED", "AGENT_TIMEOUT", "AGENT_STALLED", "AGENT_NOT_STARTED", "RESULT_MISSING", "RESULT_INVALID"}
 )
 """Failures that waiting may cure: the agent broke down. What a guard refused, or an agent reports, is rework."""
+
+QUOTA_EXHAUSTED: Final = "QUOTA_EXHAUSTED"
+"""The failure code of an attempt that ended for lack of quota."""
+
+NOT_COUNTED: Final = frozenset({"INTERRUPTED", "RUN_LOST", "RELEASED", "BUDGET_EXHAUSTED", QUOTA_EXHAUSTED})
+"""Ends of an attempt that say nothing about its agent: neither an attempt nor a failure."""
 
 _SPREAD: Final = 0.25
 _ENDS_A_SERIES: Final = ("submit", "unblock", "reopen")

@@ -1,0 +1,34 @@
+"""What one invocation used: what its result says, else what its log says, and the time that its process took."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kitty_flow.flow.policy.budget import Spent
+
+if TYPE_CHECKING:
+    from kitty_flow.agents.process import ProcessOutcome
+    from kitty_flow.flow.invocation import Invocation
+    from kitty_flow.flow.policy.deadline import Moment
+    from kitty_flow.model.result import ImplementResult, ReviewResult
+
+__all__ = ["as_evidence", "spent_by_process", "spent_in"]
+
+
+def spent_in(invocation: Invocation, result: ImplementResult | ReviewResult | None) -> Spent:
+    """Tokens, money and time of an invocation that has ended; `result` is what its agent reported, if it did."""
+    worked = (invocation.worked,) if invocation.worked is not None else ()
+    if result is None:
+        return Spent(worked=worked)
+    return Spent(result.tokens.input, result.tokens.output, result.cost_usd or 0.0, worked)
+
+
+def spent_by_process(outcome: ProcessOutcome, ended: Moment) -> tuple[str, float, float]:
+    """When a process that ended just now was at work: boot, and from when to when on the clock of that boot."""
+    return (ended.boot or "", round(ended.monotonic - outcome.duration_s, 3), round(ended.monotonic, 3))
+
+
+def as_evidence(spent: Spent) -> dict[str, Any]:
+    """The same as facts of the invocation."""
+    told: dict[str, Any] = {"tokens": {"input": spent.input, "output": spent.output}, "cost_usd": spent.cost_usd}
+    return told | ({"wall_s": round(spent.wall_s, 3)} if spent.worked else {})

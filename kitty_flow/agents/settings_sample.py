@@ -26,6 +26,7 @@ _TEXT: Final = """\
 jobs = 2
 max_attempts = 3
 lease_s = 900
+hand_lease_s = 14400
 
 [merge]
 # The command that must pass on the exact tree that will land.

@@ -22,3 +22,4 @@ class RunSettings(Model):
     retry_backoff_s: Seconds = 5.0
     retry_backoff_max_s: Limit = 300.0
     lease_s: Limit = 900.0
+    hand_lease_s: Limit = 14400.0

@@ -46,6 +46,7 @@ max_attempts = 3
 retry_backoff_s = 5
 retry_backoff_max_s = 300
 lease_s = 900
+hand_lease_s = 14400
 
 [budget]
 # Hard limits, of the mission and of each work package: nothing new is started when one is reached.

@@ -112,9 +112,9 @@ def make_board(mission: OpenMission) -> Board:
 
 
 def order_of_work(mission: OpenMission, work_package_id: str) -> tuple[int, int, Any]:
-    """Sort key of ready work packages: earliest wave, least slack, natural id order."""
-    placement = mission.plan.placements[work_package_id]
-    return (placement.wave, placement.slack, natural_key(work_package_id))
+    """Sort key of ready work packages: least slack, longest remaining path, natural id order (DESIGN section 6)."""
+    plan = mission.plan
+    return (plan.placements[work_package_id].slack, -plan.remaining_path[work_package_id], natural_key(work_package_id))
 
 
 def work_package_status(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -126,6 +126,7 @@ def prepare_invocation(
     path.write_text(text, encoding="utf-8", errors="surrogateescape", newline="\n")
     found = prompt_identity(path.read_text(encoding="utf-8", errors="surrogateescape"))
     matches = not identity_mismatches(context.identity(), found)
+    claim = replace(claim, review=invocation_id) if action == "review" else claim
     return Invocation(invocation_id, action, agent, claim, workspace, base_commit, folder, matches)
 
 
@@ -138,7 +139,10 @@ def rebuild_invocation(
     if known is None or workspace is None:
         return None
     agent = str(known.facts.get("agent", "unknown"))
-    claim = Claim(known.facts.get("claim_id"), work_package_id, agent, int(known.facts.get("epoch", 0)), "")
+    review = invocation_id if action == "review" else None
+    claim = Claim(
+        known.facts.get("claim_id"), work_package_id, agent, int(known.facts.get("epoch", 0)), "", review=review
+    )
     return Invocation(
         invocation_id,
         action,

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kitty_flow.agents.command import AgentSpec
 from kitty_flow.agents.settings_pools import PoolSettings
+from kitty_flow.flow.lease import Now
 from kitty_flow.flow.policy.breaker import POOL_PARKED, park, parked_pools, pause_of
 from kitty_flow.flow.policy.budget import Limits, Spent, added
-from kitty_flow.flow.policy.deadline import Moment
 from kitty_flow.flow.policy.fallback import Choice, choose
 from kitty_flow.flow.policy.follow import Annotation, Consequence
 from kitty_flow.flow.policy.retry import (
@@ -60,10 +60,10 @@ class Policies(NamedTuple):
         """The settings of a pool; defaults for one that has no table."""
         return self.pools.get(name) or PoolSettings()
 
-    def choose(self, action: Action, entity: EntityState, mission: EntityState | None, moment: Moment) -> Choice:
+    def choose(self, action: Action, entity: EntityState, mission: EntityState | None, at: Now) -> Choice:
         """Who of the chain makes the next attempt at the work package, or how long there is nobody."""
         chain = self.chain(action)
-        parked = {p.pool: p.left_s for p in parked_pools(mission, moment)}
+        parked = {p.pool: p.left_s for p in parked_pools(mission, at)}
         return choose(
             chain,
             failures(entity, action),
@@ -84,7 +84,7 @@ class Ended(NamedTuple):
     code: str
     message: str
     spent: Spent
-    moment: Moment
+    at: Now
     resets_at: datetime | None = None
 
 
@@ -116,13 +116,13 @@ def consequence(
     retry = sum(failed.values())
     state = "planned" if action == "implement" else "in_review"
     delay = policies.retry.delay(retry, ended.invocation_id)
-    planned = schedule(entity, state, retry, ended.code, agent.name, delay, ended.moment)
+    planned = schedule(entity, state, retry, ended.code, agent.name, delay, ended.at)
     return Consequence(evidence, (Annotation("work_package", entity.entity_id, RETRY_SCHEDULED, planned),))
 
 
 def _parking(policies: Policies, ended: Ended, view: LedgerView, mission_id: str) -> Annotation:
     name = pool_of(ended.agent)
-    pause = pause_of(ended.resets_at, policies.pool(name).quota_pause_s, ended.invocation_id, ended.moment)
+    pause = pause_of(ended.resets_at, policies.pool(name).quota_pause_s, ended.invocation_id, ended.at)
     mission = view.entity("mission", mission_id)
-    evidence = park(mission, name, ended.agent.name, ended.message, pause, ended.moment)
+    evidence = park(mission, name, ended.agent.name, ended.message, pause, ended.at)
     return Annotation("mission", mission_id, POOL_PARKED, evidence)

@@ -9,7 +9,7 @@ from kitty_flow.flow.policy.budget import Spent
 if TYPE_CHECKING:
     from kitty_flow.agents.process import ProcessOutcome
     from kitty_flow.flow.invocation import Invocation
-    from kitty_flow.flow.policy.deadline import Moment
+    from kitty_flow.flow.lease import Now
     from kitty_flow.model.result import ImplementResult, ReviewResult
 
 __all__ = ["as_evidence", "spent_by_process", "spent_in"]
@@ -23,7 +23,7 @@ def spent_in(invocation: Invocation, result: ImplementResult | ReviewResult | No
     return Spent(result.tokens.input, result.tokens.output, result.cost_usd or 0.0, worked)
 
 
-def spent_by_process(outcome: ProcessOutcome, ended: Moment) -> tuple[str, float, float]:
+def spent_by_process(outcome: ProcessOutcome, ended: Now) -> tuple[str, float, float]:
     """When a process that ended just now was at work: boot, and from when to when on the clock of that boot."""
     return (ended.boot or "", round(ended.monotonic - outcome.duration_s, 3), round(ended.monotonic, 3))
 

@@ -12,8 +12,18 @@ from kitty_flow.git.identity import OWN_IDENTITY, stamp
 from kitty_flow.git.objects import CommitText
 from kitty_flow.git.refs import ABSENT
 from kitty_flow.git.worktrees import Checkout
+from kitty_flow.ledger.view import LedgerView
 
-__all__ = ["Workspace", "describe", "invocation_folder", "prepare", "salvage", "workspace_of", "workspace_path"]
+__all__ = [
+    "Workspace",
+    "describe",
+    "invocation_folder",
+    "lane_generation",
+    "prepare",
+    "salvage",
+    "workspace_of",
+    "workspace_path",
+]
 
 
 @dataclass(frozen=True)
@@ -25,10 +35,21 @@ class Workspace:
     start: str
 
 
-def workspace_path(mission: OpenMission, lane_id: str) -> Path:
-    """Where the worktree of an execution lane is."""
+def workspace_path(mission: OpenMission, lane_id: str, view: LedgerView | None = None) -> Path:
+    """Where the worktree of an execution lane is now: ``lane-a``, and ``lane-a.2`` once the first one was retired."""
     stem = mission.branch.removeprefix("refs/heads/kitty/mission-")
-    return mission.project.workspace_root / "worktrees" / stem / lane_id
+    retired = lane_generation(mission, lane_id, view or mission.view())
+    name = f"{lane_id}.{retired + 1}" if retired else lane_id
+    return mission.project.workspace_root / "worktrees" / stem / name
+
+
+def lane_generation(mission: OpenMission, lane_id: str, view: LedgerView) -> int:
+    """How many worktrees of the lane were retired: one each time that a lease in it ran out (`flow/expire.py`).
+
+    Who held that lease may be alive and go on writing there, so nobody else ever works at such a path again.
+    """
+    used = (e for e in view.of_type("work_package").values() if e.facts.get("retired_lane") == lane_id)
+    return sum(e.counts.get("expire", 0) + e.counts.get("expire_review", 0) for e in used)
 
 
 def invocation_folder(mission: OpenMission, invocation_id: str) -> Path:
@@ -62,6 +83,9 @@ def prepare(mission: OpenMission, lane_id: str, start: str, *, work_package_id: 
         checkout.clear_stale_locks()
         salvage(mission, checkout, work_package_id=work_package_id, label=f"before-{epoch}", held_by=start)
     branch = mission.lane_branch(lane_id)
+    for retired in worktrees.on_branch(branch):
+        if retired.path.parent == path.parent and retired.path != path:
+            retired.detach()  # whoever let the lease run out was killed before it came to this
     checkout.switch(branch.removeprefix("refs/heads/"), start)
     return Workspace(replace(checkout, path=path, head=start, branch=branch), branch, start)
 

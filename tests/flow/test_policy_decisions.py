@@ -10,15 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kitty_flow.flow.lease import Now
 from kitty_flow.flow.policy.breaker import park, parked_pools, pause_of
 from kitty_flow.flow.policy.budget import Limits, Spent, added, spent_by, spent_on
-from kitty_flow.flow.policy.deadline import Deadline, Moment
+from kitty_flow.flow.policy.deadline import Deadline
 from kitty_flow.flow.policy.fallback import choose
 from kitty_flow.flow.policy.retry import RetryRule, count_failure, failures, retry_wait, schedule
 from kitty_flow.ledger.state import EntityState, LastEvent
 
 WALL = datetime(2026, 3, 1, 12, tzinfo=UTC)
-NOW = Moment("boot-1", 1000.0, WALL)
+NOW = Now("boot-1", 1000.0, WALL)
 INVOCATIONS = st.text("0123456789ABCDEFGHJKMNPQRSTVWXYZ", min_size=26, max_size=26)
 SECONDS = st.floats(0.01, 1e6)
 
@@ -53,13 +54,13 @@ def test_the_jitter_differs_between_invocations() -> None:
 @given(SECONDS, st.floats(0, 1e6), st.floats(-1e8, 1e8))
 def test_on_one_boot_a_deadline_knows_no_wall_clock(lasts: float, later: float, jump: float) -> None:
     deadline = Deadline.after(lasts, NOW)
-    moment = Moment(NOW.boot, NOW.monotonic + later, WALL + timedelta(seconds=jump))
+    moment = Now(NOW.boot, NOW.monotonic + later, WALL + timedelta(seconds=jump))
     assert deadline.left(moment) == pytest.approx(max(0.0, lasts - later), abs=0.01)
 
 
 @given(SECONDS, st.floats(-1e8, 1e8))
 def test_after_a_reboot_no_more_is_waited_for_than_there_ever_was(lasts: float, later: float) -> None:
-    left = Deadline.after(lasts, NOW).left(Moment("boot-2", 5.0, WALL + timedelta(seconds=later)))
+    left = Deadline.after(lasts, NOW).left(Now("boot-2", 5.0, WALL + timedelta(seconds=later)))
     assert 0.0 <= left <= lasts + 0.01
     if 0.01 <= later <= lasts - 0.01:
         assert left == pytest.approx(lasts - later, abs=0.01)

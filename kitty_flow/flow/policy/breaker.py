@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from kitty_flow.flow.policy.deadline import Deadline, Moment
+from kitty_flow.flow.lease import Now
+from kitty_flow.flow.policy.deadline import Deadline
 from kitty_flow.flow.policy.retry import fraction
 from kitty_flow.ledger.view import EntityState
 
@@ -39,23 +40,21 @@ class ParkedPool(NamedTuple):
         return self._asdict() | {"left_s": round(self.left_s, 1)}
 
 
-def pause_of(resets_at: datetime | None, default_s: float, invocation_id: str, moment: Moment) -> float:
+def pause_of(resets_at: datetime | None, default_s: float, invocation_id: str, at: Now) -> float:
     """Seconds for which the pool rests: to the time of the reset, or `default_s` where none is known or it is past.
 
     A little is added, different for every invocation, so that not everybody comes back in the same second. A reset that
     is claimed to be next year is a misread one: no more than eight days are waited (weekly quotas exist).
     """
-    seconds = (resets_at - moment.wall).total_seconds() if resets_at is not None else 0.0
+    seconds = (resets_at - at.wall).total_seconds() if resets_at is not None else 0.0
     seconds = default_s if seconds <= 0.0 else min(max(seconds, _LEAST_S), _MOST_S)
     return round(seconds + min(seconds * _SPREAD, _SPREAD_MOST_S) * fraction(invocation_id), 3)
 
 
-def park(
-    mission: EntityState | None, pool: str, agent: str, reason: str, pause_s: float, moment: Moment
-) -> dict[str, Any]:
+def park(mission: EntityState | None, pool: str, agent: str, reason: str, pause_s: float, at: Now) -> dict[str, Any]:
     """The evidence that parks the pool, beside those that are parked still."""
-    deadline = Deadline.after(pause_s, moment)
-    still = {p.pool for p in parked_pools(mission, moment)}
+    deadline = Deadline.after(pause_s, at)
+    still = {p.pool for p in parked_pools(mission, at)}
     known = mission.facts.get("parked_pools") if mission is not None else None
     kept = {name: row for name, row in known.items() if name in still} if isinstance(known, Mapping) else {}
     row = {"until": deadline.until, "lasts_s": pause_s, "clock": deadline.clock, "reason": reason, "agent": agent}
@@ -68,14 +67,14 @@ def park(
     }
 
 
-def parked_pools(mission: EntityState | None, moment: Moment) -> tuple[ParkedPool, ...]:
+def parked_pools(mission: EntityState | None, at: Now) -> tuple[ParkedPool, ...]:
     """The pools that are parked now, by name."""
     known = mission.facts.get("parked_pools") if mission is not None else None
     found = []
     for name, row in sorted(known.items()) if isinstance(known, Mapping) else ():
         if not isinstance(row, Mapping) or not isinstance(row.get("clock"), Mapping):
             continue
-        left = Deadline(str(row.get("until")), float(row.get("lasts_s", 0.0)), row["clock"]).left(moment)
+        left = Deadline(str(row.get("until")), float(row.get("lasts_s", 0.0)), row["clock"]).left(at)
         if left > 0.0:
             found.append(ParkedPool(name, str(row.get("until")), str(row.get("reason")), str(row.get("agent")), left))
     return tuple(found)

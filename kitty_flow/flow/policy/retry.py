@@ -10,7 +10,8 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from kitty_flow.flow.policy.deadline import Deadline, Moment
+from kitty_flow.flow.lease import Now
+from kitty_flow.flow.policy.deadline import Deadline
 from kitty_flow.ledger.view import EntityState
 
 __all__ = [
@@ -86,10 +87,10 @@ def count_failure(entity: EntityState, action: str, agent: str, *, times: int = 
 
 
 def schedule(
-    entity: EntityState, state: str, retry: int, code: str, agent: str, delay_s: float, moment: Moment
+    entity: EntityState, state: str, retry: int, code: str, agent: str, delay_s: float, at: Now
 ) -> dict[str, Any]:
     """The evidence of a retry: when, after what, and for which `state` and claim of the work package it holds."""
-    deadline = Deadline.after(delay_s, moment)
+    deadline = Deadline.after(delay_s, at)
     return {
         "retry": retry,
         "not_before": deadline.until,
@@ -101,7 +102,7 @@ def schedule(
     }
 
 
-def retry_wait(entity: EntityState, moment: Moment) -> float:
+def retry_wait(entity: EntityState, at: Now) -> float:
     """Seconds until the work package may be tried again; 0 when it may now, or when no retry is scheduled."""
     facts = entity.facts
     if facts.get("retry_holds_for") != [entity.state, entity.epoch, _series(entity)]:
@@ -109,4 +110,4 @@ def retry_wait(entity: EntityState, moment: Moment) -> float:
     delay, clock = facts.get("delay_s"), facts.get("retry_clock")
     if not isinstance(delay, (int, float)) or not isinstance(clock, Mapping):
         return 0.0
-    return Deadline(str(facts.get("not_before")), float(delay), clock).left(moment)
+    return Deadline(str(facts.get("not_before")), float(delay), clock).left(at)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from kitty_flow.flow.mission import OpenMission
+from kitty_flow.flow.policy_reasons import mission_spent, policy_warnings
 from kitty_flow.flow.provisional import provisional
 from kitty_flow.flow.readiness import Readiness
 from kitty_flow.flow.remarks import open_conflicts
@@ -55,12 +56,13 @@ class WorkPackageStatus(NamedTuple):
 
 @dataclass(frozen=True)
 class Board:
-    """All cards wave by wave, with counts, progress (0 to 1), what is ready, and remarks."""
+    """All cards wave by wave, with counts, progress (0 to 1), what is ready, remarks, and what the agents used."""
 
     mission: dict[str, Any]
     work_packages: tuple[WorkPackageStatus, ...]
     ready: tuple[str, ...]
     warnings: tuple[str, ...]
+    usage: dict[str, Any]
 
     @property
     def counts(self) -> dict[str, int]:
@@ -83,6 +85,7 @@ class Board:
             "counts": self.counts,
             "progress": self.progress,
             "ready": list(self.ready),
+            "usage": self.usage,
             "warnings": list(self.warnings),
         }
 
@@ -107,7 +110,8 @@ def make_board(mission: OpenMission) -> Board:
         },
         tuple(sorted(cards, key=lambda c: (c.wave, natural_key(c.id)))),
         tuple(sorted(ready, key=lambda i: order_of_work(mission, i))),
-        tuple(_warnings(cards, view)),
+        (*_warnings(cards, view), *policy_warnings(mission, view)),
+        mission_spent(view).as_data(),
     )
 
 

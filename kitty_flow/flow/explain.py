@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from kitty_flow.flow.lease import lease_reason, run_out
+from kitty_flow.flow.lease import lease_reason, now, run_out
 from kitty_flow.flow.mission import OpenMission
+from kitty_flow.flow.policy_reasons import BudgetGate, pool_reasons
 from kitty_flow.flow.readiness import (
     Readiness,
     Reason,
@@ -81,6 +82,9 @@ def explain(mission: OpenMission, work_package_id: str) -> Explanation:
     reasons = readiness.hindrances(work_package_id) if entity.state == "planned" else ()
     if entity.state != "planned":
         reasons = _held_up(mission, entity, view, readiness)
+    if entity.state in ("planned", "for_review", "in_review") and not is_under_review(entity, view):
+        spent = BudgetGate(mission, view).reason(work_package_id)
+        reasons = (*reasons, *([spent] if spent else []), *pool_reasons(mission, view, now()))
     chain = _chain(mission, work_package_id, view, readiness)
     root = mission.work_package(chain[-1], view)
     summary = _sentence(mission, entity, readiness)

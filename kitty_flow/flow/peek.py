@@ -11,6 +11,7 @@ from kitty_flow.flow.base import base_for
 from kitty_flow.flow.board import order_of_work
 from kitty_flow.flow.lease import lease_reason, leases, next_expiry, now
 from kitty_flow.flow.mission import OpenMission
+from kitty_flow.flow.policy_reasons import BudgetGate, next_due, pool_reasons
 from kitty_flow.flow.provisional import provisional
 from kitty_flow.flow.readiness import Readiness, Reason, has_no_head, is_under_review, unfinished
 from kitty_flow.flow.workspace import workspace_path
@@ -138,15 +139,16 @@ def choose(mission: OpenMission, agent: str, role: Role, view: LedgerView) -> tu
     """The most urgent step that nobody holds. Reviews first where both are wanted: they set dependents free."""
     if mission.state(view) not in ("planned", "running"):
         return None
-    readiness = Readiness(mission, view)
+    readiness, budget = Readiness(mission, view), BudgetGate(mission, view)
     ids = sorted((w.id for w in mission.definition.work_packages), key=lambda i: order_of_work(mission, i))
     if role in ("review", "any"):
         for work_package_id in ids:
-            if _is_reviewable(mission.work_package(work_package_id, view), agent, view, readiness):
+            entity = mission.work_package(work_package_id, view)
+            if _is_reviewable(entity, agent, view, readiness) and budget.reason(work_package_id) is None:
                 return "review", work_package_id
     if role in ("implement", "any"):
         for work_package_id in ids:
-            if readiness.is_ready(work_package_id):
+            if readiness.is_ready(work_package_id) and budget.reason(work_package_id) is None:
                 return "implement", work_package_id
     return None
 
@@ -178,10 +180,16 @@ def nothing(mission: OpenMission, view: LedgerView) -> NextStep:
         i: (lease_reason(mission, mission.work_package(i, view), at),) if i in leased else readiness.hindrances(i)
         for i in left
     }
+    budget = BudgetGate(mission, view)
+    spent = {i: (*found[i], why) for i in left if i not in leased and (why := budget.reason(i)) is not None}
+    found |= spent
     reasons = tuple(r for i, hindrances in found.items() for r in hindrances or (_other_role(mission, i),))
+    reasons += pool_reasons(mission, view, at)
     ready = not all(found.values()) or any(r.code in _PASSES for r in reasons)
     active = ready or any(mission.work_package(i, view).state not in ("planned", "blocked") for i in left)
-    return NextStep("wait" if active else "blocked", reasons=reasons, due_s=next_expiry(mission, view))
+    active = active and len(spent) < len(left)
+    due = [s for s in (next_expiry(mission, view), next_due(mission, view, at)) if s is not None]
+    return NextStep("wait" if active else "blocked", reasons=reasons, due_s=min(due, default=None))
 
 
 def _other_role(mission: OpenMission, work_package_id: str) -> Reason:

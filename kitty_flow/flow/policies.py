@@ -7,6 +7,7 @@ with the end of the attempt, in the same commit: a run that is killed and starte
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,8 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from kitty_flow.agents.command import AgentSpec
 from kitty_flow.agents.settings_pools import PoolSettings
 from kitty_flow.flow.lease import Now
+from kitty_flow.flow.outcome import AttemptFailure
 from kitty_flow.flow.policy.breaker import POOL_PARKED, park, parked_pools, pause_of
-from kitty_flow.flow.policy.budget import Limits, Spent, added
+from kitty_flow.flow.policy.budget import Limits, Overrun, Spent, added, spent_by, spent_on
 from kitty_flow.flow.policy.fallback import Choice, choose
 from kitty_flow.flow.policy.follow import Annotation, Consequence
 from kitty_flow.flow.policy.retry import (
@@ -31,9 +33,19 @@ from kitty_flow.flow.policy.retry import (
 from kitty_flow.ledger.view import EntityState, LedgerView
 
 if TYPE_CHECKING:
+    from kitty_flow.agents.process import ProcessOutcome
     from kitty_flow.flow.invocation import Action
 
-__all__ = ["Ended", "Policies", "consequence", "pool_of"]
+__all__ = [
+    "Ended",
+    "Policies",
+    "consequence",
+    "overrun",
+    "pool_of",
+    "quota_failure",
+    "spent_with",
+    "time_limited",
+]
 
 
 def pool_of(agent: AgentSpec) -> str:
@@ -126,3 +138,48 @@ def _parking(policies: Policies, ended: Ended, view: LedgerView, mission_id: str
     mission = view.entity("mission", mission_id)
     evidence = park(mission, name, ended.agent.name, ended.message, pause, ended.at)
     return Annotation("mission", mission_id, POOL_PARKED, evidence)
+
+
+def quota_failure(agent: AgentSpec, outcome: ProcessOutcome, at: Now) -> tuple[AttemptFailure, datetime | None] | None:
+    """Whether a process that failed did so because the quota of its tool is used up, and when it is back if told."""
+    from kitty_flow.agents.quota import quota_hit
+
+    hit = quota_hit(agent.preset, outcome.tail, at.wall)
+    if hit is None:
+        return None
+    message = f"{agent.name} has no quota left: {hit.reason[:500]}"
+    return AttemptFailure(QUOTA_EXHAUSTED, message, False), hit.resets_at
+
+
+def overrun(
+    policies: Policies, view: LedgerView, entity: EntityState, at_work: Mapping[str, Spent] = MappingProxyType({})
+) -> Overrun | None:
+    """The limit that is reached for the work package, its own or the mission's; None when there is something left.
+
+    `at_work` is what agents that have not ended yet have used so far, by work package.
+    """
+    if policies.limits.given:
+        reached = policies.limits.reached(spent_with(view, at_work))
+        if reached is not None:
+            return reached
+    own = spent_on(entity).plus(at_work.get(entity.entity_id, Spent()))
+    return policies.work_package_limits.reached(own)
+
+
+def spent_with(view: LedgerView, at_work: Mapping[str, Spent]) -> Spent:
+    """What the mission has cost so far, with what agents at work have used."""
+    total = spent_by(view.of_type("work_package").values())
+    for spent in at_work.values():
+        total = total.plus(spent)
+    return total
+
+
+def time_limited(
+    policies: Policies, agent: AgentSpec, view: LedgerView, entity: EntityState, at_work: Mapping[str, Spent]
+) -> AgentSpec:
+    """The agent with no more time than the budget leaves it."""
+    left = [
+        policies.limits.time_left(spent_with(view, at_work)) if policies.limits.wall_s is not None else None,
+        policies.work_package_limits.time_left(spent_on(entity)),
+    ]
+    return replace(agent, timeout_s=min([agent.timeout_s, *(max(s, 0.001) for s in left if s is not None)]))

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 from kitty_flow.flow.edge_gates import Edge, Reason, ask, closed
+from kitty_flow.flow.lease import Now, now, shown_s
 from kitty_flow.flow.mission import OpenMission
+from kitty_flow.flow.policy.retry import retry_wait
 from kitty_flow.flow.standing import ACTIVE, FINISHED, has_no_head, is_finished, is_noted_integrated, is_under_review
 from kitty_flow.graph.ownership import Owners
 from kitty_flow.ledger.view import EntityState, LedgerView
@@ -54,6 +56,10 @@ class Readiness:
         """What somebody works on or has handed in, in the definition's order."""
         ids = (w.id for w in self._mission.definition.work_packages)
         return tuple(i for i in ids if self._mission.work_package(i, self._view).state in ACTIVE)
+
+    @cached_property
+    def _now(self) -> Now:
+        return now()
 
     @cached_property
     def _owners(self) -> Owners:
@@ -153,6 +159,17 @@ class Readiness:
         else:
             for edge in self._edges(work_package_id):
                 yield from self._closed(edge)
+            if (wait_s := retry_wait(entity, self._now)) > 0:
+                yield _later(mission, entity, wait_s)
+
+
+def _later(mission: OpenMission, entity: EntityState, wait_s: float) -> Reason:
+    facts, name = entity.facts, entity.entity_id
+    message = (
+        f"{name} waits {shown_s(wait_s)} for retry {facts.get('retry')}: "
+        f"{facts.get('agent')} failed with {facts.get('failure_code')}"
+    )
+    return Reason(name, "RETRY_LATER", message, f"kitty-flow wp show {name}{mission.option}")
 
 
 def _not_planned(mission: OpenMission, work_package_id: str, entity: EntityState) -> Reason:

@@ -65,7 +65,7 @@ def expect_run(bench: Workbench, run: dict[str, Any]) -> None:
 
 
 def expect_status_before_merge(status: dict[str, Any]) -> None:
-    assert set(status) == {"mission", "work_packages", "counts", "progress", "ready", "warnings"}
+    assert set(status) == {"mission", "work_packages", "counts", "progress", "ready", "usage", "warnings"}
     assert status["mission"]["state"] == "accepted"
     assert status["counts"] == {"approved": 6}
     assert status["ready"] == []

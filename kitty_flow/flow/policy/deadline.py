@@ -32,8 +32,8 @@ class Deadline(NamedTuple):
         All processes since one boot share the monotonic clock. After a reboot, and on another machine, the wall clock
         has to do; where it says that more is left than there ever was, it was set back, and nothing is waited for.
         """
-        start = self.clock.get("at")
-        if self.clock.get("boot") == at.boot and isinstance(start, (int, float)) and start <= at.monotonic:
+        boot, start = self.clock.get("boot"), self.clock.get("at")
+        if boot is not None and boot == at.boot and isinstance(start, (int, float)) and start <= at.monotonic:
             return max(0.0, start + self.lasts_s - at.monotonic)
         try:
             left = (datetime.fromisoformat(self.until) - at.wall).total_seconds()

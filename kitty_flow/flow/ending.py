@@ -1,0 +1,62 @@
+"""How an invocation that came to nothing is judged: was it the agent, its quota, or the budget that ran out?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from kitty_flow.agents.process import ProcessOutcome
+from kitty_flow.flow.invocation import Invocation
+from kitty_flow.flow.lease import now
+from kitty_flow.flow.mission import OpenMission
+from kitty_flow.flow.outcome import AttemptFailure
+from kitty_flow.flow.policies import Ended, Policies, consequence, overrun, quota_failure
+from kitty_flow.flow.policy.follow import Consequence, Follow
+from kitty_flow.flow.spending import spent_by_process, spent_in
+from kitty_flow.ledger.view import EntityState, LedgerView
+from kitty_flow.model.result import ImplementResult, ReviewResult
+
+__all__ = ["came_to_nothing", "timed"]
+
+
+def timed(invocation: Invocation, outcome: ProcessOutcome | None) -> Invocation:
+    """The invocation with the time that its process took; `outcome` is None when nobody watched it end."""
+    return invocation if outcome is None else replace(invocation, worked=spent_by_process(outcome, now()))
+
+
+def came_to_nothing(
+    mission: OpenMission,
+    policies: Policies,
+    invocation: Invocation,
+    outcome: ProcessOutcome | None,
+    result: ImplementResult | ReviewResult | None,
+    failure: AttemptFailure,
+) -> tuple[AttemptFailure, Follow]:
+    """The failure as it is to be recorded, and what is recorded with it."""
+    at, spent = now(), spent_in(invocation, result)
+    resets_at: datetime | None = None
+    if outcome is not None and result is None:
+        quota = quota_failure(invocation.agent, outcome, at)
+        if quota is not None:
+            failure, resets_at = quota
+        elif outcome.reason in ("timeout", "killed"):
+            entity = mission.recorded_work_package(invocation.work_package_id)
+            reached = overrun(policies, mission.view(), entity, {invocation.work_package_id: spent})
+            if reached is not None:
+                message = f"{invocation.agent.name} was stopped: {reached.sentence()}"
+                failure = AttemptFailure("BUDGET_EXHAUSTED", message, False)
+
+    def follow(entity: EntityState, view: LedgerView) -> Consequence:
+        ended = Ended(
+            invocation.action,
+            invocation.agent,
+            invocation.id,
+            failure.code,
+            failure.message,
+            spent,
+            at,
+            resets_at,
+        )
+        return consequence(policies, ended, entity, view, mission.id)
+
+    return failure, follow

@@ -10,7 +10,7 @@ from kitty_flow.flow.invocation import Invocation
 from kitty_flow.flow.lease import now
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.outcome import AttemptFailure
-from kitty_flow.flow.policies import Ended, Policies, consequence, overrun, quota_failure
+from kitty_flow.flow.policies import Ended, Policies, consequence, quota_failure
 from kitty_flow.flow.policy.follow import Consequence, Follow
 from kitty_flow.flow.spending import spent_by_process, spent_in
 from kitty_flow.ledger.view import EntityState, LedgerView
@@ -39,12 +39,6 @@ def came_to_nothing(
         quota = quota_failure(invocation.agent, outcome, at)
         if quota is not None:
             failure, resets_at = quota
-        elif outcome.reason in ("timeout", "killed"):
-            entity = mission.recorded_work_package(invocation.work_package_id)
-            reached = overrun(policies, mission.view(), entity, {invocation.work_package_id: spent})
-            if reached is not None:
-                message = f"{invocation.agent.name} was stopped: {reached.sentence()}"
-                failure = AttemptFailure("BUDGET_EXHAUSTED", message, False)
 
     def follow(entity: EntityState, view: LedgerView) -> Consequence:
         ended = Ended(

@@ -7,10 +7,9 @@ with the end of the attempt, in the same commit: a run that is killed and starte
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kitty_flow.agents.command import AgentSpec
 from kitty_flow.agents.settings_pools import PoolSettings
@@ -28,6 +27,8 @@ from kitty_flow.flow.policy.retry import (
     RetryRule,
     count_failure,
     failures,
+    forgive,
+    not_forgiven,
     schedule,
 )
 from kitty_flow.ledger.view import EntityState, LedgerView
@@ -44,7 +45,6 @@ __all__ = [
     "pool_of",
     "quota_failure",
     "spent_with",
-    "time_limited",
 ]
 
 
@@ -122,14 +122,23 @@ def consequence(
         # The next of the chain starts with all attempts.
         if action == "implement":
             evidence["attempts_before"] = entity.counts.get("start", 0)
+        else:
+            evidence |= forgive(counted, action)
         return Consequence(evidence)
-    if ended.code not in MAY_PASS or policies.retry.first_s <= 0:
+    if ended.code not in MAY_PASS or policies.retry.first_s <= 0 or _is_last(policies, action, entity, counted):
         return Consequence(evidence)
     retry = sum(failed.values())
     state = "planned" if action == "implement" else "in_review"
     delay = policies.retry.delay(retry, ended.invocation_id)
     planned = schedule(entity, state, retry, ended.code, agent.name, delay, ended.at)
     return Consequence(evidence, (Annotation("work_package", entity.entity_id, RETRY_SCHEDULED, planned),))
+
+
+def _is_last(policies: Policies, action: Action, entity: EntityState, counted: Mapping[str, Any]) -> bool:
+    """Whether no attempt is left after this one, so that there is nothing to wait for."""
+    if action == "review":
+        return not_forgiven(counted, action) >= policies.max_attempts
+    return entity.counts.get("start", 0) - int(entity.facts.get("attempts_before", 0)) >= policies.max_attempts
 
 
 def _parking(policies: Policies, ended: Ended, view: LedgerView, mission_id: str) -> Annotation:
@@ -172,14 +181,3 @@ def spent_with(view: LedgerView, at_work: Mapping[str, Spent]) -> Spent:
     for spent in at_work.values():
         total = total.plus(spent)
     return total
-
-
-def time_limited(
-    policies: Policies, agent: AgentSpec, view: LedgerView, entity: EntityState, at_work: Mapping[str, Spent]
-) -> AgentSpec:
-    """The agent with no more time than the budget leaves it."""
-    left = [
-        policies.limits.time_left(spent_with(view, at_work)) if policies.limits.wall_s is not None else None,
-        policies.work_package_limits.time_left(spent_on(entity)),
-    ]
-    return replace(agent, timeout_s=min([agent.timeout_s, *(max(s, 0.001) for s in left if s is not None)]))

@@ -22,7 +22,10 @@ __all__ = [
     "RetryRule",
     "count_failure",
     "failures",
+    "failures_against",
+    "forgive",
     "fraction",
+    "not_forgiven",
     "retry_wait",
     "schedule",
 ]
@@ -83,7 +86,26 @@ def count_failure(entity: EntityState, action: str, agent: str, *, times: int = 
     """The evidence that counts one more failure of the agent; `times` more where one failure says enough."""
     by_agent = dict(failures(entity, action))
     by_agent[agent] = by_agent.get(agent, 0) + times
-    return {f"{action}_failures": {"series": _series(entity), "by_agent": by_agent}}
+    known = entity.facts.get(f"{action}_failures") or {}
+    forgiven = known.get("forgiven", 0) if failures(entity, action) else 0
+    return {f"{action}_failures": {"series": _series(entity), "by_agent": by_agent, "forgiven": forgiven}}
+
+
+def forgive(counted: Mapping[str, Any], action: str) -> dict[str, Any]:
+    """The evidence of `count_failure` with all failures so far set aside: another agent starts with all attempts."""
+    row = counted[f"{action}_failures"]
+    return {f"{action}_failures": {**row, "forgiven": sum(row["by_agent"].values())}}
+
+
+def not_forgiven(facts: Mapping[str, Any], action: str) -> int:
+    """How many of the failures that `count_failure` counted, the latest included, speak against another attempt."""
+    row = facts[f"{action}_failures"]
+    return int(sum(row["by_agent"].values())) - int(row.get("forgiven", 0))
+
+
+def failures_against(entity: EntityState, action: str) -> int:
+    """How many failures at this action speak against another attempt, since the work package last got on."""
+    return not_forgiven(entity.facts, action) if failures(entity, action) else 0
 
 
 def schedule(

@@ -10,32 +10,17 @@ import sys
 import time
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal
 
-from kitty_flow.agents.group import (
-    ProcessIdentity,
-    group_members,
-    kill_group,
-    kill_invocation,
-    signal_group,
-    start_time,
-)
+from kitty_flow.agents.group import group_members, signal_group
 from kitty_flow.errors import ExternalToolError
 
-__all__ = [
-    "EndReason",
-    "ProcessIdentity",
-    "ProcessOutcome",
-    "ProcessSpec",
-    "kill_group",
-    "kill_invocation",
-    "run_process",
-]
+__all__ = ["EndReason", "ProcessOutcome", "ProcessSpec", "run_process"]
 
-EndReason = Literal["exited", "timeout", "stalled", "not_found", "killed"]
+EndReason = Literal["exited", "timeout", "stalled", "not_found", "killed", "canceled"]
 
 _TAIL_BYTES: Final = 4096
 _REAP_S: Final = 5.0
@@ -46,7 +31,10 @@ _NOT_FOUND: Final = frozenset({errno.ENOENT, errno.EACCES, errno.ENOTDIR, errno.
 
 @dataclass(frozen=True, slots=True)
 class ProcessSpec:
-    """What to run. `env` is the whole environment; `stall_s` 0 turns stall detection off; times are in seconds."""
+    """What to run. `env` is the whole environment; `stall_s` 0 turns stall detection off; times are in seconds.
+
+    `stdin_path` names the file that is its standard input, which is empty without one.
+    """
 
     argv: tuple[str, ...]
     cwd: Path
@@ -55,6 +43,7 @@ class ProcessSpec:
     timeout_s: float
     stall_s: float = 0.0
     grace_s: float = 5.0
+    stdin_path: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +51,10 @@ class ProcessOutcome:
     """How it ended. `exit_code` is negative for a signal, None when nothing ran or it could not be reaped.
 
     `reason` is ``exited`` for an exit status, ``killed`` for a signal that was not ours, ``timeout`` and ``stalled``
-    for limits that we enforced, ``not_found`` when the command could not be executed. `stragglers` tells that
-    processes outlived their leader and were killed. `tail` is the last 4 KB of the output.
+    for limits that we enforced, ``canceled`` when whoever had started it ended it, ``not_found`` when the command could
+    not be executed. `stragglers` tells that
+    processes outlived their leader and were killed. `tail` is the last 4 KB of the output. `ended_for` is the code and
+    the sentence with which a canceled one was ended, where there is more to say than that the run was stopped.
     """
 
     exit_code: int | None
@@ -72,15 +63,14 @@ class ProcessOutcome:
     log_path: Path
     tail: str
     stragglers: bool = False
+    ended_for: tuple[str, str] | None = None
 
 
-async def run_process(
-    spec: ProcessSpec, *, on_started: Callable[[int, float | None], None] | None = None
-) -> ProcessOutcome:
+async def run_process(spec: ProcessSpec, *, on_started: Callable[[int], None] | None = None) -> ProcessOutcome:
     """Run the command to its end, whatever it does, and leave no member of its group alive.
 
     Output goes to `spec.log_path` (appended), never through a pipe: neither a flood of output nor a grandchild that
-    keeps the stream open can hang us. `on_started` gets the pid and its start time before we wait for anything.
+    keeps the stream open can hang us. `on_started` gets the pid before we wait for anything.
     Cancellation ends the group in the same orderly way (SIGTERM, grace, SIGKILL), a second one at once; then it is
     raised again.
 
@@ -107,7 +97,7 @@ async def run_process(
         waiter = asyncio.ensure_future(process.wait())
         try:
             if on_started is not None:
-                on_started(process.pid, start_time(process.pid))
+                on_started(process.pid)
             limit = await _watch(waiter, spec, log, started)
         finally:
             stragglers = await _end(process.pid, waiter, spec.grace_s)
@@ -122,18 +112,19 @@ async def _spawn(spec: ProcessSpec, output: BinaryIO) -> Process:
     options: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
         options = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-    starting = asyncio.ensure_future(
-        asyncio.create_subprocess_exec(
-            *spec.argv, stdin=DEVNULL, stdout=output, stderr=output, cwd=spec.cwd, env=dict(spec.env), **options
+    with spec.stdin_path.open("rb") if spec.stdin_path is not None else nullcontext(DEVNULL) as stdin:
+        starting = asyncio.ensure_future(
+            asyncio.create_subprocess_exec(
+                *spec.argv, stdin=stdin, stdout=output, stderr=output, cwd=spec.cwd, env=dict(spec.env), **options
+            )
         )
-    )
-    try:
-        return await asyncio.shield(starting)
-    except asyncio.CancelledError:
-        with suppress(OSError, ValueError):
-            process = await starting
-            await _end(process.pid, asyncio.ensure_future(process.wait()), 0.0)
-        raise
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            with suppress(OSError, ValueError):
+                process = await starting
+                await _end(process.pid, asyncio.ensure_future(process.wait()), 0.0)
+            raise
 
 
 async def _watch(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-__all__ = ["INVOCATION_VARIABLE", "PROTOCOL_VARIABLES", "agent_environment"]
+__all__ = ["INVOCATION_VARIABLE", "PROTOCOL_VARIABLES", "complete_environment", "job_variables"]
 
 INVOCATION_VARIABLE: Final = "KITTY_FLOW_INVOCATION"
 """Carries the invocation id into every process that an agent starts; recovery finds left-over processes by it."""
@@ -31,8 +31,7 @@ _KEPT_GIT: Final = frozenset(
 )
 
 
-def agent_environment(
-    base: Mapping[str, str],
+def job_variables(
     *,
     mission: str,
     wp: str,
@@ -45,21 +44,26 @@ def agent_environment(
     base_commit: str,
     extra: Mapping[str, str],
 ) -> dict[str, str]:
-    """The complete environment for one invocation, made from `base` (usually the runner's own environment).
+    """What one invocation adds to the environment of the machine that runs it.
 
-    `extra` (the agent's settings) wins over `base`; the protocol's variables win over both. Inherited `KITTY_FLOW_*`
-    variables belong to an outer invocation and are dropped. git does not search for a repository above the worktree, so
-    that an agent which loses its `.git` file gets an error instead of the user's checkout.
+    The protocol's variables win over `extra` (the agent's settings). git does not search for a repository above the
+    worktree, so that an agent which loses its `.git` file gets an error instead of the user's checkout.
     """
-    environment = {name: value for name, value in base.items() if not name.startswith("KITTY_FLOW_")}
-    environment.update(extra)
-    environment = {name: value for name, value in environment.items() if _is_kept(name)}
-    environment.pop("OLDPWD", None)
-    environment["PWD"] = str(worktree)
-    environment["GIT_CEILING_DIRECTORIES"] = str(worktree.parent)
+    variables = {name: value for name, value in extra.items() if _is_kept(name)}
+    variables["PWD"] = str(worktree)
+    variables["GIT_CEILING_DIRECTORIES"] = str(worktree.parent)
     values = (mission, wp, action, invocation, str(epoch), str(prompt), str(result), str(worktree), base_commit)
-    environment.update(zip(PROTOCOL_VARIABLES, values, strict=True))
-    return environment
+    variables.update(zip(PROTOCOL_VARIABLES, values, strict=True))
+    return variables
+
+
+def complete_environment(base: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
+    """The complete environment of an agent: `base` (usually the runner's own) under the `variables` of the job.
+
+    Inherited `KITTY_FLOW_*` variables belong to an outer invocation and are dropped.
+    """
+    kept = {k: v for k, v in base.items() if not k.startswith("KITTY_FLOW_") and k != "OLDPWD" and _is_kept(k)}
+    return {**kept, **variables}
 
 
 def _is_kept(name: str) -> bool:

@@ -1,7 +1,8 @@
-"""Process groups: signalling a whole agent, and killing what a dead run left behind without hitting a stranger.
+"""Process groups: signalling a whole agent, and killing what an invocation left behind without hitting a stranger.
 
 POSIX: every agent leads its own session and process group, so one signal reaches all its descendants, however deep.
-Windows has no such groups; there the tree of child processes is walked while its leader lives.
+Linux: the kernel's files tell of a group and of an environment in a fraction of the time that psutil takes. Windows has
+no such groups; there the tree of child processes is walked while its leader lives.
 """
 
 from __future__ import annotations
@@ -11,38 +12,16 @@ import signal
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from kitty_flow.agents.environment import INVOCATION_VARIABLE
+from kitty_flow.agents.guardian_process import carriers
 
-if TYPE_CHECKING:
-    import psutil
+__all__ = ["group_members", "kill_invocation", "signal_group"]
 
-__all__ = ["ProcessIdentity", "group_members", "kill_group", "kill_invocation", "signal_group", "start_time"]
-
-# psutil derives a start time from the boot time, which the kernel reports in whole seconds and which may move by one.
-_TOLERANCE_S: Final = 1.5
 _GONE_S: Final = 5.0
 _POLL_S: Final = 0.02
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessIdentity:
-    """A process beyond its reusable number: the pid together with the time the kernel started it."""
-
-    pid: int
-    create_time: float
-
-
-def start_time(pid: int) -> float | None:
-    """When the process started, in seconds since the epoch; None when there is no such process."""
-    import psutil
-
-    try:
-        return float(psutil.Process(pid).create_time())
-    except psutil.Error:
-        return None
+_HAS_PROC: Final = sys.platform == "linux"
 
 
 def signal_group(pgid: int, *, force: bool) -> bool:
@@ -60,86 +39,87 @@ def signal_group(pgid: int, *, force: bool) -> bool:
 
 def group_members(pgid: int) -> list[int]:
     """The living members of the group; zombies do nothing any more and are left out."""
+    if pgid <= 1:
+        return []
+    if sys.platform == "win32":
+        import psutil
+
+        return [pgid] if psutil.pid_exists(pgid) else []
+    try:
+        os.killpg(pgid, 0)
+    except ProcessLookupError:
+        return []  # mostly: nobody has to be looked for
+    except PermissionError:
+        pass
+    return [pid for pid in _all_pids() if _is_member(pid, pgid)]
+
+
+def _all_pids() -> list[int]:
+    if _HAS_PROC:
+        return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208 - a hot path
     import psutil
 
-    if sys.platform == "win32":
-        return [pgid] if psutil.pid_exists(pgid) else []
-    members = []
-    for pid in psutil.pids():
-        with suppress(OSError, psutil.Error):
-            if os.getpgid(pid) == pgid and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-                members.append(pid)
-    return members
+    return psutil.pids()
 
 
-def kill_group(identity: ProcessIdentity) -> bool:
-    """Kill the process group that a dead run left behind, and wait until it is gone.
+def _is_member(pid: int, pgid: int) -> bool:
+    if _HAS_PROC:
+        with suppress(OSError, ValueError, IndexError), open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
+            fields = file.read().rpartition(b")")[2].split()
+            return int(fields[2]) == pgid and fields[0] not in (b"Z", b"X")
+        return False
+    import psutil
 
-    Only when the pid still belongs to the process that was started: a reused pid has another start time and is left
-    alone, and so is a process that does not lead its own group. Returns whether something was killed. Left-overs whose
-    leader is gone are found by `kill_invocation`.
-    """
-    pid = identity.pid
-    if pid <= 1 or pid == os.getpid():
-        return False
-    found = start_time(pid)
-    if found is None or abs(found - identity.create_time) > _TOLERANCE_S:
-        return False
-    if sys.platform != "win32":
-        try:
-            if os.getpgid(pid) != pid or pid == os.getpgrp():
-                return False
-        except ProcessLookupError:
-            return False
-    if not group_members(pid) or not signal_group(pid, force=True):
-        return False
-    _wait_until_gone(pid)
-    return True
+    with suppress(OSError, psutil.Error):
+        return os.getpgid(pid) == pgid and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def kill_invocation(invocation_id: str) -> int:
     """Kill every process that carries this invocation id in its environment; returns how many.
 
-    For resuming after a crash: it also finds processes whose leader is gone, that moved to a session of their own, or
-    whose start was never recorded. This process and its ancestors are spared. Call it only for an invocation of a dead
-    run, and never for an empty id.
+    It also finds processes whose leader is gone, that moved to a session of their own, or whose start was never
+    recorded. This process and its ancestors are spared. Never for an empty id.
     """
-    import psutil
-
     if not invocation_id:
         return 0
-    spared = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    spared: set[int] = set()
     killed: set[int] = set()
     deadline = time.monotonic() + _GONE_S
     # A process can fork between the listing and its kill, so look again until nobody is left.
     while time.monotonic() < deadline:
-        found = [process for process in psutil.process_iter() if process.pid not in spared]
-        found = [process for process in found if _carries(process, invocation_id)]
+        found = _carriers(invocation_id)
+        if found and not spared:
+            spared = _ourselves()
+        found = [pid for pid in found if pid not in spared]
         if not found:
             break
-        for process in found:
-            with suppress(psutil.Error):
-                process.kill()
-                killed.add(process.pid)
+        for pid in found:
+            with suppress(OSError):
+                os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+                killed.add(pid)
         time.sleep(_POLL_S)
     return len(killed)
 
 
-def _carries(process: psutil.Process, invocation_id: str) -> bool:
+def _ourselves() -> set[int]:
     import psutil
 
-    try:
-        if process.environ().get(INVOCATION_VARIABLE) != invocation_id:
-            return False
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
-    except (psutil.Error, OSError):
-        return False
+    return {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
 
 
-def _wait_until_gone(pgid: int) -> None:
-    deadline = time.monotonic() + _GONE_S
-    while group_members(pgid) and time.monotonic() < deadline:
-        time.sleep(_POLL_S)
+def _carriers(invocation_id: str) -> list[int]:
+    if _HAS_PROC:
+        return carriers({invocation_id.encode()})
+    import psutil
+
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            is_one = process.environ().get(INVOCATION_VARIABLE) == invocation_id
+            if is_one and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process.pid)
+    return found
 
 
 if sys.platform == "win32":

@@ -15,27 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal
 
-from kitty_flow.agents.group import (
-    ProcessIdentity,
-    group_members,
-    kill_group,
-    kill_invocation,
-    signal_group,
-    start_time,
-)
+from kitty_flow.agents.group import group_members, signal_group
 from kitty_flow.errors import ExternalToolError
 
-__all__ = [
-    "EndReason",
-    "ProcessIdentity",
-    "ProcessOutcome",
-    "ProcessSpec",
-    "kill_group",
-    "kill_invocation",
-    "run_process",
-]
+__all__ = ["EndReason", "ProcessOutcome", "ProcessSpec", "run_process"]
 
-EndReason = Literal["exited", "timeout", "stalled", "not_found", "killed"]
+EndReason = Literal["exited", "timeout", "stalled", "not_found", "killed", "canceled"]
 
 _TAIL_BYTES: Final = 4096
 _REAP_S: Final = 5.0
@@ -66,8 +51,10 @@ class ProcessOutcome:
     """How it ended. `exit_code` is negative for a signal, None when nothing ran or it could not be reaped.
 
     `reason` is ``exited`` for an exit status, ``killed`` for a signal that was not ours, ``timeout`` and ``stalled``
-    for limits that we enforced, ``not_found`` when the command could not be executed. `stragglers` tells that
-    processes outlived their leader and were killed. `tail` is the last 4 KB of the output.
+    for limits that we enforced, ``canceled`` when whoever had started it ended it, ``not_found`` when the command could
+    not be executed. `stragglers` tells that
+    processes outlived their leader and were killed. `tail` is the last 4 KB of the output. `ended_for` is the code and
+    the sentence with which a canceled one was ended, where there is more to say than that the run was stopped.
     """
 
     exit_code: int | None
@@ -76,15 +63,14 @@ class ProcessOutcome:
     log_path: Path
     tail: str
     stragglers: bool = False
+    ended_for: tuple[str, str] | None = None
 
 
-async def run_process(
-    spec: ProcessSpec, *, on_started: Callable[[int, float | None], None] | None = None
-) -> ProcessOutcome:
+async def run_process(spec: ProcessSpec, *, on_started: Callable[[int], None] | None = None) -> ProcessOutcome:
     """Run the command to its end, whatever it does, and leave no member of its group alive.
 
     Output goes to `spec.log_path` (appended), never through a pipe: neither a flood of output nor a grandchild that
-    keeps the stream open can hang us. `on_started` gets the pid and its start time before we wait for anything.
+    keeps the stream open can hang us. `on_started` gets the pid before we wait for anything.
     Cancellation ends the group in the same orderly way (SIGTERM, grace, SIGKILL), a second one at once; then it is
     raised again.
 
@@ -111,7 +97,7 @@ async def run_process(
         waiter = asyncio.ensure_future(process.wait())
         try:
             if on_started is not None:
-                on_started(process.pid, start_time(process.pid))
+                on_started(process.pid)
             limit = await _watch(waiter, spec, log, started)
         finally:
             stragglers = await _end(process.pid, waiter, spec.grace_s)

@@ -1,7 +1,9 @@
-"""Driving one work package: attempts and reviews until it is approved, blocked, or nothing more can be done now."""
+"""One step of a run for one work package: an attempt, a review, an integration, or giving it up."""
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,8 +15,9 @@ from kitty_flow.flow.implement import implement
 from kitty_flow.flow.integrate import integrate
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.outcome import AttemptFailure
-from kitty_flow.flow.readiness import is_noted_integrated
 from kitty_flow.flow.review import review
+from kitty_flow.flow.run_context import RunContext
+from kitty_flow.flow.steps import Step
 from kitty_flow.ledger.ledger import Batch
 from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.machines import Facts
@@ -33,104 +36,98 @@ class Outcome:
     message: str | None = None
     by_agent: bool = False
 
+    @classmethod
+    def of(cls, entity: EntityState, failure: AttemptFailure | None) -> Outcome:
+        """How a work package stands; `failure` is what came of the last step, if that failed."""
+        attempts, rejections = entity.counts.get("start", 0), entity.counts.get("request_changes", 0)
+        if entity.state in ("approved", "done", "canceled"):
+            return cls(entity.state, attempts, rejections)
+        if failure is not None:
+            return cls(entity.state, attempts, rejections, failure.code, failure.message, failure.by_agent)
+        message = f"it is {entity.state}: {entity.last_event.reason or 'held by somebody else'}"
+        return cls(entity.state, attempts, rejections, "NOT_FINISHED", message)
+
     def as_data(self) -> dict[str, Any]:
         """JSON-ready."""
         return asdict(self)
 
 
 class Driver:
-    """Drives work packages of one run."""
+    """Performs the steps of one run; several threads may do so at once.
 
-    def __init__(
-        self,
-        mission: OpenMission,
-        implementer: AgentSpec,
-        reviewer: AgentSpec | None,
-        max_attempts: int,
-        run_id: str,
-    ) -> None:
-        self._mission = mission
+    `reviewer` None means that nothing is reviewed; `max_attempts` is how often a review that comes to nothing is tried.
+    """
+
+    def __init__(self, run: RunContext, implementer: AgentSpec, reviewer: AgentSpec | None, max_attempts: int) -> None:
+        self._run = run
         self._implementer = implementer
         self._reviewer = reviewer
         self._max_attempts = max_attempts
-        self._run_id = run_id
+        self._failed_reviews: Counter[str] = Counter()
+        self._integrating = threading.Lock()
 
-    async def drive(self, work_package_id: str) -> Outcome:
-        """Take the work package as far as it goes.
+    def perform(self, mission: OpenMission, step: Step, failure: AttemptFailure | None) -> AttemptFailure | None:
+        """Do one step; returns what it failed for, if it did. `failure` is that of the step before it.
 
         Raises:
-            RefusedError: DEPENDENCIES_NOT_SATISFIED or WORK_PACKAGE_DROPPED, an amendment came before its claim.
+            RefusedError: a guard says no; DEPENDENCIES_NOT_SATISFIED and WORK_PACKAGE_DROPPED after an amendment.
+            ConflictError: somebody else was faster.
+            InterruptedRunError: INTERRUPTED, the run was stopped; what was held was given back.
         """
-        failure: AttemptFailure | None = None
-        review_failures = 0
-        while True:
-            view = self._mission.view()
-            self._mission = self._mission.at(view)
-            entity = self._mission.work_package(work_package_id, view)
-            if self._mission.state(view) != "running" and entity.state in ("planned", "for_review", "in_review"):
-                message = f"the mission is {self._mission.state(view)}"
-                return self._outcome(work_package_id, AttemptFailure("MISSION_NOT_RUNNING", message, False))
-            if entity.state == "planned" and attempts_left(entity, self._max_attempts):
-                failure = await implement(self._mission, work_package_id, self._implementer, run_id=self._run_id)
-            elif entity.state == "planned":
-                failure = failure or AttemptFailure("ATTEMPTS_EXHAUSTED", _exhausted(entity), False)
-                self._block(work_package_id, failure)
-            elif entity.state in ("for_review", "in_review") and self._reviewer is not None:
-                if review_failures >= self._max_attempts and failure is not None:
-                    self._block(work_package_id, failure)
-                    continue
-                failure = await review(self._mission, work_package_id, self._reviewer, run_id=self._run_id)
-                review_failures += failure is not None
-            elif entity.state == "approved" and not is_noted_integrated(entity):
-                self._integrate(work_package_id)
-            else:
-                return self._outcome(work_package_id, failure)
+        mission = mission.at(mission.view())
+        name = step.work_package_id
+        if step.kind == "implement":
+            return implement(mission, name, self._implementer, self._run)
+        if step.kind == "review":
+            return self._review(mission, name, failure)
+        if step.kind == "integrate":
+            self._integrate(mission, name)
+            return None
+        entity = mission.work_package(name)
+        failure = failure or AttemptFailure("ATTEMPTS_EXHAUSTED", _exhausted(entity), False)
+        self._block(mission, name, failure)
+        return failure
 
-    def _integrate(self, work_package_id: str) -> None:
+    def _review(self, mission: OpenMission, name: str, failure: AttemptFailure | None) -> AttemptFailure | None:
+        assert self._reviewer is not None
+        if self._failed_reviews[name] >= self._max_attempts and failure is not None:
+            self._block(mission, name, failure)
+            return failure
+        failure = review(mission, name, self._reviewer, self._run)
+        self._failed_reviews[name] += failure is not None
+        return failure
+
+    def _integrate(self, mission: OpenMission, name: str) -> None:
         """Integrate approved work; what does not merge any more goes back to be done again on top of what is there."""
         try:
-            integrate(self._mission, work_package_id, run_id=self._run_id)
+            with self._integrating:  # one after the other: each needs the tip that the one before it made
+                integrate(mission, name, run_id=self._run.id)
         except ConflictError as error:
             if error.code != "INTEGRATION_CONFLICT":
                 raise
-            feedback = {"summary": error.message, "findings": []}
             reason = error.message
+            feedback = {"summary": reason, "findings": []}
 
             def build(view: LedgerView) -> Batch:
-                builder = BatchBuilder(view, actor=self._implementer.name, correlation_id=self._run_id)
+                builder = self._builder(view)
                 evidence = {"feedback": feedback, "continue_at": None}
-                facts = Facts(reason=reason)
-                builder.transition("work_package", work_package_id, "reopen", facts, reason=reason, evidence=evidence)
+                builder.transition(
+                    "work_package", name, "reopen", Facts(reason=reason), reason=reason, evidence=evidence
+                )
                 return builder.build()
 
-            self._mission.ledger.record(build)
+            mission.ledger.record(build)
 
-    def _block(self, work_package_id: str, failure: AttemptFailure) -> None:
+    def _block(self, mission: OpenMission, name: str, failure: AttemptFailure) -> None:
         def build(view: LedgerView) -> Batch:
-            builder = BatchBuilder(view, actor=self._implementer.name, correlation_id=self._run_id)
-            block(builder, work_package_id, f"{failure.code}: {failure.message}")
+            builder = self._builder(view)
+            block(builder, name, f"{failure.code}: {failure.message}")
             return builder.build()
 
-        self._mission.ledger.record(build)
+        mission.ledger.record(build)
 
-    def _outcome(self, work_package_id: str, failure: AttemptFailure | None) -> Outcome:
-        entity = self._mission.work_package(work_package_id)
-        attempts, rejections = entity.counts.get("start", 0), entity.counts.get("request_changes", 0)
-        if entity.state in ("approved", "done", "canceled"):
-            return Outcome(entity.state, attempts, rejections)
-        if entity.state == "for_review" and self._reviewer is None:
-            message = "it waits for a review and this run has no reviewer"
-            return Outcome(entity.state, attempts, rejections, "REVIEWER_MISSING", message)
-        code, message = "NOT_FINISHED", f"it is {entity.state}: {entity.last_event.reason or 'held by somebody else'}"
-        by_agent = failure is not None and failure.by_agent
-        if failure is not None:
-            code, message = failure.code, failure.message
-        return Outcome(entity.state, attempts, rejections, code, message, by_agent)
-
-
-def attempts_left(entity: EntityState, max_attempts: int) -> bool:
-    """Whether another attempt is allowed; a person's unblock starts the count again."""
-    return entity.counts.get("start", 0) - int(entity.facts.get("attempts_before", 0)) < max_attempts
+    def _builder(self, view: LedgerView) -> BatchBuilder:
+        return BatchBuilder(view, actor=self._implementer.name, correlation_id=self._run.id)
 
 
 def _exhausted(entity: EntityState) -> str:

@@ -11,38 +11,37 @@ from kitty_flow.flow.give_back import give_back
 from kitty_flow.flow.invocation import Invocation, launch
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.outcome import AttemptFailure, process_failure, reported_failure
+from kitty_flow.flow.run_context import RunContext
 from kitty_flow.flow.start import start
 from kitty_flow.flow.submission import submit
 from kitty_flow.model.result import ImplementResult
 
 __all__ = ["conclude", "implement"]
 
-_LEASE_GRACE_S = 60.0
 
-
-async def implement(
-    mission: OpenMission, work_package_id: str, agent: AgentSpec, *, run_id: str
-) -> AttemptFailure | None:
+def implement(mission: OpenMission, work_package_id: str, agent: AgentSpec, run: RunContext) -> AttemptFailure | None:
     """Make one attempt. Afterwards the work package is for_review (None is returned), or planned again.
 
     Raises:
         RefusedError: it could not be claimed.
+        InterruptedRunError: INTERRUPTED, the run was stopped; the work package was given back.
     """
-    lease = agent.timeout_s + _LEASE_GRACE_S
-    held = claim(mission, work_package_id, actor=agent.name, lease_s=lease, run_id=run_id)
+    run.refuse_if_stopped()
+    lease_s = mission.project.settings.run.lease_s
+    held = claim(mission, work_package_id, actor=agent.name, lease_s=lease_s, run_id=run.id)
     mission = mission.at(mission.view())
     try:
-        invocation = start(mission, held, agent, run_id)
+        invocation = start(mission, held, agent, run.id)
     except KittyFlowError as error:
-        give_back(mission, held, None, error.code, error.message, run_id=run_id)
+        give_back(mission, held, None, error.code, error.message, run_id=run.id)
         raise
     try:
-        outcome = await launch(mission, invocation)
+        outcome = launch(mission, invocation, run)
     except BaseException:
         reason = "the run was interrupted"
-        give_back(mission, held, invocation.id, "INTERRUPTED", reason, run_id=run_id)
+        give_back(mission, held, invocation.id, "INTERRUPTED", reason, run_id=run.id)
         raise
-    return conclude(mission, invocation, outcome, run_id=run_id)
+    return conclude(mission, invocation, outcome, run_id=run.id)
 
 
 def conclude(

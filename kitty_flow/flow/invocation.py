@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -10,8 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kitty_flow.agents.command import AgentSpec
-from kitty_flow.agents.environment import agent_environment
-from kitty_flow.agents.process import ProcessOutcome, ProcessSpec, kill_invocation, run_process
+from kitty_flow.agents.environment import job_variables
+from kitty_flow.agents.executor import Job
+from kitty_flow.agents.process import ProcessOutcome
 from kitty_flow.agents.prompt import (
     PromptContext,
     identity_mismatches,
@@ -19,13 +19,15 @@ from kitty_flow.agents.prompt import (
     prompt_identity,
     review_prompt,
 )
+from kitty_flow.errors import InterruptedRunError
 from kitty_flow.flow.claim import Claim
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.policy.budget import Interval
+from kitty_flow.flow.run_context import RunContext
 from kitty_flow.flow.workspace import Workspace, invocation_folder, workspace_of
 from kitty_flow.ledger.ledger import new_ulid
 
-__all__ = ["Action", "Invocation", "launch", "prepare_invocation", "rebuild_invocation"]
+__all__ = ["Action", "Invocation", "job_of", "launch", "prepare_invocation", "rebuild_invocation"]
 
 Action = Literal["implement", "review"]
 
@@ -155,16 +157,16 @@ def rebuild_invocation(
     )
 
 
-async def launch(mission: OpenMission, invocation: Invocation) -> ProcessOutcome:
-    """Run the agent process to its end."""
-    extra = dict(invocation.agent.env)
+def job_of(mission: OpenMission, invocation: Invocation) -> Job:
+    """The invocation as a job: data with which any machine that has the same files can run the agent."""
+    agent = invocation.agent
+    extra = dict(agent.env)
     if mission.project.repository.identity is None:
-        name = invocation.agent.name
         for role in ("AUTHOR", "COMMITTER"):
-            extra.setdefault(f"GIT_{role}_NAME", name)
-            extra.setdefault(f"GIT_{role}_EMAIL", f"{name}@localhost")
-    environment = agent_environment(
-        os.environ,
+            extra.setdefault(f"GIT_{role}_NAME", agent.name)
+            extra.setdefault(f"GIT_{role}_EMAIL", f"{agent.name}@localhost")
+    worktree = invocation.workspace.checkout.path
+    variables = job_variables(
         mission=mission.slug,
         wp=invocation.work_package_id,
         action=invocation.action,
@@ -172,21 +174,41 @@ async def launch(mission: OpenMission, invocation: Invocation) -> ProcessOutcome
         epoch=invocation.epoch,
         prompt=invocation.prompt_path,
         result=invocation.result_path,
-        worktree=invocation.workspace.checkout.path,
+        worktree=worktree,
         base_commit=invocation.base_commit,
         extra=extra,
     )
-    agent = invocation.agent
-    worktree, prompt = invocation.workspace.checkout.path, invocation.prompt_path
+    prompt = invocation.prompt_path
     argv = agent.argv_for(prompt_path=prompt, result_path=invocation.result_path, worktree=worktree)
-    limits = (agent.timeout_s, agent.stall_s)
-    spec = ProcessSpec(argv, worktree, environment, invocation.log_path, *limits, stdin_path=agent.stdin_for(prompt))
-    try:
-        outcome = await run_process(spec)
-    except BaseException:
-        kill_invocation(invocation.id)
-        raise
-    if outcome.reason != "exited":
-        # Stopped work is given to somebody else: what escaped from the group must not go on in that worktree.
-        kill_invocation(invocation.id)
-    return outcome
+    stdin = agent.stdin_for(prompt)
+    return Job(
+        invocation.id,
+        invocation.epoch,
+        argv,
+        str(worktree),
+        variables,
+        str(invocation.log_path),
+        agent.timeout_s,
+        agent.stall_s,
+        stdin_path=None if stdin is None else str(stdin),
+    )
+
+
+def launch(mission: OpenMission, invocation: Invocation, run: RunContext) -> ProcessOutcome:
+    """Have the agent run to its end.
+
+    Raises:
+        InterruptedRunError: INTERRUPTED, the run is being stopped; the agent was not begun, or it was ended.
+        ExternalToolError: AGENT_NOT_STARTED.
+    """
+    job = job_of(mission, invocation)
+    with run.at_work(invocation.id, invocation.claim):
+        run.executor.submit(job)
+        result = run.executor.collect(job.invocation_id)
+        assert result is not None
+    if result.outcome.reason != "canceled":
+        return result.outcome
+    reason = run.ended_for(invocation.id)
+    if reason is None:
+        raise InterruptedRunError("INTERRUPTED", "the run was interrupted")
+    return replace(result.outcome, ended_for=reason)

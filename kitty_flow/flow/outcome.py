@@ -26,11 +26,14 @@ def process_failure(invocation: Invocation, outcome: ProcessOutcome | None) -> A
     """What went wrong with the process itself, if anything; None also when nobody watched it end."""
     if outcome is None or (outcome.reason == "exited" and outcome.exit_code == 0):
         return None
+    if outcome.ended_for is not None:
+        return AttemptFailure(*outcome.ended_for, False)
     words = {
         "timeout": f"ran longer than {invocation.agent.timeout_s:.0f} s and was stopped",
         "stalled": f"printed nothing for {invocation.agent.stall_s:.0f} s and was stopped",
         "not_found": "could not be started",
         "killed": "was killed by a signal",
+        "canceled": "was ended by the run",
         "exited": f"ended with status {outcome.exit_code}",
     }
     last = outcome.tail.strip().splitlines()[-1:] or [""]

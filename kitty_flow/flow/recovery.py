@@ -1,6 +1,6 @@
 """Picking up after a run that died: kill what it left running, keep what is worth keeping, give the rest back.
 
-Called only while the run lock is held: claims of a run of this clone can then belong to nobody alive.
+What a living run of this clone holds, and what an agent took through `next`, is not touched.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from kitty_flow.flow.implement import conclude
 from kitty_flow.flow.invocation import Invocation, rebuild_invocation
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.review import close_failed, conclude_review
+from kitty_flow.flow.run_lock import holding_run, is_alive
 from kitty_flow.ledger.view import EntityState
 
 __all__ = ["recover"]
@@ -22,17 +23,17 @@ def recover(mission: OpenMission, *, run_id: str) -> tuple[str, ...]:
     """Bring every work package that a dead run held into a state to go on from; returns their ids."""
     recovered = []
     for name in mission.view().of_type("work_package"):
-        entity = mission.recorded_work_package(name)
-        if entity.state in ("claimed", "in_progress") and _held_by_run_of_this_clone(mission, entity):
+        view = mission.view()
+        entity = mission.recorded_work_package(name, view)
+        holder = holding_run(entity, view)
+        if holder is None or is_alive(mission, holder):
+            continue
+        if entity.state in ("claimed", "in_progress") and entity.last_event.writer == mission.ledger.store.writer:
             _recover_attempt(mission, entity, run_id)
             recovered.append(name)
         elif entity.state == "in_review" and _recover_review(mission, entity, run_id):
             recovered.append(name)
     return tuple(recovered)
-
-
-def _held_by_run_of_this_clone(mission: OpenMission, entity: EntityState) -> bool:
-    return bool(entity.facts.get("run_id")) and entity.last_event.writer == mission.ledger.store.writer
 
 
 def _recover_attempt(mission: OpenMission, entity: EntityState, run_id: str) -> None:
@@ -68,8 +69,6 @@ def _recover_review(mission: OpenMission, entity: EntityState, run_id: str) -> b
     known = mission.view().entity("invocation", invocation_id)
     if known is None or known.state != "started" or known.last_event.writer != mission.ledger.store.writer:
         return False
-    if not known.last_event.correlation_id:
-        return False  # an agent took it through `next`; no run ever held it
     kill_invocation(invocation_id)
     invocation = rebuild_invocation(mission, entity.entity_id, invocation_id, "review")
     if invocation is None:

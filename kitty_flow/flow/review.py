@@ -20,6 +20,7 @@ from kitty_flow.flow.policy.budget import Spent, added
 from kitty_flow.flow.policy.follow import Follow, nothing_follows
 from kitty_flow.flow.policy.retry import NOT_COUNTED
 from kitty_flow.flow.readiness import Readiness, is_under_review
+from kitty_flow.flow.run_context import RunContext
 from kitty_flow.flow.spending import spent_in
 from kitty_flow.flow.workspace import describe, prepare, workspace_path
 from kitty_flow.ledger.ledger import Batch
@@ -32,7 +33,7 @@ _FEEDBACK_BYTES = 32 * 1024
 __all__ = ["apply_verdict", "begin_review", "close_failed", "conclude_review", "review"]
 
 
-async def review(mission: OpenMission, work_package_id: str, agent: AgentSpec, *, run_id: str) -> AttemptFailure | None:
+def review(mission: OpenMission, work_package_id: str, agent: AgentSpec, run: RunContext) -> AttemptFailure | None:
     """Have the submitted head reviewed. Afterwards it is approved and integrated, or planned again with feedback.
 
     A reviewer that fails leaves the work package in_review, to be reviewed again; the failure is returned.
@@ -40,13 +41,13 @@ async def review(mission: OpenMission, work_package_id: str, agent: AgentSpec, *
     Raises:
         RefusedError: REVIEWER_IS_IMPLEMENTER or PROMPT_IDENTITY_MISMATCH; nothing was launched.
     """
-    invocation = begin_review(mission, work_package_id, agent, run_id)
+    invocation = begin_review(mission, work_package_id, agent, run.id)
     try:
-        outcome = await launch(mission, invocation)
+        outcome = launch(mission, invocation, run)
     except BaseException:
-        close_failed(mission, invocation, "INTERRUPTED", "the run was interrupted", run_id)
+        close_failed(mission, invocation, "INTERRUPTED", "the run was interrupted", run.id)
         raise
-    return conclude_review(mission, invocation, outcome, run_id=run_id)
+    return conclude_review(mission, invocation, outcome, run_id=run.id)
 
 
 def begin_review(

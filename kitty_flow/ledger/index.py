@@ -244,7 +244,11 @@ class Index:
         try:
             if self._connection is None:
                 self._connection = sqlite3.connect(
-                    f"{self.path.as_uri()}?{self._mode()}", uri=True, timeout=_BUSY_S, isolation_level=None
+                    f"{self.path.as_uri()}?{self._mode()}",
+                    uri=True,
+                    timeout=_BUSY_S,
+                    isolation_level=None,
+                    check_same_thread=False,  # the ledger has one lock around it
                 )
                 # Not lost by the death of a process; after a power cut the index may be behind, and catches up.
                 self._connection.execute("PRAGMA synchronous = NORMAL")

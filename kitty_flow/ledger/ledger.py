@@ -6,7 +6,8 @@ Source of the rules: seed 004 (status-transition-atomicity, STA-001 to STA-004) 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
@@ -22,13 +23,13 @@ from kitty_flow.ledger.diary import diary_message, diary_trailers
 from kitty_flow.ledger.draft import Batch, Draft, Receipt
 from kitty_flow.ledger.exchange import Relation
 from kitty_flow.ledger.fold import fold
+from kitty_flow.ledger.group import Asked, Decided, decide_in_turn, no_publication
 from kitty_flow.ledger.index import Index
 from kitty_flow.ledger.index_rows import Located
 from kitty_flow.ledger.lock import exclusive
-from kitty_flow.ledger.persistence import not_recorded, refuse_rewound
+from kitty_flow.ledger.persistence import not_recorded
 from kitty_flow.ledger.projection import Projection
-from kitty_flow.ledger.recording import following, make_events, read_back, segments_of, verify
-from kitty_flow.ledger.segment import encode_event
+from kitty_flow.ledger.recording import following, read_back, segments_of, verify
 from kitty_flow.ledger.sharing import MISSIONS
 from kitty_flow.ledger.state import EntityKey, EntityState
 from kitty_flow.ledger.store import Appended, SegmentStore
@@ -62,6 +63,8 @@ class Ledger:
     """The log of one mission. Use as a context manager, or call `close`. `on_commit` (what is displayed) and
     `listeners` (what goes on beside it) are told of every receipt.
 
+    Several threads may use it at once. What they record while one commit is being made goes into the next one together.
+
     Args:
         mission_slug: its slug; may be empty for a log that is only read or received.
         now: the wall clock, for display only (timezone-aware).
@@ -85,6 +88,11 @@ class Ledger:
         self._only_look = only_look
         self.on_commit: Callable[[Receipt], None] | None = None
         self.listeners: list[Callable[[Receipt], None]] = []
+        # Held for what is remembered and for the git processes, never while another process is waited for.
+        self._door = threading.RLock()
+        self._turn = threading.RLock()
+        self._line_door = threading.Lock()
+        self._line: list[Asked] = []
         self._objects: ObjectStore | None = None
         self._store: SegmentStore | None = None
         self._mover: RefMover | None = None
@@ -95,26 +103,30 @@ class Ledger:
     @property
     def store(self) -> SegmentStore:
         """The trees behind the log."""
-        if self._store is None:
-            self._objects = self.repository.objects()
-            self._store = SegmentStore(self._objects, self.repository.state_dir)
-        return self._store
+        with self._door:
+            if self._store is None:
+                self._objects = self.repository.objects()
+                self._store = SegmentStore(self._objects, self.repository.state_dir)
+            return self._store
 
     @property
     def index(self) -> Index:
         """The index of this ledger."""
-        if self._index is None:
-            path = self.repository.state_dir / "index" / f"{self.mission_id}.sqlite3"
-            self._index = Index(path, self.ref, self.mission_slug, only_look=self._only_look)
-        return self._index
+        with self._door:
+            if self._index is None:
+                path = self.repository.state_dir / "index" / f"{self.mission_id}.sqlite3"
+                self._index = Index(path, self.ref, self.mission_slug, only_look=self._only_look)
+            return self._index
 
     @property
     def projection(self) -> Projection:
         """What is derived from the log."""
-        if self._projection is None:
-            empty = LedgerView(self.ref, self.mission_slug, None)
-            self._projection = Projection(self.store, History(self.repository.git), self.index, empty)
-        return self._projection
+        with self._door:
+            if self._projection is None:
+                empty = LedgerView(self.ref, self.mission_slug, None)
+                history = History(self.repository.git)
+                self._projection = Projection(self.store, history, self.index, empty, self._door)
+            return self._projection
 
     def view(self) -> LedgerView:
         """The ledger as it is now; reads only segments that were not read before.
@@ -122,8 +134,9 @@ class Ledger:
         Raises:
             LedgerError: the log cannot be read.
         """
-        self.store.objects.restore()
-        return self._restoring(self._read)
+        with self._door:
+            self.store.objects.restore()
+            return self._restoring(self._read)
 
     def _read(self) -> LedgerView:
         if self._tip is None:
@@ -152,8 +165,9 @@ class Ledger:
         Raises:
             LedgerError: the log cannot be read.
         """
-        tip = self.view().tip
-        events = [located.event for located in self.projection.located(tip)[0]] if tip else []
+        with self._door:
+            tip = self.view().tip
+            events = [located.event for located in self.projection.located(tip)[0]] if tip else []
         unique = {event.event_id: event for event in events}
         return tuple(sorted(unique.values(), key=lambda e: e.order))
 
@@ -163,7 +177,8 @@ class Ledger:
         Raises:
             LedgerError: ATTACHMENT_MISSING.
         """
-        return self.store.attachment(self.view().tip or self.ref, path)
+        with self._door:
+            return self.store.attachment(self.view().tip or self.ref, path)
 
     def lock(self, meanwhile: Callable[[], object] = lambda: None) -> contextlib.AbstractContextManager[None]:
         """Hold the ledger against every other kitty-flow process of this clone.
@@ -179,7 +194,7 @@ class Ledger:
         return exclusive(path, timeout_s=LOCK_TIMEOUT_S, what=what, meanwhile=meanwhile)
 
     def record(
-        self, build: Callable[[LedgerView], Batch], *, publish: Callable[[str], None] = lambda commit: None
+        self, build: Callable[[LedgerView], Batch], *, publish: Callable[[str], None] = no_publication
     ) -> Receipt:
         """Record what `build` decides from the current state. Returns only after the commit.
 
@@ -195,29 +210,63 @@ class Ledger:
             ConflictError: LOCK_TIMEOUT; LEDGER_BUSY when the ref kept moving; STATE_CHANGED when a draft does not start
                 from the state that its entity has.
         """
-        # What is imported, read and started for a first decision would keep those behind in the line waiting; and what
-        # is refused now need not wait: the view that it is decided on is newer than the command.
-        with self.lock(meanwhile=lambda: build(self._restoring(self._read))):
-            receipt = self._try(build, publish)
+        asked = Asked(build, publish)
+        with self._line_door:
+            self._line.append(asked)
+        with self._turn:  # whoever comes first decides for all who came meanwhile
+            if not asked.is_answered:
+                self._lead(asked)
+        return asked.answer()
+
+    def _lead(self, first: Asked) -> None:
+        """Record what stands in line, `first` at least, in one commit or as many as it takes."""
+        line = [first]
+        try:
+            # What is imported, read and started for a first decision would keep those behind in the line waiting; and
+            # what is refused now need not wait: the view that it is decided on is newer than the command.
+            with self.lock(meanwhile=lambda: self._rehearse(first)):
+                with self._line_door:
+                    line, self._line = self._line, []
+                with self._door:
+                    waiting = line
+                    while waiting:
+                        waiting = self._try(waiting)
+        except BaseException as error:
+            with self._line_door:
+                self._line = [asked for asked in self._line if asked is not first]
+            for asked in line:
+                if not asked.is_answered:
+                    asked.refusal = error
+            if not isinstance(error, Exception):
+                raise
+            return
+        self._settle(line)
+
+    def _rehearse(self, asked: Asked) -> None:
+        with self._door:
+            asked.build(self._restoring(self._read))
+
+    def _settle(self, line: Sequence[Asked]) -> None:
+        if not any(asked.receipt for asked in line):
+            return
         # A `git prune` that looked at the refs before this move still takes what was written since.
-        self.store.objects.restore()
-        if receipt.events:
+        with self._door:
+            self.store.objects.restore()
+        count = sum(len(asked.receipt.events) for asked in line if asked.receipt is not None)
+        if count:
             from kitty_flow.ledger.housekeeping import tidy_if_due
 
-            tidy_if_due(self.repository, len(receipt.events))
-        return receipt
+            tidy_if_due(self.repository, count)
 
-    def _try(self, build: Callable[[LedgerView], Batch], publish: Callable[[str], None]) -> Receipt:
+    def _try(self, waiting: list[Asked]) -> list[Asked]:
+        """Answer those who stand in line in one commit; returns those who have to wait for the next one."""
         moved: RefMovedError | None = None
         for _ in range(_TRIES):
-            view = self._restoring(self._read)
-            batch = build(view)
-            if not batch.drafts:
-                return Receipt(self.ref, view.tip or "", (), (), view)
-            assert self.mission_slug, "a log is written by those who know its mission"
-            refuse_rewound(view)
+            view, at = self._restoring(self._read), self._now()
+            mission = (self.mission_id, self.mission_slug)
+            decided, later = decide_in_turn(view, waiting, mission, lambda: self.store.writer, at)
             try:
-                return self._commit(view, batch, publish)
+                return [*self._answer(view, decided, at), *later]
             except RefMovedError as error:
                 moved = error
                 if error.is_locked:  # it was waited for already
@@ -228,6 +277,46 @@ class Ledger:
             hint="run the command again; kitty-flow doctor locks finds locks that were left over",
             details={"ref": self.ref, "reason": str(moved)},
         ) from moved
+
+    def _answer(self, view: LedgerView, decided: Sequence[Decided], at: datetime) -> list[Asked]:
+        """Commit what was decided and tell everybody; returns those whose decision rested on what was not committed."""
+        committed = [one for one in decided if one.events]
+        after, commit = view, view.tip or ""
+        paths: dict[str, str] = {}
+        if committed:
+            try:
+                after, commit, paths = self._commit(view, committed, at)
+            except RefMovedError:
+                raise
+            except (KittyFlowError, OSError) as error:
+                for one in committed:
+                    one.asked.refusal = error
+                    if not isinstance(error, ConflictError):
+                        one.asked.refusal = not_recorded(self.ref, one.events, error)
+                        one.asked.refusal.__cause__ = error
+                committed = []
+        uncertain = []
+        for one in decided:
+            if one.asked.is_answered:
+                continue
+            if not committed and not one.is_certain:
+                uncertain.append(one.asked)
+            elif one.refusal is not None:
+                one.asked.refusal = one.refusal
+            else:
+                own = tuple(dict.fromkeys(paths[e.event_id] for e in one.events)) if one.events else ()
+                one.asked.receipt = Receipt(self.ref, commit, one.events, own, after)
+        self._tell(one.asked.receipt for one in committed)
+        return uncertain
+
+    def _tell(self, receipts: Iterable[Receipt | None]) -> None:
+        for number, receipt in enumerate(receipts):
+            if not number:
+                reach("ledger.acknowledge")
+            for told in (*self.listeners, self.on_commit):
+                with contextlib.suppress(Exception):
+                    if told is not None and receipt is not None:
+                        told(receipt)
 
     def receive(self, theirs: str | None) -> tuple[Relation, LedgerView]:
         """Take over what another clone recorded; returns how the two met, and the view afterwards.
@@ -252,28 +341,26 @@ class Ledger:
         slug = mission.last_event.mission_slug if mission else self.mission_slug
         return diary_trailers(folded.lamport, slug, mission.state if mission else "")
 
-    def _commit(self, view: LedgerView, batch: Batch, publish: Callable[[str], None]) -> Receipt:
-        at = self._now()
-        mission = (self.mission_id, self.mission_slug)
-        events = make_events(view, batch.drafts, mission, self.store.writer, at)
+    def _commit(
+        self, view: LedgerView, decided: Sequence[Decided], at: datetime
+    ) -> tuple[LedgerView, str, dict[str, str]]:
+        """Write one commit; returns the view after it, its name, and the path of each event's segment."""
+        events = tuple(event for one in decided for event in one.events)
+        lines = [line for one in decided for line in one.lines]
+        attachments = decided[-1].attachments
         expected, changed = following(view, events)
-        try:
-            lines = [encode_event(event) for event in events]
-            message = diary_message(events, mission_state=self._mission_state(expected))
+        message = diary_message(events, mission_state=self._mission_state(expected))
 
-            def write() -> Appended:
-                appended = self.store.append(view.tip, lines, batch.attachments, message, at)
-                verify(view, changed, events, read_back(self.store, appended))
-                publish(appended.commit)
-                self._move(view.tip, appended.commit)
-                return appended
+        def write() -> Appended:
+            appended = self.store.append(view.tip, lines, attachments, message, at)
+            verify(view, changed, events, read_back(self.store, appended))
+            decided[-1].asked.publish(appended.commit)
+            self._move(view.tip, appended.commit)
+            return appended
 
-            appended = self._restoring(write)
-        except ConflictError:
-            raise
-        except (KittyFlowError, OSError) as error:
-            raise not_recorded(self.ref, events, error) from error
-        return self._acknowledge(view, changed, appended, events)
+        appended = self._restoring(write)
+        after, paths = self._follow(view, changed, appended, events)
+        return after, appended.commit, paths
 
     def _move(self, before: str | None, commit: str) -> None:
         """The one commit point: nothing is recorded before, everything after."""
@@ -281,26 +368,20 @@ class Ledger:
             self._mover = RefMover(self.repository.refs, of_ledger=True)
         self._mover.swap(self.ref, commit, before or ABSENT)
 
-    def _acknowledge(
+    def _follow(
         self,
         before: LedgerView,
         changed: dict[EntityKey, EntityState],
         appended: Appended,
         events: tuple[Event, ...],
-    ) -> Receipt:
+    ) -> tuple[LedgerView, dict[str, str]]:
         """The fact is durable: nothing that is derived or displayed can turn it into a failure any more."""
         view = following(before, events, appended.commit)[0]
         paths = segments_of(events, appended)
         located = [Located(event, path) for event, path in zip(events, paths, strict=True)]
         known = appended.folders | {written.path: written.oid for written in appended.segments}
         view = self.projection.recorded(before, view, changed, located, known)
-        receipt = Receipt(self.ref, appended.commit, events, tuple(dict.fromkeys(paths)), view)
-        reach("ledger.acknowledge")
-        for told in (*self.listeners, self.on_commit):
-            with contextlib.suppress(Exception):
-                if told is not None:
-                    told(receipt)
-        return receipt
+        return view, {each.event.event_id: each.path for each in located}
 
     def _mission_state(self, view: LedgerView) -> str:
         mission = view.entity("mission", self.mission_id)
@@ -308,10 +389,11 @@ class Ledger:
 
     def close(self) -> None:
         """End the git processes and close the index."""
-        for door in (self._objects, self._mover, self._index):
-            if door is not None:
-                door.close()
-        self._objects = self._store = self._mover = self._tip = self._index = self._projection = None
+        with self._door:
+            for door in (self._objects, self._mover, self._index):
+                if door is not None:
+                    door.close()
+            self._objects = self._store = self._mover = self._tip = self._index = self._projection = None
 
     def __enter__(self) -> Ledger:
         return self

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -35,9 +36,18 @@ class Projection:
         history: answers what descends from what.
         index: the index, used as far as it agrees with the commits.
         empty: the view of this ledger before its first event.
+        door: the lock around the ledger; a view that was given out fetches behind it, from whichever thread.
     """
 
-    def __init__(self, store: SegmentStore, history: History, index: Index, empty: LedgerView) -> None:
+    def __init__(
+        self,
+        store: SegmentStore,
+        history: History,
+        index: Index,
+        empty: LedgerView,
+        door: AbstractContextManager[object] | None = None,
+    ) -> None:
+        self._door = door or threading.RLock()
         self._store = store
         self._history = history
         self._index = index
@@ -126,13 +136,14 @@ class Projection:
 
     def _fetcher(self, tip: str | None) -> Fetch:
         def fetch(key: EntityKey | None) -> Mapping[EntityKey, EntityState] | None:
-            try:
-                return self._index.fetch(key, tip)
-            except IndexElsewhereError:
-                pass
-            except IndexDamagedError:
-                self._index.remove()
-            return None if key else fold(located.event for located in self.located(str(tip))[0]).entities
+            with self._door:
+                try:
+                    return self._index.fetch(key, tip)
+                except IndexElsewhereError:
+                    pass
+                except IndexDamagedError:
+                    self._index.remove()
+                return None if key else fold(located.event for located in self.located(str(tip))[0]).entities
 
         return fetch
 

@@ -47,7 +47,7 @@ class Entities(Mapping[EntityKey, EntityState]):
     def __iter__(self) -> Iterator[EntityKey]:
         """All keys."""
         self._complete()
-        return iter(self._known)
+        return iter(list(self._known))
 
     def __len__(self) -> int:
         """How many entities there are."""
@@ -58,7 +58,8 @@ class Entities(Mapping[EntityKey, EntityState]):
         """The states of one type by id, in the order of their first event."""
         if entity_type == "invocation":
             self._complete()
-        return {key[1]: state for key, state in self._known.items() if key[0] == entity_type}
+        # A copy: another thread may fetch what it asks for meanwhile.
+        return {key[1]: state for key, state in list(self._known.items()) if key[0] == entity_type}
 
     def fetching(self, fetch: Fetch) -> Entities:
         """The same, with a place to fetch from."""
@@ -75,9 +76,10 @@ class Entities(Mapping[EntityKey, EntityState]):
         return other
 
     def _complete(self) -> None:
-        if self._fetch is not None:
-            fetch, self._fetch = self._fetch, None
+        fetch = self._fetch
+        if fetch is not None:
             self._known = {**(fetch(None) or {}), **self._known}
+            self._fetch = None  # only now: another thread must not take what is here for everything
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kitty_flow.agents.environment import PROTOCOL_VARIABLES, agent_environment
+from kitty_flow.agents.environment import PROTOCOL_VARIABLES, complete_environment, job_variables
 
 PROTOCOL_REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "agent-protocol.md"
 
@@ -27,7 +27,7 @@ def environment(base: dict[str, str], extra: dict[str, str] | None = None, **cha
         "worktree": Path("/w/lane-a"),
         "base_commit": "abc",
     }
-    return agent_environment(base, **{**values, **changes}, extra=extra or {})
+    return complete_environment(base, job_variables(**{**values, **changes}, extra=extra or {}))
 
 
 def test_the_protocol_variables() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kitty_flow.agents.environment import agent_environment
+from kitty_flow.agents.environment import complete_environment, job_variables
 from kitty_flow.agents.process import ProcessSpec, run_process
 from kitty_flow.agents.prompt import IDENTITY_FIELDS
 from kitty_flow.agents.result import read_implement_result, read_review_result
@@ -54,8 +54,7 @@ def test_the_printed_agents_do_a_whole_step(tmp_path: Path) -> None:
     (tmp_path / "reviewer.py").write_text(blocks("python")[0], encoding="utf-8")
     steps = {"implement": ("sh", str(tmp_path / "agent.sh")), "review": (sys.executable, str(tmp_path / "reviewer.py"))}
     for action, argv in steps.items():
-        env = agent_environment(
-            base_env,
+        variables = job_variables(
             mission="demo",
             wp="WP01",
             action=action,
@@ -67,6 +66,7 @@ def test_the_printed_agents_do_a_whole_step(tmp_path: Path) -> None:
             base_commit=base,
             extra={},
         )
+        env = complete_environment(base_env, variables)
         outcome = asyncio.run(run_process(ProcessSpec(argv, worktree, env, tmp_path / f"{action}.log", 60.0)))
         assert outcome.exit_code == 0, outcome.tail
     assert read_implement_result(tmp_path / "implement.json").outcome == "success"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,15 @@ from kitty_flow.errors import KittyFlowError
 from kitty_flow.flow.amend import amend
 from kitty_flow.flow.amend_request import AmendRequest
 from kitty_flow.flow.claim import claim
-from kitty_flow.flow.drive import Driver, Outcome
+from kitty_flow.flow.drive import Driver
 from kitty_flow.flow.life import retarget
-from kitty_flow.flow.mission import open_mission
+from kitty_flow.flow.mission import OpenMission, open_mission
+from kitty_flow.flow.outcome import AttemptFailure
 from kitty_flow.flow.peek import claimed
 from kitty_flow.flow.person import move
 from kitty_flow.flow.project import Project
 from kitty_flow.flow.run import RunOptions, run_mission
+from kitty_flow.flow.steps import Step
 
 WHY = ("--reason", "the client changed her mind")
 
@@ -305,22 +308,31 @@ def test_an_amendment_between_the_choice_and_the_claim(bench: Workbench, monkeyp
     bench.mission({name: {"owned_files": [f"{name}.txt"]} for name in ("WP01", "WP02", "WP03")})
     bench.kitty("plan")
     project = Project.discover(bench.root)
-    drive = Driver.drive
-    asked = []
+    perform = Driver.perform
+    asked: list[str] = []
 
-    async def amend_first(self: Driver, work_package_id: str) -> Outcome:
-        asked.append(work_package_id)
-        if asked == ["WP01", "WP02"]:
-            request = AmendRequest(add_dependencies=("WP01:WP02",), drop_work_packages=("WP03",))
-            with open_mission(project, "sample") as other:
-                amend(other, request, reason="for a reason", actor="ann")
-        return await drive(self, work_package_id)
+    def amend_once() -> None:
+        request = AmendRequest(add_dependencies=("WP01:WP02",), drop_work_packages=("WP03",))
+        with open_mission(project, "sample") as other:
+            amend(other, request, reason="for a reason", actor="ann")
 
-    monkeypatch.setattr(Driver, "drive", amend_first)
+    all_chosen = threading.Barrier(3, action=amend_once, timeout=60)
+
+    def amend_first(
+        self: Driver, mission: OpenMission, step: Step, failure: AttemptFailure | None
+    ) -> AttemptFailure | None:
+        if step.kind == "implement":
+            is_first = step.work_package_id not in asked
+            asked.append(step.work_package_id)
+            if is_first:
+                all_chosen.wait()
+        return perform(self, mission, step, failure)
+
+    monkeypatch.setattr(Driver, "perform", amend_first)
     agents = [AgentSpec(role, tuple(shlex.split(agent(role)))) for role in ("implementer", "reviewer")]
     with open_mission(project, "sample") as mission:
         report = run_mission(mission, RunOptions(*agents, jobs=3))
-    assert asked == ["WP01", "WP02", "WP03", "WP02"]
+    assert sorted(asked) == ["WP01", "WP02", "WP02", "WP03"]
     assert {name: outcome.state for name, outcome in report.outcomes.items()} == {
         "WP01": "approved",
         "WP02": "approved",

@@ -1,0 +1,81 @@
+"""One run from within: its id, where its agents are executed, what they hold, and how far it is to be stopped."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from kitty_flow.agents.executor import Executor
+from kitty_flow.errors import InterruptedRunError
+from kitty_flow.flow.claim import Claim
+from kitty_flow.flow.stopping import Stop, StopLevel
+
+__all__ = ["RunContext"]
+
+
+class RunContext:
+    """What everything that is done for one run shares. Every method may be called from any thread.
+
+    Args:
+        run_id: what ties the events of the run together.
+        executor: executes its agents.
+        stop: how far it is to be stopped; the agents at work follow it.
+    """
+
+    def __init__(self, run_id: str, executor: Executor, stop: Stop) -> None:
+        self.id = run_id
+        self.executor = executor
+        self.stop = stop
+        self._door = threading.RLock()  # a signal handler may come while it is held
+        self._at_work: dict[str, Claim] = {}
+        self._ended_for: dict[str, tuple[str, str]] = {}
+
+    def refuse_if_stopped(self) -> None:
+        """Nothing new is begun in a run that is being stopped.
+
+        Raises:
+            InterruptedRunError: INTERRUPTED.
+        """
+        if self.stop.level > StopLevel.NONE:
+            raise InterruptedRunError("INTERRUPTED", "the run is being stopped; nothing new is begun")
+
+    @contextmanager
+    def at_work(self, invocation_id: str, held: Claim) -> Iterator[None]:
+        """Counts an agent among those at work for the block, which hands its job over and waits for it.
+
+        Raises:
+            InterruptedRunError: INTERRUPTED, the run is being stopped; the block is not entered.
+        """
+        with self._door:
+            self.refuse_if_stopped()
+            self._at_work[invocation_id] = held
+        try:
+            yield
+        finally:
+            with self._door:
+                del self._at_work[invocation_id]
+
+    def claims(self) -> dict[str, Claim]:
+        """The claim behind each invocation at work."""
+        with self._door:
+            return dict(self._at_work)
+
+    def end(self, invocation_id: str, code: str, message: str) -> None:
+        """End one agent for a reason of the run's own, such as a budget: its attempt fails with code and message."""
+        with self._door:
+            if invocation_id in self._at_work:
+                self._ended_for.setdefault(invocation_id, (code, message))
+        self.executor.cancel(invocation_id)
+
+    def ended_for(self, invocation_id: str) -> tuple[str, str] | None:
+        """Code and message with which an agent was ended; None for the stop of the whole run."""
+        with self._door:
+            return self._ended_for.pop(invocation_id, None)
+
+    def follow_stop(self, level: StopLevel) -> None:
+        """End the agents at work when the run is to be stopped so far."""
+        if level >= StopLevel.END:
+            with self._door:
+                for invocation_id in self._at_work:
+                    self.executor.cancel(invocation_id, force=level >= StopLevel.KILL)

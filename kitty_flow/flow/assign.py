@@ -23,13 +23,15 @@ _BUSY: Final = "AGENT_BUSY"
 class Assignment(NamedTuple):
     """Who does a step. Without an `agent`, `why` tells why not; after `wait_s` seconds that passes by itself.
 
-    `ends_it`: nothing that this run could wait for changes it, so that the work package is blocked.
+    `ends_it`: nothing that this run could wait for changes it, so that the work package is blocked. `reached` is the
+    limit that stands in the way.
     """
 
     agent: AgentSpec | None = None
     why: AttemptFailure | None = None
     wait_s: float | None = None
     ends_it: bool = False
+    reached: Overrun | None = None
 
 
 def assign(
@@ -45,7 +47,7 @@ def assign(
     name = entity.entity_id
     reached = overrun(policies, view, entity)
     if reached is not None:
-        return Assignment(None, out_of_budget(name, reached), None, reached.key.startswith("work_package_"))
+        return Assignment(None, out_of_budget(name, reached), None, reached.key.startswith("work_package_"), reached)
     wait = retry_wait(entity, at)
     if wait > 0:
         return Assignment(None, AttemptFailure("RETRY_LATER", f"{name} waits for its next attempt", False), wait)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,6 +14,7 @@ from kitty_flow.flow.implement import implement
 from kitty_flow.flow.integrate import integrate
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.outcome import AttemptFailure
+from kitty_flow.flow.policies import Policies
 from kitty_flow.flow.review import review
 from kitty_flow.flow.run_context import RunContext
 from kitty_flow.flow.steps import Step
@@ -55,19 +55,20 @@ class Outcome:
 class Driver:
     """Performs the steps of one run; several threads may do so at once.
 
-    `reviewer` None means that nothing is reviewed; `max_attempts` is how often a review that comes to nothing is tried.
+    `policies` say what follows when an agent comes to nothing.
     """
 
-    def __init__(self, run: RunContext, implementer: AgentSpec, reviewer: AgentSpec | None, max_attempts: int) -> None:
+    def __init__(self, run: RunContext, policies: Policies) -> None:
         self._run = run
-        self._implementer = implementer
-        self._reviewer = reviewer
-        self._max_attempts = max_attempts
-        self._failed_reviews: Counter[str] = Counter()
+        self._policies = policies
         self._integrating = threading.Lock()
 
-    def perform(self, mission: OpenMission, step: Step, failure: AttemptFailure | None) -> AttemptFailure | None:
-        """Do one step; returns what it failed for, if it did. `failure` is that of the step before it.
+    def perform(
+        self, mission: OpenMission, step: Step, agent: AgentSpec | None, failure: AttemptFailure | None
+    ) -> AttemptFailure | None:
+        """Do one step, by `agent` where it needs one; returns what it failed for, if it did.
+
+        `failure` is why it is given up, or that of the step before it.
 
         Raises:
             RefusedError: a guard says no; DEPENDENCIES_NOT_SATISFIED and WORK_PACKAGE_DROPPED after an amendment.
@@ -77,24 +78,17 @@ class Driver:
         mission = mission.at(mission.view())
         name = step.work_package_id
         if step.kind == "implement":
-            return implement(mission, name, self._implementer, self._run)
+            assert agent is not None
+            return implement(mission, name, agent, self._run, self._policies)
         if step.kind == "review":
-            return self._review(mission, name, failure)
+            assert agent is not None
+            return review(mission, name, agent, self._run, self._policies)
         if step.kind == "integrate":
             self._integrate(mission, name)
             return None
         entity = mission.work_package(name)
         failure = failure or AttemptFailure("ATTEMPTS_EXHAUSTED", _exhausted(entity), False)
         self._block(mission, name, failure)
-        return failure
-
-    def _review(self, mission: OpenMission, name: str, failure: AttemptFailure | None) -> AttemptFailure | None:
-        assert self._reviewer is not None
-        if self._failed_reviews[name] >= self._max_attempts and failure is not None:
-            self._block(mission, name, failure)
-            return failure
-        failure = review(mission, name, self._reviewer, self._run)
-        self._failed_reviews[name] += failure is not None
         return failure
 
     def _integrate(self, mission: OpenMission, name: str) -> None:
@@ -127,7 +121,7 @@ class Driver:
         mission.ledger.record(build)
 
     def _builder(self, view: LedgerView) -> BatchBuilder:
-        return BatchBuilder(view, actor=self._implementer.name, correlation_id=self._run.id)
+        return BatchBuilder(view, actor=self._policies.implementers[0].name, correlation_id=self._run.id)
 
 
 def _exhausted(entity: EntityState) -> str:

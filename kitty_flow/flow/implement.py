@@ -7,10 +7,12 @@ from kitty_flow.agents.process import ProcessOutcome
 from kitty_flow.agents.result import read_implement_result
 from kitty_flow.errors import ExternalToolError, KittyFlowError, LedgerError
 from kitty_flow.flow.claim import claim
+from kitty_flow.flow.ending import came_to_nothing, timed
 from kitty_flow.flow.give_back import give_back
 from kitty_flow.flow.invocation import Invocation, launch
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.outcome import AttemptFailure, process_failure, reported_failure
+from kitty_flow.flow.policies import Policies
 from kitty_flow.flow.run_context import RunContext
 from kitty_flow.flow.start import start
 from kitty_flow.flow.submission import submit
@@ -19,7 +21,9 @@ from kitty_flow.model.result import ImplementResult
 __all__ = ["conclude", "implement"]
 
 
-def implement(mission: OpenMission, work_package_id: str, agent: AgentSpec, run: RunContext) -> AttemptFailure | None:
+def implement(
+    mission: OpenMission, work_package_id: str, agent: AgentSpec, run: RunContext, policies: Policies
+) -> AttemptFailure | None:
     """Make one attempt. Afterwards the work package is for_review (None is returned), or planned again.
 
     Raises:
@@ -38,19 +42,21 @@ def implement(mission: OpenMission, work_package_id: str, agent: AgentSpec, run:
     try:
         outcome = launch(mission, invocation, run)
     except BaseException:
-        reason = "the run was interrupted"
-        give_back(mission, held, invocation.id, "INTERRUPTED", reason, run_id=run.id)
+        stopped = AttemptFailure("INTERRUPTED", "the run was interrupted", False)
+        follow = came_to_nothing(mission, policies, invocation, None, None, stopped)[1]
+        give_back(mission, held, invocation.id, stopped.code, stopped.message, run_id=run.id, follow=follow)
         raise
-    return conclude(mission, invocation, outcome, run_id=run.id)
+    return conclude(mission, invocation, outcome, policies, run_id=run.id)
 
 
 def conclude(
-    mission: OpenMission, invocation: Invocation, outcome: ProcessOutcome | None, *, run_id: str
+    mission: OpenMission, invocation: Invocation, outcome: ProcessOutcome | None, policies: Policies, *, run_id: str
 ) -> AttemptFailure | None:
     """Judge a finished attempt by its result file and its commits, never by its exit status alone.
 
     `outcome` is None when the process ended while no runner was watching.
     """
+    invocation = timed(invocation, outcome)
     failure = process_failure(invocation, outcome)
     result: ImplementResult | None = None
     if failure is None:
@@ -68,6 +74,7 @@ def conclude(
         except KittyFlowError as error:
             failure = AttemptFailure(error.code, error.message, isinstance(error, ExternalToolError))
     assert failure is not None
+    failure, follow = came_to_nothing(mission, policies, invocation, outcome, result, failure)
     give_back(
         mission,
         invocation.claim,
@@ -76,5 +83,6 @@ def conclude(
         failure.message,
         run_id=run_id,
         then="block" if result is not None and result.outcome == "blocked" else None,
+        follow=follow,
     )
     return failure

@@ -86,6 +86,8 @@ class Invocation:
             "prompt_path": str(self.prompt_path),
             "result_path": str(self.result_path),
             "log_path": str(self.log_path),
+            "preset": self.agent.preset,
+            "pool": self.agent.pool or self.agent.name,
         }
 
 
@@ -148,7 +150,7 @@ def rebuild_invocation(
     return Invocation(
         invocation_id,
         action,
-        AgentSpec(agent, ()),
+        AgentSpec(agent, (), pool=str(known.facts.get("pool") or agent), preset=known.facts.get("preset")),
         claim,
         workspace,
         str(mission.work_package(work_package_id).facts.get("base_commit", "")),

@@ -11,11 +11,13 @@ from kitty_flow.agents.result import read_review_result
 from kitty_flow.errors import ConflictError, KittyFlowError, LedgerError
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.claim import Claim, refuse_unless_open
+from kitty_flow.flow.ending import came_to_nothing, timed
 from kitty_flow.flow.integrate import integrate, integration_conflict, refuse_without_head
 from kitty_flow.flow.invocation import Invocation, launch, prepare_invocation
 from kitty_flow.flow.lease import LEASE_GRACE_S, Lease
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.outcome import AttemptFailure, process_failure, usage
+from kitty_flow.flow.policies import Policies
 from kitty_flow.flow.policy.budget import Spent, added
 from kitty_flow.flow.policy.follow import Follow, nothing_follows
 from kitty_flow.flow.policy.retry import NOT_COUNTED
@@ -33,7 +35,9 @@ _FEEDBACK_BYTES = 32 * 1024
 __all__ = ["apply_verdict", "begin_review", "close_failed", "conclude_review", "review"]
 
 
-def review(mission: OpenMission, work_package_id: str, agent: AgentSpec, run: RunContext) -> AttemptFailure | None:
+def review(
+    mission: OpenMission, work_package_id: str, agent: AgentSpec, run: RunContext, policies: Policies
+) -> AttemptFailure | None:
     """Have the submitted head reviewed. Afterwards it is approved and integrated, or planned again with feedback.
 
     A reviewer that fails leaves the work package in_review, to be reviewed again; the failure is returned.
@@ -45,9 +49,11 @@ def review(mission: OpenMission, work_package_id: str, agent: AgentSpec, run: Ru
     try:
         outcome = launch(mission, invocation, run)
     except BaseException:
-        close_failed(mission, invocation, "INTERRUPTED", "the run was interrupted", run.id)
+        stopped = AttemptFailure("INTERRUPTED", "the run was interrupted", False)
+        follow = came_to_nothing(mission, policies, invocation, None, None, stopped)[1]
+        close_failed(mission, invocation, stopped.code, stopped.message, run.id, follow=follow)
         raise
-    return conclude_review(mission, invocation, outcome, run_id=run.id)
+    return conclude_review(mission, invocation, outcome, policies, run_id=run.id)
 
 
 def begin_review(
@@ -139,10 +145,11 @@ def _refuse_taken(mission: OpenMission, entity: EntityState, head: str, view: Le
 
 
 def conclude_review(
-    mission: OpenMission, invocation: Invocation, outcome: ProcessOutcome | None, *, run_id: str
+    mission: OpenMission, invocation: Invocation, outcome: ProcessOutcome | None, policies: Policies, *, run_id: str
 ) -> AttemptFailure | None:
     """Judge a finished review by its verdict file; exit status 0 alone says nothing."""
-    failure = process_failure(invocation, outcome)
+    invocation = timed(invocation, outcome)
+    failure, result = process_failure(invocation, outcome), None
     if failure is None:
         try:
             result = read_review_result(invocation.result_path)
@@ -152,7 +159,8 @@ def conclude_review(
             raise
         except KittyFlowError as error:
             failure = AttemptFailure(error.code, error.message, True)
-    close_failed(mission, invocation, failure.code, failure.message, run_id)
+    failure, follow = came_to_nothing(mission, policies, invocation, outcome, result, failure)
+    close_failed(mission, invocation, failure.code, failure.message, run_id, follow=follow)
     return failure
 
 

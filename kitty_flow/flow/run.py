@@ -9,9 +9,11 @@ from typing import Any
 
 from kitty_flow.agents.executor import Executor
 from kitty_flow.errors import ConflictError, InterruptedRunError
+from kitty_flow.flow.budget_watch import watched_budget
 from kitty_flow.flow.drive import Driver, Outcome
 from kitty_flow.flow.life import accept_if_finished, begin
 from kitty_flow.flow.mission import OpenMission
+from kitty_flow.flow.policy_reasons import mission_spent
 from kitty_flow.flow.readiness import Readiness, is_finished
 from kitty_flow.flow.recovery import recover
 from kitty_flow.flow.run_context import RunContext
@@ -28,7 +30,7 @@ __all__ = ["RunOptions", "RunReport", "Schedule", "run_lock", "run_mission"]
 
 @dataclass
 class RunReport:
-    """What a run came to, work package by work package."""
+    """What a run came to, work package by work package; `budget` tells which limit ended it, if one did."""
 
     run_id: str
     mission_state: str = ""
@@ -36,6 +38,8 @@ class RunReport:
     recovered: tuple[str, ...] = ()
     mission_head: str | None = None
     joined: bool = False
+    usage: dict[str, Any] = field(default_factory=dict)
+    budget: str | None = None
 
     @property
     def exit_status(self) -> int:
@@ -43,6 +47,8 @@ class RunReport:
         open_ones = [o for o in self.outcomes.values() if o.code is not None]
         if not open_ones:
             return 0
+        if self.budget is not None:
+            return 4
         return 7 if any(o.by_agent for o in open_ones) else 4
 
     def as_data(self) -> dict[str, Any]:
@@ -54,6 +60,8 @@ class RunReport:
             "recovered": list(self.recovered),
             "mission_head": self.mission_head,
             "joined": self.joined,
+            "usage": self.usage,
+            "budget": self.budget,
         }
 
 
@@ -88,16 +96,18 @@ def run_mission(
         held.enter_context(enrolled(mission, identity))
         begin(mission, run_id=report.run_id)
         if not report.joined:
-            report.recovered = recover(mission, run_id=report.run_id)
+            report.recovered = recover(mission, options.rules, run_id=report.run_id)
         executor = executor or _local_executor()
         held.callback(executor.close)
         run = RunContext(report.run_id, executor, stop)
         stop.listener = run.follow_stop
-        driver = Driver(run, options.implementer, options.reviewer, options.max_attempts)
+        driver = Driver(run, options.rules)
         loop = RunLoop(mission, run, driver, options, identity)
-        with stopped_by_signals(stop, say):
+        with stopped_by_signals(stop, say), watched_budget(mission, options.rules, run):
             loop.run()
         report.outcomes.update(loop.outcomes())
+        report.usage = mission_spent(mission.view()).as_data()
+        report.budget = loop.spent_out.sentence() if loop.spent_out is not None else None
         report.outcomes.update(_left_over(mission, options, report))
         if stop.level > StopLevel.NONE:
             report.mission_state = mission.state()

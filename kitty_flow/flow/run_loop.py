@@ -9,11 +9,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from time import monotonic
 from typing import Any, Final
 
+from kitty_flow.agents.command import AgentSpec
 from kitty_flow.errors import InterruptedRunError, KittyFlowError
+from kitty_flow.flow.assign import Assignment, assign
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.drive import Driver, Outcome
+from kitty_flow.flow.lease import now
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.outcome import AttemptFailure
+from kitty_flow.flow.policy.budget import BUDGET_EXHAUSTED, Overrun
+from kitty_flow.flow.policy.retry import retry_wait
 from kitty_flow.flow.readiness import unfinished
 from kitty_flow.flow.renewal import renew_claims
 from kitty_flow.flow.run_context import RunContext
@@ -67,6 +72,10 @@ class RunLoop:
         self._ended: queue.SimpleQueue[_Ended | None] = queue.SimpleQueue()
         self._busy: dict[str, Step] = {}
         self._failures: dict[str, AttemptFailure | None] = {}
+        self._agents: dict[str, AgentSpec] = {}
+        self._held_up: dict[str, AttemptFailure] = {}
+        self._due: float | None = None
+        self._spent_out: Overrun | None = None
         self._closed: set[str] = set()
         self._looks: Counter[str] = Counter()
         self._is_announced = False
@@ -87,7 +96,7 @@ class RunLoop:
                 view = self._mission.view()
                 if self._run.stop.level == StopLevel.NONE:
                     self._begin_steps(view)
-                if not self._busy and (self._run.stop.level > StopLevel.NONE or not self._stays(view)):
+                if not self._busy and (self._run.stop.level > StopLevel.NONE or not (self._due or self._stays(view))):
                     break
                 self._sleep(seen)
         except BaseException:
@@ -101,11 +110,17 @@ class RunLoop:
         """How every work package stands that this run did something for."""
         view = self._mission.view()
         found = {}
-        for name, failure in self._failures.items():
+        for name in dict.fromkeys((*self._failures, *self._held_up)):
             entity = view.entity("work_package", name)
             if entity is not None:
+                failure = self._held_up.get(name) or self._failures.get(name)
                 found[name] = Outcome.of(entity, failure or self._hindrance(entity, view))
         return found
+
+    @property
+    def spent_out(self) -> Overrun | None:
+        """The limit of the mission's budget for which this run began nothing more."""
+        return self._spent_out
 
     def _hindrance(self, entity: EntityState, view: LedgerView) -> AttemptFailure | None:
         """Why this run did not take a work package further although nothing failed."""
@@ -121,6 +136,7 @@ class RunLoop:
         self._ended.put(None)  # wakes the loop
 
     def _begin_steps(self, view: LedgerView) -> None:
+        self._due = None
         if len(self._busy) >= self._options.jobs:
             return
         self._mission = self._mission.at(view)
@@ -136,24 +152,65 @@ class RunLoop:
             closed=self._closed,
         )
         lanes: set[str] = set()
+        self._held_up, waits = {}, self._retries(view)
         for step in steps:
             lane = placements[step.work_package_id].execution_lane
             if len(self._busy) < options.jobs and lane not in lanes:
-                lanes.add(lane)
-                self._begin(step)
+                found = self._assigned(step, view)
+                if found.agent is not None or found.why is None or found.ends_it:
+                    lanes.add(lane)
+                    self._begin(Step("give_up", step.work_package_id) if found.ends_it else step, found)
+                waits += [found.wait_s] if found.wait_s is not None else []
+        if waits and self._mission.state(view) == "running":
+            self._due = monotonic() + min(waits)
 
-    def _begin(self, step: Step) -> None:
+    def _retries(self, view: LedgerView) -> list[float]:
+        """Seconds until the work packages of this run may be tried again that failed before."""
+        at, placements, until = now(), self._mission.plan.placements, self._options.until
+        ids = [w.id for w in self._mission.definition.work_packages if w.id not in self._closed]
+        ids = [i for i in ids if until is None or placements[i].wave <= until]
+        return [wait for i in ids if (wait := retry_wait(self._mission.work_package(i, view), at)) > 0]
+
+    def _assigned(self, step: Step, view: LedgerView) -> Assignment:
+        """Who does a step; why nobody does is remembered for the end, and a budget that is used up is recorded."""
+        if step.kind not in ("implement", "review"):
+            return Assignment()
         name = step.work_package_id
+        entity = self._mission.work_package(name, view)
+        mission = view.entity("mission", self._mission.id)
+        found = assign(self._options.rules, step.kind, entity, view, mission, now(), self._agents.values())
+        if found.why is not None:
+            self._held_up[name] = found.why
+        if found.reached is not None and not found.ends_it and self._spent_out is None:
+            self._spent_out = found.reached
+            self._record(
+                BUDGET_EXHAUSTED,
+                {
+                    "budget_key": found.reached.key,
+                    "budget_limit": found.reached.limit,
+                    "budget_used": found.reached.used,
+                    "exhausted_in_run": mission.counts.get("run_started", 0) if mission is not None else 0,
+                },
+            )
+        return found
+
+    def _begin(self, step: Step, assigned: Assignment) -> None:
+        name = step.work_package_id
+        if assigned.agent is not None:
+            self._agents[name] = assigned.agent
         if not self._is_announced:
             self._is_announced = True
             self._record("run_started", {"run_id": self._run.id, **self._identity.as_evidence()})
         self._busy[name] = step
-        future = self._pool.submit(self._driver.perform, self._mission, step, self._failures.get(name))
+        future = self._pool.submit(
+            self._driver.perform, self._mission, step, assigned.agent, assigned.why or self._failures.get(name)
+        )
         future.add_done_callback(lambda ended: self._ended.put((step, ended)))
 
     def _finish(self, step: Step, future: Future[AttemptFailure | None]) -> None:
         name = step.work_package_id
         del self._busy[name]
+        self._agents.pop(name, None)
         try:
             self._failures[name] = future.result()
             self._looks[name] = 0
@@ -182,11 +239,15 @@ class RunLoop:
     def _sleep(self, seen: object) -> None:
         """Until a step ends, the run is to be stopped, or the ledger moves and there is room for something."""
         while True:
-            now = monotonic()
-            if now >= self._next_renewal:
+            moment = monotonic()
+            if moment >= self._next_renewal:
                 self._renew()
             has_room = len(self._busy) < self._options.jobs
-            until_renewal = max(0.0, self._next_renewal - now)
+            until_renewal = max(0.0, self._next_renewal - moment)
+            if has_room and self._due is not None:
+                if moment >= self._due:
+                    return
+                until_renewal = min(until_renewal, self._due - moment)
             try:
                 ended = self._ended.get(timeout=min(self._pause_s, until_renewal) if has_room else until_renewal)
             except queue.Empty:

@@ -17,10 +17,11 @@ __all__ = ["as_evidence", "spent_by_process", "spent_in"]
 
 def spent_in(invocation: Invocation, result: ImplementResult | ReviewResult | None) -> Spent:
     """Tokens, money and time of an invocation that has ended; `result` is what its agent reported, if it did."""
+    from kitty_flow.agents.usage import read_usage
+
+    used = read_usage(invocation.agent.preset, invocation.log_path, result)
     worked = (invocation.worked,) if invocation.worked is not None else ()
-    if result is None:
-        return Spent(worked=worked)
-    return Spent(result.tokens.input, result.tokens.output, result.cost_usd or 0.0, worked)
+    return Spent(used.input, used.output, used.cost_usd or 0.0, worked)
 
 
 def spent_by_process(outcome: ProcessOutcome, ended: Now) -> tuple[str, float, float]:

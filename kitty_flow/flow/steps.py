@@ -6,7 +6,9 @@ from collections.abc import Collection
 from typing import Literal, NamedTuple
 
 from kitty_flow.flow.board import order_of_work
+from kitty_flow.flow.lease import now
 from kitty_flow.flow.mission import OpenMission
+from kitty_flow.flow.policy.retry import failures_against, retry_wait
 from kitty_flow.flow.readiness import Readiness, is_noted_integrated, is_under_review
 from kitty_flow.ledger.view import EntityState, LedgerView
 
@@ -49,14 +51,15 @@ def possible_steps(
     if mission.state(view) != "running":
         return []
     readiness = Readiness(mission, view)
-    placements = mission.plan.placements
+    placements, at = mission.plan.placements, now()
     lanes = {placements[i].execution_lane for i in busy if i in placements}
     found: list[Step] = []
     occupied = {placements[i].wave for i in busy if i in placements}
     for work_package in mission.definition.work_packages:
         name = work_package.id
         placement, entity = placements[name], mission.work_package(name, view)
-        if entity.state in ("claimed", "in_progress") or is_under_review(entity, view):
+        waits = entity.state == "planned" and name not in closed and retry_wait(entity, at) > 0
+        if waits or entity.state in ("claimed", "in_progress") or is_under_review(entity, view):
             occupied.add(placement.wave)
         if name in busy or name in closed or (until is not None and placement.wave > until):
             continue
@@ -77,7 +80,7 @@ def _kind(
     if entity.state == "planned" and readiness.is_ready(entity.entity_id):
         return "implement" if attempts_left(entity, max_attempts) else "give_up"
     if entity.state in ("for_review", "in_review") and has_reviewer and not is_under_review(entity, view):
-        return "review"
+        return "review" if failures_against(entity, "review") < max_attempts else "give_up"
     if entity.state == "approved" and not is_noted_integrated(entity):
         return "integrate"
     return None

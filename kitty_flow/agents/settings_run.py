@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from kitty_flow.agents.settings_types import Count, Limit, Text
+from kitty_flow.agents.settings_types import Command, Count, Limit, Text
 from kitty_flow.model.base import Model
 
 __all__ = ["RunSettings"]
@@ -20,3 +20,6 @@ class RunSettings(Model):
     jobs: Annotated[int, Field(strict=True, ge=1, le=256)] = 2
     max_attempts: Count = 3
     lease_s: Limit = 900.0
+    schedule: Literal["waves", "eager"] = "waves"
+    wave_gate: Command | None = None
+    wave_gate_timeout_s: Limit = 1800.0

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from kitty_flow.cli.context_options import DryRunOption, MissionArgument
-from kitty_flow.cli.output import Result, command, is_json
+from kitty_flow.cli.output import Result, command, is_json, note
 from kitty_flow.errors import ExternalToolError, KittyFlowError, RefusedError, UsageError
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from kitty_flow.flow.mission import OpenMission
     from kitty_flow.flow.project import Project
     from kitty_flow.flow.run import RunOptions, RunReport
+    from kitty_flow.flow.stopping import StopLevel
 
 __all__ = ["run"]
 
@@ -46,18 +48,22 @@ def run(
         ),
     ] = None,
     schedule: Annotated[
-        Literal["waves", "eager"], typer.Option("--schedule", help="Waves as barriers, or as soon as ready.")
-    ] = "waves",
+        Literal["waves", "eager"] | None,
+        typer.Option("--schedule", help="Waves as barriers, or as soon as ready.", show_default="settings, else waves"),
+    ] = None,
     until: Annotated[
         int | None, typer.Option("--until", min=1, metavar="WAVE", help="The last wave to drive.", show_default=False)
     ] = None,
+    join: Annotated[bool, typer.Option("--join", help="Help a run that is alive, instead of being refused.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Stay while others hold work packages.")] = False,
     target: Annotated[str | None, _option("--target", "BRANCH", "Land on this branch; before the first run.")] = None,
     dry_run: DryRunOption = False,
 ) -> Result:
     """Drive every work package through implementation and review with real processes in git worktrees.
 
-    Started again after a crash or Ctrl-C it resumes. Exit status: 0 all approved, 4 some blocked or refused, 7 agents
-    failed.
+    Started again after a crash or Ctrl-C it resumes. The first Ctrl-C lets agents finish, the second one ends them and
+    keeps their work. Exit status: 0 all approved, 4 some blocked or refused, 5 another run is alive, 7 agents failed,
+    130 stopped.
     """
     from kitty_flow.flow.mission import open_mission
     from kitty_flow.flow.project import Project
@@ -69,7 +75,16 @@ def run(
     settings = project.settings.run
     implementer, review = _agents(project, agent, implement_command, reviewer, review_command)
     with open_mission(project, mission, refresh_source=True) as opened:
-        options = RunOptions(implementer, review, jobs or settings.jobs, schedule, until, settings.max_attempts)
+        options = RunOptions(
+            implementer,
+            review,
+            jobs or settings.jobs,
+            schedule or settings.schedule,
+            until,
+            settings.max_attempts,
+            join=join,
+            wait=wait,
+        )
         if dry_run:
             return _preview(opened, options)
         if target is not None:
@@ -77,9 +92,21 @@ def run(
 
             retarget(opened, target)
         with progress(opened, enabled=not is_json()), collected(opened.ledger) as recorded:
-            report = run_mission(opened, options)
+            report = run_mission(opened, options, say=_say)
         data = _data(opened, report) | {"recorded": recorded}
         return Result(data, lambda: _text(opened, report), opened.diagnostics, _error(opened, report))
+
+
+def _say(level: StopLevel, busy: Sequence[str]) -> None:
+    """Tell the person who pressed Ctrl-C what it did and what the next one would do."""
+    names = ", ".join(sorted(busy)) or "nothing"
+    note(
+        {
+            1: f"nothing new is begun; {names} may finish. Ctrl-C again ends the agents and keeps their work",
+            2: f"the agents are being ended ({names}). Ctrl-C again kills them at once",
+            3: f"the agents are killed ({names})",
+        }[level]
+    )
 
 
 def _agents(

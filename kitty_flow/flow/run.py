@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +15,7 @@ from kitty_flow.flow.readiness import Readiness, is_finished
 from kitty_flow.flow.recovery import recover
 from kitty_flow.flow.run_context import RunContext
 from kitty_flow.flow.run_lock import RunIdentity, enrolled, run_lock
-from kitty_flow.flow.run_loop import RunLoop
+from kitty_flow.flow.run_loop import RunLoop, Say
 from kitty_flow.flow.run_options import RunOptions
 from kitty_flow.flow.steps import Schedule
 from kitty_flow.flow.stopping import Stop, StopLevel, stopped_by_signals
@@ -62,13 +61,13 @@ def run_mission(
     options: RunOptions,
     *,
     executor: Executor | None = None,
-    say: Callable[[StopLevel], None] = lambda level: None,
+    say: Say = lambda level, busy: None,
 ) -> RunReport:
     """Drive the mission until nothing more can be done; started again, it resumes.
 
     Args:
         executor: where agents are executed; this machine by default. It is closed at the end.
-        say: tells the person at the terminal what their Ctrl-C did.
+        say: tells the person at the terminal what their Ctrl-C did, and which work packages are at work.
 
     Raises:
         ConflictError: RUN_ACTIVE, another run drives this mission; LOCK_TIMEOUT, a merge does something with it.
@@ -94,8 +93,8 @@ def run_mission(
         run = RunContext(report.run_id, executor, stop)
         stop.listener = run.follow_stop
         driver = Driver(run, options.implementer, options.reviewer, options.max_attempts)
-        loop = RunLoop(mission, run, driver, options, identity)
-        with stopped_by_signals(stop, say):
+        loop = RunLoop(mission, run, driver, options, identity, say)
+        with stopped_by_signals(stop):
             loop.run()
         report.outcomes.update(loop.outcomes())
         report.outcomes.update(_left_over(mission, options, report))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -64,7 +63,6 @@ class Driver:
         self._reviewer = reviewer
         self._max_attempts = max_attempts
         self._failed_reviews: Counter[str] = Counter()
-        self._integrating = threading.Lock()
 
     def perform(self, mission: OpenMission, step: Step, failure: AttemptFailure | None) -> AttemptFailure | None:
         """Do one step; returns what it failed for, if it did. `failure` is that of the step before it.
@@ -100,7 +98,7 @@ class Driver:
     def _integrate(self, mission: OpenMission, name: str) -> None:
         """Integrate approved work; what does not merge any more goes back to be done again on top of what is there."""
         try:
-            with self._integrating:  # one after the other: each needs the tip that the one before it made
+            with self._run.integrating:
                 integrate(mission, name, run_id=self._run.id)
         except ConflictError as error:
             if error.code != "INTEGRATION_CONFLICT":

@@ -37,8 +37,8 @@ def implement(mission: OpenMission, work_package_id: str, agent: AgentSpec, run:
         raise
     try:
         outcome = launch(mission, invocation, run)
-    except BaseException:
-        reason = "the run was interrupted"
+    except BaseException as error:
+        reason = error.message if isinstance(error, KittyFlowError) else "the run was interrupted"
         give_back(mission, held, invocation.id, "INTERRUPTED", reason, run_id=run.id)
         raise
     return conclude(mission, invocation, outcome, run_id=run.id)

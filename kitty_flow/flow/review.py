@@ -42,7 +42,8 @@ def review(mission: OpenMission, work_package_id: str, agent: AgentSpec, run: Ru
     except BaseException:
         close_failed(mission, invocation, "INTERRUPTED", "the run was interrupted", run.id)
         raise
-    return conclude_review(mission, invocation, outcome, run_id=run.id)
+    with run.integrating:
+        return conclude_review(mission, invocation, outcome, run_id=run.id)
 
 
 def begin_review(mission: OpenMission, work_package_id: str, agent: AgentSpec, run_id: str | None = None) -> Invocation:

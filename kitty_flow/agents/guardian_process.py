@@ -17,8 +17,9 @@ from pathlib import Path
 __all__ = ["carriers", "main"]
 
 _VARIABLE = b"KITTY_FLOW_INVOCATION="
-_PAUSE_S = 0.02
-_PATIENCE_S = 5.0
+_PAUSE_S = 0.05
+_QUIET = 12
+_PATIENCE_S = 10.0
 _ENVIRONMENT_BYTES = 4 * 1024 * 1024
 
 
@@ -68,8 +69,8 @@ def _kill(groups: dict[bytes, int]) -> None:
                 os.killpg(group, signal.SIGKILL)
     deadline = time.monotonic() + _PATIENCE_S
     quiet = 0
-    # Twice nobody: a process may be between its fork and its exec, when it still has the environment of the run.
-    while has_environments and quiet < 2 and time.monotonic() < deadline:
+    # Nobody several times: a process that is just being made has no environment that could be read for a moment.
+    while has_environments and quiet < _QUIET and time.monotonic() < deadline:
         found = [pid for pid in carriers(set(groups)) if pid != os.getpid()]
         quiet = 0 if found else quiet + 1
         for pid in found:

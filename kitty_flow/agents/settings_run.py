@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from kitty_flow.agents.settings_types import Count, Limit, Seconds, Text
+from kitty_flow.agents.settings_types import Command, Count, Limit, Seconds, Text
 from kitty_flow.model.base import Model
 
 __all__ = ["RunSettings"]
@@ -23,3 +23,6 @@ class RunSettings(Model):
     retry_backoff_max_s: Limit = 300.0
     lease_s: Limit = 900.0
     hand_lease_s: Limit = 14400.0
+    schedule: Literal["waves", "eager"] = "waves"
+    wave_gate: Command | None = None
+    wave_gate_timeout_s: Limit = 1800.0

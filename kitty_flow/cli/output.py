@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from kitty_flow.model.diagnostic import Diagnostic
 
-__all__ = ["Output", "Result", "command", "is_json", "opened"]
+__all__ = ["Output", "Result", "command", "is_json", "note", "opened"]
 
 _AS_JSON: ContextVar[bool] = ContextVar("as_json", default=False)
 _NO_ARGUMENTS: Mapping[str, Any] = {}
@@ -272,6 +272,11 @@ def _explain(error: KittyFlowError) -> None:
         _complain("  - " + safe(f"{where}: {message}" if where else f"{message}"))
     if error.hint:
         _complain(f"hint: {safe_block(error.hint)}")
+
+
+def note(text: str) -> None:
+    """A remark in the middle of a command, on stderr; never part of its outcome."""
+    _complain(safe_block(text))
 
 
 def _complain(text: str) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from kitty_flow.cli.context_options import DryRunOption, MissionArgument
-from kitty_flow.cli.output import Result, command, is_json
+from kitty_flow.cli.output import Result, command, is_json, note
+from kitty_flow.cli.run_policies import Budget, BudgetTimeOption, BudgetTokensOption, BudgetUsdOption, run_policies
 from kitty_flow.errors import ExternalToolError, KittyFlowError, RefusedError, UsageError
 
 if TYPE_CHECKING:
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from kitty_flow.flow.mission import OpenMission
     from kitty_flow.flow.project import Project
     from kitty_flow.flow.run import RunOptions, RunReport
+    from kitty_flow.flow.stopping import StopLevel
+    from kitty_flow.model.diagnostic import Diagnostic
 
 __all__ = ["run"]
 
@@ -46,18 +50,25 @@ def run(
         ),
     ] = None,
     schedule: Annotated[
-        Literal["waves", "eager"], typer.Option("--schedule", help="Waves as barriers, or as soon as ready.")
-    ] = "waves",
+        Literal["waves", "eager"] | None,
+        typer.Option("--schedule", help="Waves as barriers, or as soon as ready.", show_default="settings, else waves"),
+    ] = None,
     until: Annotated[
         int | None, typer.Option("--until", min=1, metavar="WAVE", help="The last wave to drive.", show_default=False)
     ] = None,
+    join: Annotated[bool, typer.Option("--join", help="Help a run that is alive, instead of being refused.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Stay while others hold work packages.")] = False,
     target: Annotated[str | None, _option("--target", "BRANCH", "Land on this branch; before the first run.")] = None,
+    budget_tokens: BudgetTokensOption = None,
+    budget_usd: BudgetUsdOption = None,
+    budget_time: BudgetTimeOption = None,
     dry_run: DryRunOption = False,
 ) -> Result:
     """Drive every work package through implementation and review with real processes in git worktrees.
 
-    Started again after a crash or Ctrl-C it resumes. Exit status: 0 all approved, 4 some blocked or refused, 7 agents
-    failed.
+    Started again after a crash or Ctrl-C it resumes. The first Ctrl-C lets agents finish, the second one ends them and
+    keeps their work. Exit status: 0 all approved, 4 some blocked or refused, 5 another run is alive, 7 agents failed,
+    130 stopped.
     """
     from kitty_flow.flow.mission import open_mission
     from kitty_flow.flow.project import Project
@@ -67,9 +78,20 @@ def run(
 
     project = Project.discover()
     settings = project.settings.run
-    implementer, review = _agents(project, agent, implement_command, reviewer, review_command)
+    agents = _agents(project, agent, implement_command, reviewer, review_command)
+    policies, left_out = run_policies(project, *agents, Budget(budget_tokens, budget_usd, budget_time))
     with open_mission(project, mission, refresh_source=True) as opened:
-        options = RunOptions(implementer, review, jobs or settings.jobs, schedule, until, settings.max_attempts)
+        options = RunOptions(
+            policies.implementers[0],
+            policies.reviewers[0] if policies.reviewers else None,
+            jobs or settings.jobs,
+            schedule or settings.schedule,
+            until,
+            settings.max_attempts,
+            join=join,
+            wait=wait,
+            policies=policies,
+        )
         if dry_run:
             return _preview(opened, options)
         if target is not None:
@@ -77,9 +99,32 @@ def run(
 
             retarget(opened, target)
         with progress(opened, enabled=not is_json()), collected(opened.ledger) as recorded:
-            report = run_mission(opened, options)
+            report = run_mission(opened, options, say=_say)
         data = _data(opened, report) | {"recorded": recorded}
-        return Result(data, lambda: _text(opened, report), opened.diagnostics, _error(opened, report))
+        told = (*opened.diagnostics, *_left_out(left_out))
+        return Result(data, lambda: _text(opened, report), told, _error(opened, report))
+
+
+def _left_out(messages: Sequence[str]) -> Sequence[Diagnostic]:
+    """Remarks about agents that cannot be started here while others of their chain can."""
+    if not messages:
+        return ()
+    from kitty_flow.model.diagnostic import Diagnostic
+
+    code, phase = "AGENT_LEFT_OUT", "agents"
+    return [Diagnostic(severity="warning", diagnostic_code=code, message=m, phase=phase) for m in messages]
+
+
+def _say(level: StopLevel, busy: Sequence[str]) -> None:
+    """Tell the person who pressed Ctrl-C what it did and what the next one would do."""
+    names = ", ".join(sorted(busy)) or "nothing"
+    note(
+        {
+            1: f"nothing new is begun; {names} may finish. Ctrl-C again ends the agents and keeps their work",
+            2: f"the agents are being ended ({names}). Ctrl-C again kills them at once",
+            3: f"the agents are killed ({names})",
+        }[level]
+    )
 
 
 def _agents(
@@ -89,8 +134,8 @@ def _agents(
     reviewer: str | None,
     review_command: str | None,
 ) -> tuple[AgentSpec, AgentSpec | None]:
-    """The two agents, found on this machine before anything is changed."""
-    from kitty_flow.agents.settings import check_executable, command_agent, resolve_agent
+    """The two agents that are asked for first."""
+    from kitty_flow.agents.settings import command_agent, resolve_agent
 
     settings = project.settings
     for name, text in ((agent, implement_command), (reviewer, review_command)):
@@ -120,7 +165,7 @@ def _agents(
             f"{review.name} would review its own work",
             hint="name another --reviewer",
         )
-    return check_executable(implementer, project.root), check_executable(review, project.root) if review else None
+    return implementer, review
 
 
 def _preview(opened: OpenMission, options: RunOptions) -> Result:
@@ -160,9 +205,13 @@ def _error(opened: OpenMission, report: RunReport) -> KittyFlowError | None:
     first = next(iter(left), "WP")
     kind = ExternalToolError if report.exit_status == 7 else RefusedError
     hint = f"kitty-flow why {first}{opened.option}"
+    if report.budget is not None:
+        words = f"the budget is used up: {report.budget}; {words}"
+        hint = f"raise it in .kitty-flow/config.toml or by --budget-…, then kitty-flow run {opened.slug}"
     if any(o.code == "REVIEWER_MISSING" for o in left.values()):
         hint = f"kitty-flow run {opened.slug} --review-command 'CMD'"
-    return kind("RUN_INCOMPLETE", words, hint=hint, details={"work_packages": sorted(left)})
+    code = "RUN_INCOMPLETE" if report.budget is None else "BUDGET_EXHAUSTED"
+    return kind(code, words, hint=hint, details={"work_packages": sorted(left)})
 
 
 def _why_open(work_package_id: str, state: str, message: str) -> str:
@@ -177,6 +226,8 @@ def _text(opened: OpenMission, report: RunReport) -> str:
         lines = ["nothing was left to drive"]
     if report.recovered:
         lines.append(f"picked up after an interrupted run: {', '.join(report.recovered)}")
+    if any(report.usage.values()):
+        lines.append(_used(report.usage))
     if rework:
         lines.append(f"sent back by review: {rework} time(s)")
     if report.mission_state == "accepted":
@@ -185,3 +236,9 @@ def _text(opened: OpenMission, report: RunReport) -> str:
     elif report.exit_status == 0:
         lines.append(f"next: kitty-flow status {opened.slug}")
     return "\n".join(lines)
+
+
+def _used(usage: Mapping[str, Any]) -> str:
+    return (
+        f"used so far: {usage['tokens']} tokens, {usage['cost_usd']:.2f} USD, {usage['wall_s']:.0f} s of agents at work"
+    )

@@ -74,9 +74,11 @@ def run_policies(
 
     settings = project.settings
     limits, own = limits_of(settings.budget)
-    given = {"tokens": budget.tokens, "cost_usd": budget.cost_usd}
-    given["wall_s"] = None if budget.time is None else seconds_of(budget.time)
-    limits = limits._replace(**{name: value for name, value in given.items() if value is not None})
+    limits = limits._replace(
+        tokens=budget.tokens or limits.tokens,
+        cost_usd=budget.cost_usd or limits.cost_usd,
+        wall_s=limits.wall_s if budget.time is None else seconds_of(budget.time),
+    )
     implementers, left_out = _chain(project, implementer, "implementer")
     reviewers, more = _chain(project, reviewer, "reviewer") if reviewer is not None else ((), ())
     policies = Policies(

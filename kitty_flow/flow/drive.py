@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -61,7 +60,6 @@ class Driver:
     def __init__(self, run: RunContext, policies: Policies) -> None:
         self._run = run
         self._policies = policies
-        self._integrating = threading.Lock()
 
     def perform(
         self, mission: OpenMission, step: Step, agent: AgentSpec | None, failure: AttemptFailure | None
@@ -94,7 +92,7 @@ class Driver:
     def _integrate(self, mission: OpenMission, name: str) -> None:
         """Integrate approved work; what does not merge any more goes back to be done again on top of what is there."""
         try:
-            with self._integrating:  # one after the other: each needs the tip that the one before it made
+            with self._run.integrating:
                 integrate(mission, name, run_id=self._run.id)
         except ConflictError as error:
             if error.code != "INTEGRATION_CONFLICT":

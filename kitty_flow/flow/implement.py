@@ -41,8 +41,9 @@ def implement(
         raise
     try:
         outcome = launch(mission, invocation, run)
-    except BaseException:
-        stopped = AttemptFailure("INTERRUPTED", "the run was interrupted", False)
+    except BaseException as error:
+        reason = error.message if isinstance(error, KittyFlowError) else "the run was interrupted"
+        stopped = AttemptFailure("INTERRUPTED", reason, False)
         follow = came_to_nothing(mission, policies, invocation, None, None, stopped)[1]
         give_back(mission, held, invocation.id, stopped.code, stopped.message, run_id=run.id, follow=follow)
         raise

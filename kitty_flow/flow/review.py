@@ -53,7 +53,8 @@ def review(
         follow = came_to_nothing(mission, policies, invocation, None, None, stopped)[1]
         close_failed(mission, invocation, stopped.code, stopped.message, run.id, follow=follow)
         raise
-    return conclude_review(mission, invocation, outcome, policies, run_id=run.id)
+    with run.integrating:
+        return conclude_review(mission, invocation, outcome, policies, run_id=run.id)
 
 
 def begin_review(

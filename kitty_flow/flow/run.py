@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +17,7 @@ from kitty_flow.flow.readiness import Readiness, is_finished
 from kitty_flow.flow.recovery import recover
 from kitty_flow.flow.run_context import RunContext
 from kitty_flow.flow.run_lock import RunIdentity, enrolled, run_lock
-from kitty_flow.flow.run_loop import RunLoop
+from kitty_flow.flow.run_loop import RunLoop, Say
 from kitty_flow.flow.run_options import RunOptions
 from kitty_flow.flow.steps import Schedule
 from kitty_flow.flow.stopping import Stop, StopLevel, stopped_by_signals
@@ -70,13 +69,13 @@ def run_mission(
     options: RunOptions,
     *,
     executor: Executor | None = None,
-    say: Callable[[StopLevel], None] = lambda level: None,
+    say: Say = lambda level, busy: None,
 ) -> RunReport:
     """Drive the mission until nothing more can be done; started again, it resumes.
 
     Args:
         executor: where agents are executed; this machine by default. It is closed at the end.
-        say: tells the person at the terminal what their Ctrl-C did.
+        say: tells the person at the terminal what their Ctrl-C did, and which work packages are at work.
 
     Raises:
         ConflictError: RUN_ACTIVE, another run drives this mission; LOCK_TIMEOUT, a merge does something with it.
@@ -101,9 +100,8 @@ def run_mission(
         held.callback(executor.close)
         run = RunContext(report.run_id, executor, stop)
         stop.listener = run.follow_stop
-        driver = Driver(run, options.rules)
-        loop = RunLoop(mission, run, driver, options, identity)
-        with stopped_by_signals(stop, say), watched_budget(mission, options.rules, run):
+        loop = RunLoop(mission, run, Driver(run, options.rules), options, identity, say)
+        with stopped_by_signals(stop), watched_budget(mission, options.rules, run):
             loop.run()
         report.outcomes.update(loop.outcomes())
         report.usage = mission_spent(mission.view()).as_data()

@@ -27,6 +27,8 @@ class RunContext:
         self.id = run_id
         self.executor = executor
         self.stop = stop
+        self.integrating = threading.Lock()
+        """Verdicts and integrations come one after the other: each needs the tip that the one before it made."""
         self._door = threading.RLock()  # a signal handler may come while it is held
         self._at_work: dict[str, Claim] = {}
         self._ended_for: dict[str, tuple[str, str]] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from time import monotonic
 from typing import Any, Final
@@ -30,7 +30,7 @@ from kitty_flow.flow.stopping import StopLevel
 from kitty_flow.ledger.ledger import Batch
 from kitty_flow.ledger.view import EntityState, LedgerView
 
-__all__ = ["RunLoop"]
+__all__ = ["RunLoop", "Say"]
 
 _LOOK_AGAIN: Final = (
     "ALREADY_CLAIMED",
@@ -51,6 +51,9 @@ _FIRST_PAUSE_S: Final = 0.05
 _LAST_PAUSE_S: Final = 1.0
 """How long is waited before the ledger's ref is looked at again: longer each time, until something happens."""
 
+Say = Callable[[StopLevel, "tuple[str, ...]"], None]
+"""Tells a person how far the run is being stopped, and which work packages are at work."""
+
 _Ended = tuple[Step, "Future[AttemptFailure | None]"]
 
 
@@ -61,13 +64,21 @@ class RunLoop:
     """
 
     def __init__(
-        self, mission: OpenMission, run: RunContext, driver: Driver, options: RunOptions, identity: RunIdentity
+        self,
+        mission: OpenMission,
+        run: RunContext,
+        driver: Driver,
+        options: RunOptions,
+        identity: RunIdentity,
+        say: Say,
     ) -> None:
         self._mission = mission
         self._run = run
         self._driver = driver
         self._options = options
         self._identity = identity
+        self._say = say
+        self._said = StopLevel.NONE
         self._pool = ThreadPoolExecutor(options.jobs, thread_name_prefix="kitty-flow-step")
         self._ended: queue.SimpleQueue[_Ended | None] = queue.SimpleQueue()
         self._busy: dict[str, Step] = {}
@@ -93,6 +104,7 @@ class RunLoop:
         try:
             while True:
                 seen = self._seen()
+                self._tell_of_stop()
                 view = self._mission.view()
                 if self._run.stop.level == StopLevel.NONE:
                     self._begin_steps(view)
@@ -130,6 +142,13 @@ class RunLoop:
         if entity.state == "for_review" and self._options.reviewer is None:
             return AttemptFailure("REVIEWER_MISSING", "it waits for a review and this run has no reviewer", False)
         return None
+
+    def _tell_of_stop(self) -> None:
+        """Here and not in the signal's handler, which may come in the middle of anything."""
+        level = self._run.stop.level
+        if level > self._said:
+            self._said = level
+            self._say(level, tuple(self._busy))
 
     def _follow_stop(self, level: StopLevel) -> None:
         self._run.follow_stop(level)

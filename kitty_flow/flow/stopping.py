@@ -42,13 +42,10 @@ class Stop:
 
 
 @contextmanager
-def stopped_by_signals(stop: Stop, say: Callable[[StopLevel], None]) -> Iterator[None]:
+def stopped_by_signals(stop: Stop) -> Iterator[None]:
     """Ctrl-C raises the level by one each time, SIGTERM means END at once.
 
     Only the main thread gets signals; elsewhere, whoever owns the process decides.
-
-    Args:
-        say: tells the person at the terminal what their Ctrl-C did and what the next one would do.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -56,11 +53,7 @@ def stopped_by_signals(stop: Stop, say: Callable[[StopLevel], None]) -> Iterator
 
     def handle(number: int, frame: FrameType | None) -> None:
         is_interrupt = number == signal.SIGINT
-        level = StopLevel(min(stop.level + 1, StopLevel.KILL)) if is_interrupt else max(stop.level, StopLevel.END)
-        is_news = level > stop.level
-        stop.rise_to(level)
-        if is_news:
-            say(level)
+        stop.rise_to(StopLevel(min(stop.level + 1, StopLevel.KILL)) if is_interrupt else StopLevel.END)
 
     numbers = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if sys.platform != "win32" else [])]
     before = {number: signal.signal(number, handle) for number in numbers}

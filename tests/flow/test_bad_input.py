@@ -230,7 +230,7 @@ def test_two_runs_at_once(bench: Workbench) -> None:
     script.write_text(f"#!/bin/sh\nset -e\n{sys.executable} {inner}\nexec {agent('implementer')}\n")
     script.chmod(0o755)
     bench.kitty("run", "sample", "--command", str(script), "--review-command", agent("reviewer"))
-    assert '"LOCK_TIMEOUT"' in answer.read_text()
+    assert '"RUN_ACTIVE"' in answer.read_text()
     bench.expect_sound_ledger()
 
 

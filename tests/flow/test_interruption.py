@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from workbench import Workbench
 
@@ -44,11 +45,28 @@ def recorded(bench: Workbench) -> list[str]:
     return [e["event_id"] for e in bench.events()] if bench.ledger_tip else []
 
 
+def expect_nobody_left(bench: Workbench) -> None:
+    """The agents of a run that was killed are ended by themselves, also what moved to a session of its own."""
+    left = [psutil.Process(pid) for pid in bench.agents_alive() if psutil.pid_exists(pid)]
+    assert psutil.wait_procs(left, timeout=60)[1] == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the agent finds the guardian by the kernel's files")
+def test_killed_together_with_its_guardian(bench: Workbench) -> None:
+    """Then the next run ends the agents that were left."""
+    bench.mission(PAIR)
+    bench.run("kill-unguarded=WP01", REJECT, exit=-signal.SIGKILL)
+    assert bench.agents_alive()
+    before = recorded(bench)
+    assert bench.run(review=REJECT)["data"]["recovered"] == ["WP01"]
+    expect_finished(bench, before)
+
+
 @pytest.mark.parametrize("mode", ["kill-before=WP01", "kill-unsaved=WP02", "kill-committed=WP02", "kill-reported=WP01"])
 def test_killed_while_an_implementer_works(bench: Workbench, mode: str) -> None:
     bench.mission(PAIR)
     bench.run(mode, REJECT, exit=-signal.SIGKILL)
-    assert bench.agents_alive(), "the agent of the dead run is still there"
+    expect_nobody_left(bench)
     before = recorded(bench)
     outcome = bench.run(mode, REJECT)["data"]
     assert outcome["recovered"] == [mode.partition("=")[2]]
@@ -64,7 +82,7 @@ def test_killed_while_an_implementer_works(bench: Workbench, mode: str) -> None:
 def test_killed_while_a_reviewer_works(bench: Workbench, mode: str) -> None:
     bench.mission(PAIR)
     bench.run(review=mode, exit=-signal.SIGKILL)
-    assert bench.agents_alive()
+    expect_nobody_left(bench)
     before = recorded(bench)
     bench.run(review=REJECT if mode.endswith("WP01") else mode)
     if mode.endswith("WP01"):
@@ -100,6 +118,20 @@ def test_stopped_by_a_signal(bench: Workbench, name: str) -> None:
     assert bench.git("show", f"{released['evidence']['salvage_ref']}:two.txt") == "WP02 was here"
     before = recorded(bench)
     assert bench.run(review=REJECT)["data"]["recovered"] == []
+    expect_finished(bench, before)
+
+
+def test_a_first_ctrl_c_lets_what_runs_finish(bench: Workbench) -> None:
+    bench.mission(PAIR)
+    process = bench.start(*bench.run_words("one-sigint=WP01"))
+    stderr = process.communicate(timeout=120)[1]
+    assert process.returncode == 130
+    assert "WP01" in stderr and "Ctrl-C again" in stderr
+    assert bench.states() == {"WP01": "for_review", "WP02": "planned"}
+    assert "release" not in [trigger for _, trigger in bench.steps()]
+    before = recorded(bench)
+    done = bench.run(review=REJECT)["data"]
+    assert (done["recovered"], done["work_packages"]["WP01"]["attempts"]) == ([], 1)
     expect_finished(bench, before)
 
 
@@ -224,14 +256,14 @@ if wp == "WP02":
     while not (place / "WP01").exists():
         pass
     before = refs()
-    os.kill(os.getppid(), signal.SIGINT)
+    os.kill(os.getppid(), signal.SIGTERM)
 while True:
     signal.pause()
 """
 
 
 def test_every_agent_has_its_time_to_end_in_order(bench: Workbench, tmp_path: Path) -> None:
-    """The end of one agent after Ctrl-C must not cut short the grace of another."""
+    """The end of one agent of a stopped run must not cut short the grace of another."""
     bench.mission({"WP01": {"owned_files": ["a"]}, "WP02": {"owned_files": ["b"]}})
     script = tmp_path / "patient.py"
     script.write_text(_PATIENT, encoding="utf-8")

@@ -54,7 +54,7 @@ def agent_spec(name: str, agent: AgentSettings) -> AgentSpec:
 
         known = preset(agent.preset)
         env = known.env | env
-        if argv is None:
+        if argv is None and known.command is not None:
             argv, on_stdin = (*known.command, *agent.args), known.prompt_on_stdin
     assert argv is not None, "the settings are checked: a preset or a command"
     return AgentSpec(

@@ -63,9 +63,12 @@ def _command(name: str, agent: Mapping[str, Any]) -> Iterator[_Problem]:
     """A preset or a command says how it is called; `args` extend the first, `stdin` belongs to the second."""
     where, known = f"agents.{name}", agent.get("preset")
     if isinstance(known, str):
-        from kitty_flow.agents.presets import preset_names
+        from kitty_flow.agents.presets import preset, preset_names
 
-        if known not in preset_names():
+        if known in preset_names():
+            if "command" not in agent and preset(known).command is None:
+                yield problem("MISSING_KEY", f"is required: {preset(known).note}", f"{where}.command")
+        else:
             message = f"there is no preset {known!r}{near(known, preset_names())}; kitty-flow agents list shows them"
             yield problem("UNKNOWN_PRESET", message, f"{where}.preset")
     if agent and "command" not in agent and "preset" not in agent:

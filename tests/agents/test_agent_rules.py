@@ -35,7 +35,7 @@ def test_every_broken_rule_is_told_at_once(tmp_path: Path) -> None:
         '[agents.a]\ncommand = ["a", "{promt}"]\nfallbacks = ["b", "nobody"]\nrole = "implement"\n'
         '[agents.b]\npreset = "claud"\nrole = "review"\nfallbacks = ["c"]\nretries = -1\n'
         '[agents.c]\npreset = "codex"\nrole = "review"\nfallbacks = ["b"]\nstdin = "prompt"\npool = "../x"\n'
-        '[agents.d]\ncommand = ["d"]\nargs = ["x"]\nconcurrency = 0\n[agents.e]\ntimeout_s = 1\n'
+        '[agents.f]\npreset = "aider"\n[agents.d]\ncommand = ["d"]\nargs = ["x"]\nconcurrency = 0\n[agents.e]\ntimeout_s = 1\n'
         '[pools.claude]\nquota_pause_s = 0\n[run]\nagent = "b"\nreviewer = "a"\n',
     )
     assert found >= {
@@ -51,6 +51,7 @@ def test_every_broken_rule_is_told_at_once(tmp_path: Path) -> None:
         ("agents.d.args", "UNUSED_KEY"),
         ("agents.d.concurrency", "INVALID_VALUE"),
         ("agents.e.command", "MISSING_KEY"),
+        ("agents.f.command", "MISSING_KEY"),
         ("pools.claude", "UNUSED_POOL"),
         ("pools.claude.quota_pause_s", "INVALID_VALUE"),
         ("run.agent", "ROLE_MISMATCH"),
@@ -126,7 +127,10 @@ def test_every_preset_is_whole(name: str) -> None:
     known = preset(name)
     assert known.note.endswith(".")
     assert (known.checked is None) == (known.checked_on is None)
-    assert known.checked is not None or "unchecked" in known.note, "an unchecked preset says so"
-    assert known.prompt_on_stdin or any("{prompt" in word for word in known.command), "the prompt gets there"
-    assert set(known.not_in_help) <= {word.partition("=")[0] for word in known.command}
+    assert known.checked is not None or known.note.startswith("unchecked: "), "an unchecked preset says so"
+    assert known.checked is not None or not known.tried
+    assert known.tried or "not tried" in known.note or known.checked is None
+    command = known.command or ()
+    assert known.prompt_on_stdin or not command or any("{prompt" in word for word in command), "the prompt gets there"
+    assert set(known.not_in_help) <= {word.partition("=")[0] for word in command}
     json.dumps(known.model_dump(mode="json"))

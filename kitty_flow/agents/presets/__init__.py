@@ -30,7 +30,8 @@ class Preset(Model):
     Args:
         title: the product's name.
         install: how its makers say that it is installed.
-        command: program and arguments, with placeholders; an agent's `args` follow.
+        command: program and arguments, with placeholders; an agent's `args` follow. None where the tool alone cannot
+            do the job, so that the agent has to name a wrapper as its `command`.
         prompt_on_stdin: whether the prompt is its standard input.
         env: environment variables that its work without a person needs.
         version: the arguments that make it print its version, without a model or credentials.
@@ -38,12 +39,14 @@ class Preset(Model):
         not_in_help: options of `command` that its help leaves out although the tool takes them.
         checked: the version that was looked at; None for nobody.
         checked_on: the day of that.
+        tried: whether that version did a whole work package with this command, driven by a stand-in for the model: a
+            file changed and committed in a linked worktree, and the result file written.
         note: what its user should know, one or two sentences.
     """
 
     title: str
     install: str
-    command: Command
+    command: Command | None = None
     prompt_on_stdin: bool = False
     env: dict[str, str] = Field(default_factory=dict)
     version: Words = ("--version",)
@@ -51,11 +54,12 @@ class Preset(Model):
     not_in_help: Words = ()
     checked: str | None = None
     checked_on: Annotated[date | None, Field(strict=True)] = None
+    tried: bool = False
     note: str
 
     def options(self) -> tuple[str, ...]:
         """The options among the words of the command that the tool's help should have."""
-        names = (word.partition("=")[0] for word in self.command[1:] if word.startswith("-") and len(word) > 1)
+        names = (word.partition("=")[0] for word in (self.command or ())[1:] if word.startswith("-") and len(word) > 1)
         return tuple(dict.fromkeys(name for name in names if name not in self.not_in_help))
 
 

@@ -101,6 +101,8 @@ def _salvaged(mission: OpenMission, held: Claim, label: str) -> str | None:
     entity = mission.recorded_work_package(work_package_id)
     if entity.state != "in_progress" or held.current_epoch(entity) != held.epoch:
         return None
+    if entity.facts.get("place") == "scratch":
+        return None
     placement = mission.plan.placements.get(work_package_id)
     lane = placement.execution_lane if placement else lane_on_record(entity)
     if lane is None:

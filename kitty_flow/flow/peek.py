@@ -11,7 +11,7 @@ from kitty_flow.flow.board import order_of_work
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.provisional import provisional
 from kitty_flow.flow.readiness import Readiness, Reason, has_no_head, is_under_review, unfinished
-from kitty_flow.flow.workspace import workspace_path
+from kitty_flow.flow.workspace import describe
 from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.model.text import is_same_actor
 
@@ -64,15 +64,17 @@ def peek(mission: OpenMission, agent: str, *, role: Role = "implement") -> NextS
     if action == "implement":
         tip = mission.project.repository.refs.commit(mission.branch)
         base = base_for(mission, work_package_id, view, tip)[0] if tip else None
+    epoch = entity.epoch + (entity.state == "planned")
+    place = describe(mission, lane, str(base), work_package_id=work_package_id, epoch=epoch)
     fields = {
         "action": action,
         "mission": mission.slug,
         "wp_id": work_package_id,
         "invocation_id": None,
-        "epoch": entity.epoch + (entity.state == "planned"),
+        "epoch": epoch,
         "lease_expires_at": None,
-        "worktree": str(workspace_path(mission, lane)),
-        "branch": mission.lane_branch(lane).removeprefix("refs/heads/"),
+        "worktree": str(place.checkout.path),
+        "branch": place.branch.removeprefix("refs/heads/"),
         "base_commit": base,
         "prompt_path": None,
         "result_path": None,

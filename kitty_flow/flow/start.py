@@ -56,7 +56,13 @@ def start(mission: OpenMission, held: Claim, agent: AgentSpec, run_id: str | Non
             branch=workspace.branch,
             base_commit=base,
         )
-        evidence = {**place, "start_commit": commit, "invocation_id": invocation.id, "attempt": attempt}
+        evidence = {
+            **place,
+            "place": workspace.place,
+            "start_commit": commit,
+            "invocation_id": invocation.id,
+            "attempt": attempt,
+        }
         builder.transition("work_package", work_package_id, "start", facts, epoch=epoch, evidence=evidence)
         builder.transition("invocation", invocation.id, "start", facts, epoch=epoch, evidence=invocation.evidence())
         return builder.build()

@@ -1,10 +1,14 @@
-"""The worktree of an execution lane: prepared at a commit, with anything unsaved kept under a salvage ref first."""
+"""Where an attempt or a review works: the worktree of its lane at a commit; an empty folder for work without files.
+
+Anything unsaved in a worktree is kept under a salvage ref before the worktree moves.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from kitty_flow.errors import ExternalToolError
 from kitty_flow.flow.mission import OpenMission
@@ -13,22 +17,51 @@ from kitty_flow.git.objects import CommitText
 from kitty_flow.git.refs import ABSENT
 from kitty_flow.git.worktrees import Checkout
 
-__all__ = ["Workspace", "describe", "invocation_folder", "prepare", "salvage", "workspace_of", "workspace_path"]
+__all__ = [
+    "Place",
+    "Workspace",
+    "describe",
+    "invocation_folder",
+    "place_of",
+    "prepare",
+    "salvage",
+    "scratch_path",
+    "workspace_of",
+    "workspace_path",
+]
+
+Place = Literal["worktree", "scratch"]
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """A worktree that is ready for an attempt: its checkout, the lane's branch (full ref), the commit it starts at."""
+    """A place that is ready for an attempt: its checkout, its branch (full ref), the commit it starts at.
+
+    The branch is the lane's. A `scratch` place belongs to work that changes no files: an empty folder outside of every
+    working tree. Its checkout has a path and nothing else, git must not be run in it, and its branch is the mission's.
+    """
 
     checkout: Checkout
     branch: str
     start: str
+    place: Place = "worktree"
 
 
 def workspace_path(mission: OpenMission, lane_id: str) -> Path:
     """Where the worktree of an execution lane is."""
     stem = mission.branch.removeprefix("refs/heads/kitty/mission-")
     return mission.project.workspace_root / "worktrees" / stem / lane_id
+
+
+def scratch_path(mission: OpenMission, work_package_id: str, epoch: int) -> Path:
+    """Where an attempt without a worktree works; the next one gets a folder of its own."""
+    stem = mission.branch.removeprefix("refs/heads/kitty/mission-")
+    return mission.project.workspace_root / "scratch" / stem / f"{work_package_id}.{epoch}"
+
+
+def place_of(mission: OpenMission, work_package_id: str) -> Place:
+    """Where a work package is worked on and reviewed, as its definition has it."""
+    return "worktree" if mission.definition.work_package(work_package_id).changes else "scratch"
 
 
 def invocation_folder(mission: OpenMission, invocation_id: str) -> Path:
@@ -41,11 +74,16 @@ def invocation_folder(mission: OpenMission, invocation_id: str) -> Path:
 def prepare(mission: OpenMission, lane_id: str, start: str, *, work_package_id: str, epoch: int) -> Workspace:
     """Put the lane's worktree on its branch at `start`, making it first where needed.
 
-    What an earlier attempt left there unsaved goes under a salvage ref before the worktree moves.
+    What an earlier attempt left there unsaved goes under a salvage ref before the worktree moves. A work package that
+    changes no files gets its empty folder instead.
 
     Raises:
         ExternalToolError: WORKSPACE_TAKEN, something else is at its path; GIT_FAILED.
     """
+    if place_of(mission, work_package_id) == "scratch":
+        found = describe(mission, lane_id, start, work_package_id=work_package_id, epoch=epoch)
+        found.checkout.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return found
     path = workspace_path(mission, lane_id)
     worktrees = mission.project.worktrees
     checkout = worktrees.at(path)
@@ -66,20 +104,27 @@ def prepare(mission: OpenMission, lane_id: str, start: str, *, work_package_id: 
     return Workspace(replace(checkout, path=path, head=start, branch=branch), branch, start)
 
 
-def describe(mission: OpenMission, lane_id: str, start: str) -> Workspace:
-    """The workspace of a lane as it will be once `prepare` has put it at `start`."""
+def describe(mission: OpenMission, lane_id: str, start: str, *, work_package_id: str, epoch: int) -> Workspace:
+    """The workspace of a work package as it will be once `prepare` has put it at `start`."""
+    if place_of(mission, work_package_id) == "scratch":
+        folder = scratch_path(mission, work_package_id, epoch)
+        return Workspace(Checkout(folder, start, None), mission.branch, start, "scratch")
     branch = mission.lane_branch(lane_id)
     return Workspace(Checkout(workspace_path(mission, lane_id), start, branch), branch, start)
 
 
 def workspace_of(mission: OpenMission, work_package_id: str) -> Workspace | None:
-    """The worktree that a work package was started in, as it is now; None when it is gone."""
+    """The place that a work package was started in, as it is now; None when it is gone."""
     entity = mission.work_package(work_package_id)
     lane = mission.plan.placements[work_package_id].execution_lane
+    start = str(entity.facts.get("start_commit", ""))
+    if entity.facts.get("place") == "scratch":
+        folder = scratch_path(mission, work_package_id, entity.epoch)
+        return Workspace(Checkout(folder, start, None), mission.branch, start, "scratch") if folder.is_dir() else None
     checkout = mission.project.worktrees.at(workspace_path(mission, lane))
     if checkout is None:
         return None
-    return Workspace(checkout, mission.lane_branch(lane), str(entity.facts.get("start_commit", "")))
+    return Workspace(checkout, mission.lane_branch(lane), start)
 
 
 def salvage(mission: OpenMission, checkout: Checkout, *, work_package_id: str, label: str, held_by: str) -> str | None:

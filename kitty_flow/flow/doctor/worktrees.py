@@ -92,7 +92,7 @@ def _recorded(mission: OpenMission, view: LedgerView) -> dict[Path, tuple[Entity
     found: dict[Path, tuple[EntityState, ...]] = {}
     for entity in view.of_type("work_package").values():
         place = entity.facts.get("worktree")
-        if isinstance(place, str):
+        if isinstance(place, str) and entity.facts.get("place") != "scratch":
             path = Path(place).resolve()
             found[path] = (*found.get(path, ()), entity)
     return found

@@ -78,7 +78,8 @@ class _Work(NamedTuple):
 
 def _look(mission: OpenMission, invocation: Invocation) -> _Work:
     checkout, base = invocation.workspace.checkout, invocation.base_commit
-    head = checkout.git.text("rev-parse", "--verify", "HEAD")
+    status = checkout.status()
+    head = status.head or checkout.git.text("rev-parse", "--verify", "HEAD")
     history = mission.project.history
     if not history.is_ancestor(base, head):
         name = invocation.work_package_id
@@ -87,7 +88,7 @@ def _look(mission: OpenMission, invocation: Invocation) -> _Work:
             f"the head {head[:12]} of {name} does not contain the base {base[:12]} that it was started from",
             hint=f"kitty-flow wp show {name}",
         )
-    return _Work(head, history.changed_paths(base, head), not checkout.changes())
+    return _Work(head, history.changed_paths(base, head), not status.changes)
 
 
 def _plain(path: str) -> str:

@@ -84,7 +84,8 @@ def prepare(mission: OpenMission, lane_id: str, start: str, *, work_package_id: 
         found = describe(mission, lane_id, start, work_package_id=work_package_id, epoch=epoch)
         found.checkout.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         return found
-    path = workspace_path(mission, lane_id)
+    path, branch = workspace_path(mission, lane_id), mission.lane_branch(lane_id)
+    short = branch.removeprefix("refs/heads/")
     worktrees = mission.project.worktrees
     checkout = worktrees.at(path)
     if checkout is None:
@@ -95,12 +96,19 @@ def prepare(mission: OpenMission, lane_id: str, start: str, *, work_package_id: 
                 f"{path} is not a worktree of this repository, and it is not empty",
                 hint="move it away, then run the command again",
             )
-        checkout = worktrees.add(path, start)
+        checkout = worktrees.add(path, start, short)
+        is_ready = checkout.branch == branch
     else:
         checkout.clear_stale_locks()
-        salvage(mission, checkout, work_package_id=work_package_id, label=f"before-{epoch}", held_by=start)
-    branch = mission.lane_branch(lane_id)
-    checkout.switch(branch.removeprefix("refs/heads/"), start)
+        status = checkout.status()
+        is_ready = (status.head, status.branch, status.changes) == (start, branch, ())
+        is_ready = is_ready and checkout.operation_in_progress() is None
+        if not is_ready:
+            label = f"before-{epoch}"
+            seen = replace(checkout, head=status.head)
+            _salvage(mission, seen, status.changes, work_package_id=work_package_id, label=label, held_by=start)
+    if not is_ready:
+        checkout.switch(short, start)
     return Workspace(replace(checkout, path=path, head=start, branch=branch), branch, start)
 
 
@@ -133,10 +141,24 @@ def salvage(mission: OpenMission, checkout: Checkout, *, work_package_id: str, l
     `held_by` is a commit that stays referenced: what it contains needs no other keeper. Returns the salvage ref, or
     None when there was nothing to keep.
     """
+    status = checkout.status()
+    found = replace(checkout, head=status.head)
+    return _salvage(mission, found, status.changes, work_package_id=work_package_id, label=label, held_by=held_by)
+
+
+def _salvage(
+    mission: OpenMission,
+    checkout: Checkout,
+    changes: tuple[str, ...],
+    *,
+    work_package_id: str,
+    label: str,
+    held_by: str,
+) -> str | None:
     repository = mission.project.repository
-    head = checkout.git.text("rev-parse", "--verify", "HEAD")
+    head = checkout.head or checkout.git.text("rev-parse", "--verify", "HEAD")
     prefix = f"refs/kitty/salvage/{mission.id}/{work_package_id}/"
-    if not checkout.changes():
+    if not changes:
         if _is_kept(mission, head, held_by):
             return None
         tip = head

@@ -16,7 +16,7 @@ from kitty_flow.machines import Facts
 
 __all__ = ["abandon_invocation", "block", "cancel", "give_back", "open_invocation"]
 
-_NOT_THE_AGENTS_FAULT: Final = ("INTERRUPTED", "RUN_LOST", "RELEASED")
+_NOT_THE_AGENTS_FAULT: Final = ("INTERRUPTED", "RUN_LOST", "RELEASED", "SETUP_FAILED", "COPY_NOT_IGNORED")
 """Such an attempt is not counted, and its reason is no feedback."""
 
 _HELD: Final = ("claimed", "in_progress")

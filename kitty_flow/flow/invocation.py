@@ -150,7 +150,7 @@ def rebuild_invocation(
 
 async def launch(mission: OpenMission, invocation: Invocation) -> ProcessOutcome:
     """Run the agent process to its end."""
-    extra = dict(invocation.agent.env)
+    extra = {**invocation.workspace.env, **invocation.agent.env}
     if mission.project.repository.identity is None:
         name = invocation.agent.name
         for role in ("AUTHOR", "COMMITTER"):

@@ -204,6 +204,7 @@ def step_of(mission: OpenMission, invocation: Invocation) -> NextStep:
             "base_commit": invocation.base_commit,
             "prompt_path": str(invocation.prompt_path),
             "result_path": str(invocation.result_path),
+            "environment": dict(invocation.workspace.env),
         },
     )
 

@@ -5,13 +5,16 @@ Anything unsaved in a worktree is kept under a salvage ref before the worktree m
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 from kitty_flow.errors import ExternalToolError
 from kitty_flow.flow.mission import OpenMission
+from kitty_flow.flow.workspace_ports import known_ports
+from kitty_flow.flow.workspace_setup import set_up
 from kitty_flow.git.identity import OWN_IDENTITY, stamp
 from kitty_flow.git.objects import CommitText
 from kitty_flow.git.refs import ABSENT
@@ -39,12 +42,14 @@ class Workspace:
 
     The branch is the lane's. A `scratch` place belongs to work that changes no files: an empty folder outside of every
     working tree. Its checkout has a path and nothing else, git must not be run in it, and its branch is the mission's.
+    `env` is what the environment of its agents gets besides the protocol's variables.
     """
 
     checkout: Checkout
     branch: str
     start: str
     place: Place = "worktree"
+    env: Mapping[str, str] = field(default_factory=dict)
 
 
 def workspace_path(mission: OpenMission, lane_id: str) -> Path:
@@ -78,25 +83,18 @@ def prepare(mission: OpenMission, lane_id: str, start: str, *, work_package_id: 
     changes no files gets its empty folder instead.
 
     Raises:
-        ExternalToolError: WORKSPACE_TAKEN, something else is at its path; GIT_FAILED.
+        RefusedError: COPY_NOT_IGNORED.
+        ExternalToolError: WORKSPACE_TAKEN, something else is at its path; SETUP_FAILED; GIT_FAILED.
     """
     if place_of(mission, work_package_id) == "scratch":
         found = describe(mission, lane_id, start, work_package_id=work_package_id, epoch=epoch)
         found.checkout.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         return found
     path, branch = workspace_path(mission, lane_id), mission.lane_branch(lane_id)
-    short = branch.removeprefix("refs/heads/")
-    worktrees = mission.project.worktrees
-    checkout = worktrees.at(path)
+    sparse = mission.project.settings.workspace.sparse
+    checkout = mission.project.worktrees.at(path)
     if checkout is None:
-        worktrees.clear_unfinished(path)
-        if path.exists() and any(path.iterdir()):
-            raise ExternalToolError(
-                "WORKSPACE_TAKEN",
-                f"{path} is not a worktree of this repository, and it is not empty",
-                hint="move it away, then run the command again",
-            )
-        checkout = worktrees.add(path, start, short)
+        checkout = _new_worktree(mission, path, start, branch, sparse)
         is_ready = checkout.branch == branch
     else:
         checkout.clear_stale_locks()
@@ -104,12 +102,26 @@ def prepare(mission: OpenMission, lane_id: str, start: str, *, work_package_id: 
         is_ready = (status.head, status.branch, status.changes) == (start, branch, ())
         is_ready = is_ready and checkout.operation_in_progress() is None
         if not is_ready:
-            label = f"before-{epoch}"
-            seen = replace(checkout, head=status.head)
+            label, seen = f"before-{epoch}", replace(checkout, head=status.head)
             _salvage(mission, seen, status.changes, work_package_id=work_package_id, label=label, held_by=start)
+        is_ready = not checkout.set_sparse(sparse) and is_ready
     if not is_ready:
-        checkout.switch(short, start)
-    return Workspace(replace(checkout, path=path, head=start, branch=branch), branch, start)
+        checkout.switch(branch.removeprefix("refs/heads/"), start)
+    checkout = replace(checkout, path=path, head=start, branch=branch)
+    env = set_up(mission.project, checkout, f"{path.parent.name}/{path.name}")
+    return Workspace(checkout, branch, start, env=env)
+
+
+def _new_worktree(mission: OpenMission, path: Path, start: str, branch: str, sparse: Sequence[str]) -> Checkout:
+    worktrees = mission.project.worktrees
+    worktrees.clear_unfinished(path)
+    if path.exists() and any(path.iterdir()):
+        raise ExternalToolError(
+            "WORKSPACE_TAKEN",
+            f"{path} is not a worktree of this repository, and it is not empty",
+            hint="move it away, then run the command again",
+        )
+    return worktrees.add(path, start, branch.removeprefix("refs/heads/"), sparse=sparse)
 
 
 def describe(mission: OpenMission, lane_id: str, start: str, *, work_package_id: str, epoch: int) -> Workspace:
@@ -132,7 +144,7 @@ def workspace_of(mission: OpenMission, work_package_id: str) -> Workspace | None
     checkout = mission.project.worktrees.at(workspace_path(mission, lane))
     if checkout is None:
         return None
-    return Workspace(checkout, mission.lane_branch(lane), start)
+    return Workspace(checkout, mission.lane_branch(lane), start, env=known_ports(mission.project, checkout.path))
 
 
 def salvage(mission: OpenMission, checkout: Checkout, *, work_package_id: str, label: str, held_by: str) -> str | None:

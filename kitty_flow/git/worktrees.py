@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from kitty_flow.errors import ExternalToolError
 from kitty_flow.git.process import Git
 from kitty_flow.git.refs import Refs
+from kitty_flow.git.sparse import SPARSE_VARIABLES, is_sparse, write_patterns
 from kitty_flow.git.stale_lock import clear_stale_lock
 from kitty_flow.git.worktree_head import may_be_on, read_head
 from kitty_flow.git.worktree_link import (
@@ -63,7 +64,8 @@ class Checkout:
         if self.git_dir is None:
             return Git(self.path)
         check_link(self.path, self.git_dir)
-        return Git(self.path, {"GIT_DIR": os.fspath(self.git_dir), "GIT_WORK_TREE": os.fspath(self.path)})
+        place = {"GIT_DIR": os.fspath(self.git_dir), "GIT_WORK_TREE": os.fspath(self.path)}
+        return Git(self.path, {**place, **SPARSE_VARIABLES} if is_sparse(self.git_dir) else place)
 
     def changes(self, *, untracked: bool = True) -> tuple[str, ...]:
         """Paths with uncommitted changes, staged or not; ignored files never count."""
@@ -154,7 +156,7 @@ class Checkout:
             GitFailedError: something cannot be stored, such as a repository without commits inside this one.
         """
         with self._scratch_index() as git:
-            git.call("add", "--all", "--", ".")
+            git.call("add", "--all", "--sparse", "--", ".")
             return git.text("write-tree")
 
     @contextmanager
@@ -206,6 +208,10 @@ class Checkout:
         git = self.git
         git.call("checkout", "--quiet", "--force", "-B", branch, start, "--")
         git.call("clean", "-d", "--force", "--force", "--quiet")
+
+    def set_sparse(self, folders: Sequence[str]) -> bool:
+        """Limit our own worktree to some folders, or to none; says whether `switch` has to put it right for that."""
+        return write_patterns(self._linked(), folders)
 
     def _linked(self) -> Path:
         """The administrative directory; the main checkout is the user's, and nothing of ours is done to it."""
@@ -268,11 +274,11 @@ class Worktrees:
         if found is not None and found.is_unfinished and [each.name for each in path.iterdir()] == [".git"]:
             self._dispose(found)
 
-    def add(self, path: Path, commit: str, branch: str | None = None) -> Checkout:
+    def add(self, path: Path, commit: str, branch: str | None = None, *, sparse: Sequence[str] = ()) -> Checkout:
         """Make a new working tree at `path`, also where git still knows one that somebody deleted.
 
         It is on `branch` (short name), which is put at the commit, where nothing stands in the way of that; else
-        detached.
+        detached. A `sparse` one is limited to these folders, and has no file before `switch`.
 
         Raises:
             GitFailedError: the path is taken.
@@ -281,8 +287,10 @@ class Worktrees:
         if path.is_symlink():
             raise broken(path, "a symbolic link is in its place")
         path.parent.mkdir(parents=True, exist_ok=True)
-        begin, place = ("worktree", "add", "--quiet"), ("--", os.fspath(path), commit)
+        begin, place = ["worktree", "add", "--quiet"], ("--", os.fspath(path), commit)
         # Never forced with a branch: git would take it from another working tree that has it checked out.
+        if sparse:
+            begin, branch = [*begin, "--no-checkout"], None
         if branch is None or self.git.status(*begin, "-B", branch, *place, ok=(0, 128, 255)):
             branch = None
             # Forced twice: a `worktree add` that was killed leaves its worktree locked.
@@ -290,7 +298,10 @@ class Worktrees:
         git_dir = administrative_directory(self._common_dir, path)
         if git_dir is None:
             raise broken(path, "it was removed while it was made")
-        return Checkout(path, commit, branch and f"refs/heads/{branch}", git_dir)
+        made = Checkout(path, commit, branch and f"refs/heads/{branch}", git_dir)
+        if sparse:
+            made.set_sparse(sparse)
+        return made
 
     def remove(self, checkout: Checkout, *, disposable: bool = False) -> bool:
         """Remove a linked worktree if it is clean; a `disposable` one (gate runs) in any case. Says whether it went.

@@ -9,9 +9,10 @@ from kitty_flow.errors import RefusedError
 from kitty_flow.flow.base import base_for
 from kitty_flow.flow.board import order_of_work
 from kitty_flow.flow.mission import OpenMission
+from kitty_flow.flow.planning_checkout import find_place, main_checkout, wants_checkout
 from kitty_flow.flow.provisional import provisional
 from kitty_flow.flow.readiness import Readiness, Reason, has_no_head, is_under_review, unfinished
-from kitty_flow.flow.workspace import describe
+from kitty_flow.flow.workspace import describe, in_checkout
 from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.model.text import is_same_actor
 
@@ -66,6 +67,10 @@ def peek(mission: OpenMission, agent: str, *, role: Role = "implement") -> NextS
         base = base_for(mission, work_package_id, view, tip)[0] if tip else None
     epoch = entity.epoch + (entity.state == "planned")
     place = describe(mission, lane, str(base), work_package_id=work_package_id, epoch=epoch)
+    if action == "implement" and wants_checkout(mission, work_package_id):
+        here, checkout = find_place(mission, work_package_id, view), main_checkout(mission)
+        if here.hindrance is None and checkout is not None:
+            base, place = here.base, in_checkout(mission, checkout, here.start)
     fields = {
         "action": action,
         "mission": mission.slug,

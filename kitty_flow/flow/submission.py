@@ -81,6 +81,12 @@ def _look(mission: OpenMission, invocation: Invocation) -> _Work:
     status = checkout.status()
     head = status.head or checkout.git.text("rev-parse", "--verify", "HEAD")
     history = mission.project.history
+    if invocation.workspace.place == "checkout" and status.branch != mission.target_ref:
+        raise RefusedError(
+            "CHECKOUT_MOVED",
+            f"the main checkout is not on {mission.target_branch} any more, on which the work was begun",
+            hint=f"git switch {mission.target_branch} in {checkout.path}, then hand the work in again",
+        )
     if not history.is_ancestor(base, head):
         name = invocation.work_package_id
         raise RefusedError(

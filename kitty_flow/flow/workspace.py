@@ -13,6 +13,7 @@ from typing import Literal
 
 from kitty_flow.errors import ExternalToolError
 from kitty_flow.flow.mission import OpenMission
+from kitty_flow.flow.planning_checkout import main_checkout
 from kitty_flow.flow.workspace_ports import known_ports
 from kitty_flow.flow.workspace_setup import set_up
 from kitty_flow.git.identity import OWN_IDENTITY, stamp
@@ -24,7 +25,9 @@ __all__ = [
     "Place",
     "Workspace",
     "describe",
+    "in_checkout",
     "invocation_folder",
+    "keep_commit",
     "place_of",
     "prepare",
     "salvage",
@@ -33,16 +36,17 @@ __all__ = [
     "workspace_path",
 ]
 
-Place = Literal["worktree", "scratch"]
+Place = Literal["worktree", "checkout", "scratch"]
 
 
 @dataclass(frozen=True)
 class Workspace:
     """A place that is ready for an attempt: its checkout, its branch (full ref), the commit it starts at.
 
-    The branch is the lane's. A `scratch` place belongs to work that changes no files: an empty folder outside of every
-    working tree. Its checkout has a path and nothing else, git must not be run in it, and its branch is the mission's.
-    `env` is what the environment of its agents gets besides the protocol's variables.
+    The branch is the lane's. A `checkout` is the main one, the user's, on the target branch. A `scratch` place belongs
+    to work that changes no files: an empty folder outside of every working tree. Its checkout has a path and nothing
+    else, git must not be run in it, and its branch is the mission's. `env` is what the environment of its agents gets
+    besides the protocol's variables.
     """
 
     checkout: Checkout
@@ -141,10 +145,19 @@ def workspace_of(mission: OpenMission, work_package_id: str) -> Workspace | None
     if entity.facts.get("place") == "scratch":
         folder = scratch_path(mission, work_package_id, entity.epoch)
         return Workspace(Checkout(folder, start, None), mission.branch, start, "scratch") if folder.is_dir() else None
+    if entity.facts.get("place") == "checkout" and entity.state == "in_progress":
+        found = main_checkout(mission)
+        return None if found is None else in_checkout(mission, found, start)
     checkout = mission.project.worktrees.at(workspace_path(mission, lane))
     if checkout is None:
         return None
     return Workspace(checkout, mission.lane_branch(lane), start, env=known_ports(mission.project, checkout.path))
+
+
+def in_checkout(mission: OpenMission, checkout: Checkout, start: str) -> Workspace:
+    """The main checkout as the place of an attempt. Nothing is set up there but the ports: it is the user's."""
+    env = known_ports(mission.project, checkout.path)
+    return Workspace(checkout, mission.target_ref, start, "checkout", env)
 
 
 def salvage(mission: OpenMission, checkout: Checkout, *, work_package_id: str, label: str, held_by: str) -> str | None:
@@ -185,9 +198,15 @@ def _salvage(
         message = f"Unsaved work of {work_package_id}, kept by kitty-flow\n"
         with repository.objects() as objects:
             tip = objects.write_commit(CommitText(tree, (head,), now, now, message))
-    ref = f"{prefix}{label}-{tip[:12]}"
-    if repository.refs.read(ref) is None:
-        repository.refs.swap(ref, tip, ABSENT)
+    return keep_commit(mission, tip, work_package_id=work_package_id, label=label)
+
+
+def keep_commit(mission: OpenMission, commit: str, *, work_package_id: str, label: str) -> str:
+    """Put a commit of a work package under a salvage ref, and return the ref. Repeating it is harmless."""
+    refs = mission.project.repository.refs
+    ref = f"refs/kitty/salvage/{mission.id}/{work_package_id}/{label}-{commit[:12]}"
+    if refs.read(ref) is None:
+        refs.swap(ref, commit, ABSENT)
     return ref
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from kitty_flow.agents.settings_types import Command, Count, Limit, Seconds, Text
+from kitty_flow.agents.settings_types import Command, Count, Limit, Text
 from kitty_flow.model.base import Model
 
 __all__ = ["PortSettings", "WorkspaceSettings"]
 
-_LAST_PORT = 65535
+_LAST_PORT: Final = 65535
+_MOST_DAYS: Final = 100_000
 
 
 def _words(value: object) -> object:
@@ -21,6 +22,18 @@ def _words(value: object) -> object:
 
 
 Words = Annotated[tuple[Text, ...], BeforeValidator(_words)]
+
+
+def _days(value: object) -> object:
+    """A number of days, or the word for no end."""
+    if value == "always":
+        return value
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < _MOST_DAYS:
+        raise ValueError('must be a number of days, or "always"')
+    return float(value)
+
+
+Days = Annotated[float | Literal["always"], BeforeValidator(_days)]
 
 
 class PortSettings(Model):
@@ -48,7 +61,7 @@ class WorkspaceSettings(Model):
     copy_files: Words = ()
     sparse: Words = ()
     ports: PortSettings | None = None
-    keep: Seconds | Literal["always"] = 0.0
+    keep: Days = 0.0
     planning_lane: Literal["checkout", "worktree"] = "checkout"
 
     @field_validator("root")

@@ -19,7 +19,7 @@ from kitty_flow.agents.settings_rules import near, rule_problems
 from kitty_flow.agents.settings_run import RunSettings
 from kitty_flow.agents.settings_sample import settings_text
 from kitty_flow.agents.settings_types import Command, Limit, Text
-from kitty_flow.agents.settings_workspace import WorkspaceSettings
+from kitty_flow.agents.settings_workspace import PortSettings, WorkspaceSettings
 from kitty_flow.errors import UsageError
 from kitty_flow.model.base import Model
 
@@ -29,6 +29,7 @@ __all__ = [
     "AgentSpec",
     "MergeSettings",
     "PoolSettings",
+    "PortSettings",
     "RunSettings",
     "Settings",
     "SyncSettings",
@@ -128,7 +129,7 @@ def _explain(kind: str, location: Sequence[int | str], message: str) -> dict[str
     if kind == "missing":
         return problem("MISSING_KEY", "is required", where)
     if kind == "literal_error":
-        return problem("INVALID_VALUE", message, where)
+        return problem("INVALID_VALUE", f"{message}; there are no others", where)
     if kind in {"model_type", "dict_type"}:
         return problem("INVALID_VALUE", "must be a table", where)
     return problem("INVALID_VALUE", message.removeprefix("Value error, "), where)
@@ -138,6 +139,8 @@ def _known_keys(location: Sequence[int | str]) -> list[str]:
     """The keys that may stand in the table at `location`."""
     if not location:
         return list(Settings.model_fields)
+    if location[:2] == ("workspace", "ports"):
+        return list(PortSettings.model_fields)
     named: dict[int | str, Any] = {"agents": AgentSettings, "hooks": HookSettings, "pools": PoolSettings}
     model = named.get(location[0]) or Settings.model_fields[str(location[0])].annotation
     return list(model.model_fields) if isinstance(model, type) and issubclass(model, Model) else []

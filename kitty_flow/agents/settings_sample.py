@@ -66,6 +66,20 @@ strategy = "merge"
 [workspace]
 # Where worktrees and invocation files go, relative to the repository root.
 # root = "../my-project-work"
+# What makes a fresh worktree usable: a command that runs in it once, files of the main checkout that git ignores, and
+# ports of its own for each worktree. sparse limits worktrees to some folders.
+# setup = ["npm", "ci"]
+# copy_files = [".env"]
+# sparse = ["services/api"]
+setup_timeout_s = 600
+# Days for which a worktree is kept after its mission has landed; 0 removes it with the merge, "always" never.
+keep = 0
+# Where planning artifacts are made: in the main checkout where that is safe, or in a worktree like everything else.
+planning_lane = "checkout"
+
+# [workspace.ports]
+# first = 20000
+# count = 10
 
 [sync]
 # Where clones exchange their ledgers; and whether a claim has to be recorded there before it counts.

@@ -80,9 +80,13 @@ def locks(fix: FixOption = False) -> Result:
 
 
 @app.command("worktrees")
-@command(examples=["kitty-flow doctor worktrees"])
+@command(examples=["kitty-flow doctor worktrees", "kitty-flow doctor worktrees --fix"])
 def worktrees(fix: FixOption = False) -> Result:
-    """List the worktrees of all missions with their state, and the unsaved work that was kept."""
+    """List the worktrees of all missions with their state and size, and the unsaved work that was kept.
+
+    With --fix, those that are over are removed: their mission is finished, for as long as the settings keep them, or
+    their lane has a newer one. Only clean ones whose commit a branch or a salvage ref has; no other is touched.
+    """
     return _part("worktrees", fix)
 
 

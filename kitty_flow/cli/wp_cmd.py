@@ -50,6 +50,7 @@ def _data(opened: OpenMission, work_package_id: str) -> dict[str, Any]:
         "prerequisites": list(opened.plan.prerequisites(work_package_id)),
         "owned_files": list(definition.owned_files),
         "execution_mode": definition.execution_mode,
+        "changes": definition.changes,
         "subtasks": [s._asdict() for s in definition.subtasks],
         "requirement_refs": list(definition.requirement_refs),
         **{name: entity.facts.get(name) for name in names},

@@ -89,6 +89,11 @@ def expire(mission: OpenMission, work_package_id: str) -> bool:
     if left.checkout is not None:
         with suppress(ExternalToolError):  # whoever prepares the lane next does it
             left.checkout.detach()
+    elif entity.state == "in_progress" and entity.facts.get("place") == "checkout":
+        from kitty_flow.flow.planning_checkout import take_back
+
+        with suppress(ExternalToolError):
+            take_back(mission, entity)
     return True
 
 
@@ -125,14 +130,19 @@ def _left(mission: OpenMission, entity: EntityState, held: Claim, view: LedgerVi
     name = entity.entity_id
     placement = mission.plan.placements.get(name)
     lane = placement.execution_lane if placement else lane_on_record(entity)
-    if lane is None:
+    place = entity.facts.get("place") if entity.state == "in_progress" else None
+    label = f"expired-{held.review or entity.epoch}"
+    if place == "checkout":
+        from kitty_flow.flow.withdrawal import keep_attempt
+
+        return _Left(None, None, None, keep_attempt(mission, entity, label))  # the user's checkout is never retired
+    if lane is None or place == "scratch":
         return _Left(None, None, None, None)
     path = workspace_path(mission, lane, view)
     checkout = mission.project.worktrees.at(path)
     if checkout is None or entity.state == "claimed":
         # Nothing was handed out yet; whoever was just preparing it may go on with that, at a path nobody else uses.
         return _Left(lane, path, checkout, None)
-    label = f"expired-{held.review or entity.epoch}"
     try:
         # Nothing counts as held by the lane's branch, which moves with its next worktree.
         ref = salvage(mission, checkout, work_package_id=name, label=label, held_by="")

@@ -11,6 +11,7 @@ from kitty_flow.flow.claim import Claim
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.policy.follow import Follow, nothing_follows
 from kitty_flow.flow.policy.retry import NOT_COUNTED
+from kitty_flow.flow.withdrawal import withdraw
 from kitty_flow.flow.workspace import salvage, workspace_path
 from kitty_flow.ledger.ledger import Batch, Receipt
 from kitty_flow.ledger.view import EntityState, LedgerView
@@ -41,7 +42,7 @@ def give_back(
     """
     reason = message[:2000]
     work_package_id = held.work_package_id
-    ref = keep_work(mission, held, invocation_id or "claim")
+    ref, left = keep_work(mission, held, invocation_id or "claim")
 
     def build(view: LedgerView) -> Batch:
         builder = BatchBuilder(view, actor=actor or held.actor, correlation_id=run_id)
@@ -55,7 +56,8 @@ def give_back(
             builder.transition("invocation", closed, trigger, facts, reason=reason, evidence={"code": code})
         if is_held:
             told = follow(entity, view)
-            evidence = {"salvage_ref": ref, "failure_code": code, **_counted(entity, code, reason), **told.evidence}
+            counted = _counted(entity, code, reason)
+            evidence = {"salvage_ref": ref, "failure_code": code, **left, **counted, **told.evidence}
             facts = Facts(reason=reason)
             builder.transition("work_package", work_package_id, "release", facts, reason=reason, evidence=evidence)
             for note in told.annotations:
@@ -100,12 +102,25 @@ def abandon_invocation(builder: BatchBuilder, invocation_id: str, reason: str) -
     builder.transition("invocation", invocation_id, "abandon", Facts(reason=reason), reason=reason)
 
 
-def keep_work(mission: OpenMission, held: Claim, label: str) -> str | None:
-    """Keep what the holder left in the lane's worktree, under a salvage ref; nothing was left before it started."""
+def keep_work(mission: OpenMission, held: Claim, label: str) -> tuple[str | None, dict[str, str | None]]:
+    """Keep what the holder left; nothing was left before it started. In the main checkout the target goes back too.
+
+    Returns the salvage ref, if there was anything to keep, and what else is to be on record.
+    """
     work_package_id = held.work_package_id
     entity = mission.recorded_work_package(work_package_id)
-    if entity.state != "in_progress" or held.current_epoch(entity) != held.epoch:
-        return None
+    place = entity.facts.get("place")
+    if entity.state != "in_progress" or held.current_epoch(entity) != held.epoch or place == "scratch":
+        return None, {}
+    if place == "checkout":
+        ref, left = withdraw(mission, entity, label)
+        return ref, {"left_on_target": left}
+    return _salvaged(mission, entity, label), {}
+
+
+def _salvaged(mission: OpenMission, entity: EntityState, label: str) -> str | None:
+    """Keep what was left in the lane's worktree."""
+    work_package_id = entity.entity_id
     placement = mission.plan.placements.get(work_package_id)
     lane = placement.execution_lane if placement else lane_on_record(entity)
     if lane is None:

@@ -162,7 +162,7 @@ def rebuild_invocation(
 def job_of(mission: OpenMission, invocation: Invocation) -> Job:
     """The invocation as a job: data with which any machine that has the same files can run the agent."""
     agent = invocation.agent
-    extra = dict(agent.env)
+    extra = {**invocation.workspace.env, **agent.env}
     if mission.project.repository.identity is None:
         for role in ("AUTHOR", "COMMITTER"):
             extra.setdefault(f"GIT_{role}_NAME", agent.name)

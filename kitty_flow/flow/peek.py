@@ -11,10 +11,11 @@ from kitty_flow.flow.base import base_for
 from kitty_flow.flow.board import order_of_work
 from kitty_flow.flow.lease import lease_reason, leases, next_expiry, now
 from kitty_flow.flow.mission import OpenMission
+from kitty_flow.flow.planning_checkout import find_place, main_checkout, wants_checkout
 from kitty_flow.flow.policy_reasons import BudgetGate, next_due, pool_reasons
 from kitty_flow.flow.provisional import provisional
 from kitty_flow.flow.readiness import Readiness, Reason, has_no_head, is_under_review, unfinished
-from kitty_flow.flow.workspace import workspace_path
+from kitty_flow.flow.workspace import describe, in_checkout
 from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.model.text import is_same_actor
 
@@ -76,15 +77,21 @@ def peek(mission: OpenMission, agent: str, *, role: Role = "implement") -> NextS
     if action == "implement":
         tip = mission.project.repository.refs.commit(mission.branch)
         base = base_for(mission, work_package_id, view, tip)[0] if tip else None
+    epoch = entity.epoch + (entity.state == "planned")
+    place = describe(mission, lane, str(base), work_package_id=work_package_id, epoch=epoch)
+    if action == "implement" and wants_checkout(mission, work_package_id):
+        here, checkout = find_place(mission, work_package_id, view), main_checkout(mission)
+        if here.hindrance is None and checkout is not None:
+            base, place = here.base, in_checkout(mission, checkout, here.start)
     fields = {
         "action": action,
         "mission": mission.slug,
         "wp_id": work_package_id,
         "invocation_id": None,
-        "epoch": entity.epoch + (entity.state == "planned"),
+        "epoch": epoch,
         "lease_expires_at": None,
-        "worktree": str(workspace_path(mission, lane, view)),
-        "branch": mission.lane_branch(lane).removeprefix("refs/heads/"),
+        "worktree": str(place.checkout.path),
+        "branch": place.branch.removeprefix("refs/heads/"),
         "base_commit": base,
         "prompt_path": None,
         "result_path": None,
@@ -225,6 +232,7 @@ def step_of(mission: OpenMission, invocation: Invocation) -> NextStep:
             "base_commit": invocation.base_commit,
             "prompt_path": str(invocation.prompt_path),
             "result_path": str(invocation.result_path),
+            "environment": dict(invocation.workspace.env),
         },
     )
 

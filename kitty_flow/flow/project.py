@@ -63,14 +63,14 @@ class Project:
     @property
     def history(self) -> History:
         """The commit graph."""
-        return History(self.repository.git)
+        return History(self.repository.git, self.repository.common_dir / "objects")
 
     @property
     def worktrees(self) -> Worktrees:
         """The working trees."""
         from kitty_flow.git.worktrees import Worktrees  # late: the board needs none
 
-        return Worktrees(self.repository.git)
+        return Worktrees(self.repository.git, self.repository.common_dir)
 
     @cached_property
     def workspace_root(self) -> Path:

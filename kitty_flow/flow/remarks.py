@@ -50,6 +50,11 @@ def remarks(view: LedgerView) -> tuple[Diagnostic, ...]:
         )
         for d in view.damage[:_SHOWN]
     ]
+    found += [
+        _info("PLANNING_IN_WORKTREE", f"{name} is not worked on in the main checkout: {entity.facts['place_reason']}")
+        for name, entity in view.of_type("work_package").items()
+        if entity.facts.get("place_reason") and entity.state not in _SETTLED
+    ][:_SHOWN]
     if view.rewound_from is not None:
         found.append(
             _warning(
@@ -59,6 +64,12 @@ def remarks(view: LedgerView) -> tuple[Diagnostic, ...]:
             )
         )
     return tuple(found)
+
+
+def _info(code: str, message: str) -> Diagnostic:
+    from kitty_flow.model.diagnostic import Diagnostic
+
+    return Diagnostic(severity="info", diagnostic_code=code, message=message, phase="workspace")
 
 
 def _warning(code: str, message: str) -> Diagnostic:

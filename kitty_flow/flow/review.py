@@ -78,7 +78,7 @@ def begin_review(
     facts = entity.facts
     head, base = str(facts.get("head_commit", "")), str(facts.get("base_commit", ""))
     lane = mission.plan.placements[work_package_id].execution_lane
-    workspace = describe(mission, lane, head)
+    workspace = describe(mission, lane, head, work_package_id=work_package_id, epoch=entity.epoch)
     invocation = prepare_invocation(
         mission,
         "review",

@@ -10,7 +10,10 @@ from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.claim import Claim
 from kitty_flow.flow.invocation import Invocation, prepare_invocation
 from kitty_flow.flow.mission import OpenMission
-from kitty_flow.flow.workspace import prepare
+from kitty_flow.flow.planning_checkout import main_checkout, reserve, wants_checkout
+from kitty_flow.flow.withdrawal import withdraw_rejected
+from kitty_flow.flow.workspace import Workspace, in_checkout, prepare
+from kitty_flow.flow.workspace_ports import claim_ports
 from kitty_flow.ledger.ledger import Batch
 from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.machines import Facts
@@ -28,10 +31,7 @@ def start(mission: OpenMission, held: Claim, agent: AgentSpec, run_id: str | Non
     view = mission.view()
     work_package_id, epoch = held.work_package_id, held.epoch
     entity = mission.work_package(work_package_id, view)
-    tip = str(mission.project.repository.refs.commit(mission.branch))
-    base, commit = base_for(mission, work_package_id, view, tip)
-    lane = mission.plan.placements[work_package_id].execution_lane
-    workspace = prepare(mission, lane, commit, work_package_id=work_package_id, epoch=epoch)
+    base, commit, workspace, elsewhere = _place(mission, entity, epoch, view)
     attempt = entity.counts.get("start", 0) + 1
     invocation = prepare_invocation(
         mission,
@@ -56,13 +56,40 @@ def start(mission: OpenMission, held: Claim, agent: AgentSpec, run_id: str | Non
             branch=workspace.branch,
             base_commit=base,
         )
-        evidence = {**place, "start_commit": commit, "invocation_id": invocation.id, "attempt": attempt}
+        evidence = {
+            **place,
+            "place": workspace.place,
+            "place_reason": elsewhere,
+            "start_commit": commit,
+            "invocation_id": invocation.id,
+            "attempt": attempt,
+        }
         builder.transition("work_package", work_package_id, "start", facts, epoch=epoch, evidence=evidence)
         builder.transition("invocation", invocation.id, "start", facts, epoch=epoch, evidence=invocation.evidence())
         return builder.build()
 
     mission.ledger.record(build)
     return invocation
+
+
+def _place(
+    mission: OpenMission, entity: EntityState, epoch: int, view: LedgerView
+) -> tuple[str, str, Workspace, str | None]:
+    """Base, start and workspace of an attempt; for planning work also why it is not done in the main checkout."""
+    name, elsewhere = entity.entity_id, None
+    if wants_checkout(mission, name):
+        withdraw_rejected(mission, entity)
+        found = reserve(mission, entity, view)
+        elsewhere = found.hindrance
+        checkout = main_checkout(mission) if elsewhere is None else None
+        if checkout is not None:
+            if mission.project.settings.workspace.ports is not None:
+                claim_ports(mission.project, checkout.path)
+            return found.base, found.start, in_checkout(mission, checkout, found.start), None
+    tip = str(mission.project.repository.refs.commit(mission.branch))
+    base, commit = base_for(mission, name, view, tip)
+    lane = mission.plan.placements[name].execution_lane
+    return base, commit, prepare(mission, lane, commit, work_package_id=name, epoch=epoch), elsewhere
 
 
 def _feedback(entity: EntityState) -> dict[str, Any] | None:

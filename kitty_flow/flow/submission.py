@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from kitty_flow.errors import RefusedError
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.invocation import Invocation
@@ -20,23 +22,16 @@ __all__ = ["submit"]
 
 
 def submit(mission: OpenMission, invocation: Invocation, result: ImplementResult, *, run_id: str | None = None) -> None:
-    """Record the submission of the worktree's head.
+    """Record the submission of the worktree's head; of the base itself, for work that changes no files.
 
     Raises:
         RefusedError: a guard says no: nothing committed, tree not clean, files outside ownership, open subtasks.
     """
     work_package = mission.definition.work_package(invocation.work_package_id)
-    checkout = invocation.workspace.checkout
-    head = checkout.git.text("rev-parse", "--verify", "HEAD")
-    history, base = mission.project.history, invocation.base_commit
-    if not history.is_ancestor(base, head):
-        raise RefusedError(
-            "HISTORY_REWRITTEN",
-            f"the head {head[:12]} of {work_package.id} does not contain the base {base[:12]} that it was started from",
-            hint=f"kitty-flow wp show {work_package.id}",
-        )
-    changed = history.changed_paths(base, head)
-    dirty = checkout.changes()
+    base = invocation.base_commit
+    has_files = invocation.workspace.place != "scratch"
+    work = _look(mission, invocation) if has_files else _Work(base, (), is_clean=True)
+    changed = work.changed
     spent = spent_in(invocation, result)
 
     def build(view: LedgerView) -> Batch:
@@ -47,13 +42,14 @@ def submit(mission: OpenMission, invocation: Invocation, result: ImplementResult
             epoch=invocation.epoch,
             current_epoch=invocation.claim.current_epoch(entity),
             base_commit=base,
-            head_commit=head,
-            worktree_clean=not dirty,
+            head_commit=work.head,
+            worktree_clean=work.is_clean,
             out_of_scope_paths=_out_of_scope(work_package, changed),
             open_subtasks=_open_subtasks(work_package, result),
+            changes=has_files,
         )
         evidence = {
-            "head_commit": head,
+            "head_commit": work.head,
             "base_commit": base,
             "changed_files": [_plain(path) for path in changed[:100]],
             "changed_file_count": len(changed),
@@ -75,6 +71,35 @@ def submit(mission: OpenMission, invocation: Invocation, result: ImplementResult
         return builder.build()
 
     mission.ledger.record(build)
+
+
+class _Work(NamedTuple):
+    """What was found in a worktree: its head, the paths that differ from the base, whether all is committed."""
+
+    head: str
+    changed: tuple[str, ...]
+    is_clean: bool
+
+
+def _look(mission: OpenMission, invocation: Invocation) -> _Work:
+    checkout, base = invocation.workspace.checkout, invocation.base_commit
+    status = checkout.status()
+    head = status.head or checkout.git.text("rev-parse", "--verify", "HEAD")
+    history = mission.project.history
+    if invocation.workspace.place == "checkout" and status.branch != mission.target_ref:
+        raise RefusedError(
+            "CHECKOUT_MOVED",
+            f"the main checkout is not on {mission.target_branch} any more, on which the work was begun",
+            hint=f"git switch {mission.target_branch} in {checkout.path}, then hand the work in again",
+        )
+    if not history.is_ancestor(base, head):
+        name = invocation.work_package_id
+        raise RefusedError(
+            "HISTORY_REWRITTEN",
+            f"the head {head[:12]} of {name} does not contain the base {base[:12]} that it was started from",
+            hint=f"kitty-flow wp show {name}",
+        )
+    return _Work(head, history.changed_paths(base, head), not status.changes)
 
 
 def _plain(path: str) -> str:

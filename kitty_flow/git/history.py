@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
+from kitty_flow.git.nearby import is_near_ancestor
 from kitty_flow.git.process import Git
 
 __all__ = ["History"]
@@ -11,12 +13,15 @@ __all__ = ["History"]
 
 @dataclass(frozen=True)
 class History:
-    """The commit graph of one repository."""
+    """The commit graph of one repository. With its `objects` directory, most answers take no git process."""
 
     git: Git
+    objects: Path | None = None
 
     def is_ancestor(self, ancestor: str, descendant: str) -> bool:
         """Whether `descendant` contains `ancestor`."""
+        if self.objects is not None and is_near_ancestor(self.objects, ancestor, descendant):
+            return True
         return self.git.status("merge-base", "--is-ancestor", ancestor, descendant) == 0
 
     def changed_paths(self, base: str, head: str) -> tuple[str, ...]:

@@ -69,7 +69,9 @@ class Refs:
 
     def commit(self, ref: str) -> str | None:
         """The commit that a ref or object name resolves to, or None."""
-        return self.read(f"{ref}^{{commit}}")
+        # A branch names a commit and nothing else; in its own file it can be read without a git process.
+        found = self.unpacked(ref) if ref.startswith("refs/heads/") else None
+        return found or self.read(f"{ref}^{{commit}}")
 
     def under(self, prefix: str) -> dict[str, str]:
         """All refs below `prefix` (such as ``refs/kitty/m``) with the objects they point to."""

@@ -13,7 +13,14 @@ from pathlib import Path
 
 from kitty_flow.errors import ExternalToolError
 
-__all__ = ["administrative_directories", "broken", "check_link", "location", "restore_link"]
+__all__ = [
+    "administrative_directories",
+    "administrative_directory",
+    "broken",
+    "check_link",
+    "location",
+    "restore_link",
+]
 
 
 def location(path: Path) -> Path:
@@ -29,6 +36,16 @@ def administrative_directories(common_dir: Path) -> dict[Path, Path]:
         if place is not None:
             found.setdefault(place, git_dir)
     return found
+
+
+def administrative_directory(common_dir: Path, path: Path) -> Path | None:
+    """The administrative directory of the worktree at `path`, if git knows one there."""
+    wanted = location(path)
+    named = _named_by(path / ".git")
+    # What the worktree says is only where to look first; the other side has to agree.
+    if named is not None and named.parent == common_dir / "worktrees" and _worktree_of(named) == wanted:
+        return named
+    return administrative_directories(common_dir).get(wanted)
 
 
 def broken(path: Path, why: str) -> ExternalToolError:
@@ -94,13 +111,20 @@ def _worktree_of(git_dir: Path) -> Path | None:
 
 def _names(link: Path, git_dir: Path) -> bool:
     """Whether the file `link` is a plain one and names `git_dir`; another spelling of it may count as wrong."""
+    return _named_by(link) == git_dir
+
+
+def _named_by(link: Path) -> Path | None:
+    """The directory that the plain file `link` names; None when it is something else."""
     try:
         if not stat.S_ISREG(link.lstat().st_mode):
-            return False
+            return None
         word, _, place = link.read_bytes().rstrip(b"\r\n").partition(b" ")
+        if word != b"gitdir:" or b"\0" in place:
+            return None
+        return Path(os.path.normpath(link.parent.resolve() / os.fsdecode(place)))
     except OSError:
-        return False
-    return word == b"gitdir:" and Path(os.path.normpath(link.parent.resolve() / os.fsdecode(place))) == git_dir
+        return None
 
 
 def _free_place(path: Path) -> Path:

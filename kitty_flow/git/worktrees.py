@@ -5,18 +5,38 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import Final, NamedTuple
 
 from kitty_flow.errors import ExternalToolError
 from kitty_flow.git.process import Git
+from kitty_flow.git.refs import Refs
+from kitty_flow.git.sparse import SPARSE_VARIABLES, is_sparse, write_patterns
 from kitty_flow.git.stale_lock import clear_stale_lock
-from kitty_flow.git.worktree_link import administrative_directories, broken, check_link, location, restore_link
+from kitty_flow.git.worktree_head import may_be_on, read_head
+from kitty_flow.git.worktree_link import (
+    administrative_directories,
+    administrative_directory,
+    broken,
+    check_link,
+    location,
+    restore_link,
+)
 
-__all__ = ["Checkout", "Worktrees"]
+__all__ = ["Checkout", "WorktreeStatus", "Worktrees"]
+
+
+class WorktreeStatus(NamedTuple):
+    """The commit that a working tree is at (None before the first one), its branch (full ref, None when detached), and
+    its uncommitted paths."""
+
+    head: str | None
+    branch: str | None
+    changes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -44,13 +64,30 @@ class Checkout:
         if self.git_dir is None:
             return Git(self.path)
         check_link(self.path, self.git_dir)
-        return Git(self.path, {"GIT_DIR": os.fspath(self.git_dir), "GIT_WORK_TREE": os.fspath(self.path)})
+        place = {"GIT_DIR": os.fspath(self.git_dir), "GIT_WORK_TREE": os.fspath(self.path)}
+        return Git(self.path, {**place, **SPARSE_VARIABLES} if is_sparse(self.git_dir) else place)
 
     def changes(self, *, untracked: bool = True) -> tuple[str, ...]:
         """Paths with uncommitted changes, staged or not; ignored files never count."""
         mode = "all" if untracked else "no"
         out = self.git.output("status", "--porcelain=v1", "-z", "--no-renames", f"--untracked-files={mode}")
         return tuple(entry[3:] for entry in _paths(out))
+
+    def status(self) -> WorktreeStatus:
+        """Head, branch and changes in one look; ignored files never count."""
+        words = ("--porcelain=v2", "--branch", "--no-ahead-behind", "-z", "--no-renames", "--untracked-files=all")
+        head, branch, changes = None, None, []
+        for entry in _paths(self.git.output("status", *words)):
+            kind, _, rest = entry.partition(" ")
+            if kind == "#":
+                name, _, value = rest.partition(" ")
+                if name == "branch.oid" and value != "(initial)":
+                    head = value
+                elif name == "branch.head" and value != "(detached)":
+                    branch = f"refs/heads/{value}"
+            else:
+                changes.append(entry.split(" ", _WORDS_BEFORE_PATH[kind])[-1])
+        return WorktreeStatus(head, branch, tuple(changes))
 
     def operation_in_progress(self) -> str | None:
         """The user's unfinished merge, rebase, cherry-pick, revert or bisect in this checkout, if any."""
@@ -119,7 +156,7 @@ class Checkout:
             GitFailedError: something cannot be stored, such as a repository without commits inside this one.
         """
         with self._scratch_index() as git:
-            git.call("add", "--all", "--", ".")
+            git.call("add", "--all", "--sparse", "--", ".")
             return git.text("write-tree")
 
     @contextmanager
@@ -184,6 +221,10 @@ class Checkout:
         head = self.git.text("rev-parse", "--verify", "HEAD")
         self.git.call("update-ref", "--no-deref", "-m", "kitty-flow: its lease ran out", "HEAD", head)
 
+    def set_sparse(self, folders: Sequence[str]) -> bool:
+        """Limit our own worktree to some folders, or to none; says whether `switch` has to put it right for that."""
+        return write_patterns(self._linked(), folders)
+
     def _linked(self) -> Path:
         """The administrative directory; the main checkout is the user's, and nothing of ours is done to it."""
         if self.git_dir is None:
@@ -193,9 +234,13 @@ class Checkout:
 
 @dataclass(frozen=True)
 class Worktrees:
-    """All working trees of one repository. `git` runs in its main checkout."""
+    """All working trees of one repository. `git` runs in its main checkout.
+
+    With the directory that all working trees share (`shared`), most answers take no git process.
+    """
 
     git: Git
+    shared: Path | None = None
 
     def all(self) -> tuple[Checkout, ...]:
         """Every working tree, the main one first."""
@@ -213,6 +258,8 @@ class Worktrees:
 
     def on_branch(self, ref: str) -> tuple[Checkout, ...]:
         """The working trees that have `ref` (full name) checked out."""
+        if not may_be_on(self._common_dir, ref):
+            return ()
         return tuple(checkout for checkout in self.all() if checkout.branch == ref)
 
     def at(self, path: Path) -> Checkout | None:
@@ -224,9 +271,14 @@ class Worktrees:
         return None if found is None or found.is_unfinished else found
 
     def _known(self, path: Path) -> Checkout | None:
+        git_dir = administrative_directory(self._common_dir, path)
+        if git_dir is None or not os.path.lexists(path):
+            return None
+        position = read_head(git_dir, Refs(self.git, self._common_dir))
+        if position is not None:
+            return Checkout(location(path), position.head, position.branch, git_dir)
         wanted = location(path)
-        linked = (checkout for checkout in self.all() if checkout.git_dir is not None)
-        return next((c for c in linked if location(c.path) == wanted and os.path.lexists(c.path)), None)
+        return next((c for c in self.all() if c.git_dir is not None and location(c.path) == wanted), None)
 
     def clear_unfinished(self, path: Path) -> None:
         """Take away what a killed `worktree add` left at `path`: a folder with nothing but the link in it."""
@@ -234,8 +286,11 @@ class Worktrees:
         if found is not None and found.is_unfinished and [each.name for each in path.iterdir()] == [".git"]:
             self._dispose(found)
 
-    def add(self, path: Path, commit: str) -> Checkout:
-        """Make a new detached working tree at `path`, also where git still knows one that somebody deleted.
+    def add(self, path: Path, commit: str, branch: str | None = None, *, sparse: Sequence[str] = ()) -> Checkout:
+        """Make a new working tree at `path`, also where git still knows one that somebody deleted.
+
+        It is on `branch` (short name), which is put at the commit, where nothing stands in the way of that; else
+        detached. A `sparse` one is limited to these folders, and has no file before `switch`.
 
         Raises:
             GitFailedError: the path is taken.
@@ -244,13 +299,21 @@ class Worktrees:
         if path.is_symlink():
             raise broken(path, "a symbolic link is in its place")
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Forced twice: a `worktree add` that was killed leaves its worktree locked.
-        force = ("--force", "--force")
-        self.git.call("worktree", "add", "--quiet", *force, "--detach", "--", os.fspath(path), commit)
-        git_dir = administrative_directories(self._common_dir).get(location(path))
+        begin, place = ["worktree", "add", "--quiet"], ("--", os.fspath(path), commit)
+        # Never forced with a branch: git would take it from another working tree that has it checked out.
+        if sparse:
+            begin, branch = [*begin, "--no-checkout"], None
+        if branch is None or self.git.status(*begin, "-B", branch, *place, ok=(0, 128, 255)):
+            branch = None
+            # Forced twice: a `worktree add` that was killed leaves its worktree locked.
+            self.git.call(*begin, "--force", "--force", "--detach", *place)
+        git_dir = administrative_directory(self._common_dir, path)
         if git_dir is None:
             raise broken(path, "it was removed while it was made")
-        return Checkout(path, commit, None, git_dir)
+        made = Checkout(path, commit, branch and f"refs/heads/{branch}", git_dir)
+        if sparse:
+            made.set_sparse(sparse)
+        return made
 
     def remove(self, checkout: Checkout, *, disposable: bool = False) -> bool:
         """Remove a linked worktree if it is clean; a `disposable` one (gate runs) in any case. Says whether it went.
@@ -269,7 +332,7 @@ class Worktrees:
 
     def _dispose(self, checkout: Checkout) -> bool:
         path = checkout.path
-        if administrative_directories(self._common_dir).get(location(path)) != checkout.git_dir:
+        if administrative_directory(self._common_dir, path) != checkout.git_dir:
             return False
         # Before git sees the path: it would follow a link, to a worktree that may be the user's.
         if path.is_symlink() or path.is_file():
@@ -284,7 +347,11 @@ class Worktrees:
 
     @cached_property
     def _common_dir(self) -> Path:
-        return Path(self.git.text("rev-parse", "--path-format=absolute", "--git-common-dir"))
+        return self.shared or Path(self.git.text("rev-parse", "--path-format=absolute", "--git-common-dir"))
+
+
+_WORDS_BEFORE_PATH: Final = {"1": 8, "2": 9, "u": 10, "?": 1, "!": 1}
+"""Fields before the path in an entry of `git status --porcelain=v2` (git-status(1))."""
 
 
 def _checkout(fields: Mapping[str, str], path: Path, git_dir: Path | None) -> Checkout:

@@ -42,6 +42,7 @@ class Facts:
     worktree_clean: bool | None = None
     out_of_scope_paths: tuple[str, ...] | None = None
     open_subtasks: tuple[str, ...] | None = None
+    changes: bool | None = None
 
     # Review.
     implementer: str | None = None

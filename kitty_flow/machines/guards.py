@@ -36,7 +36,10 @@ def _workspace_ready(facts: Facts) -> bool:
 
 
 def _work_committed(facts: Facts) -> bool:
-    return _text(facts.head_commit) and _text(facts.base_commit) and facts.head_commit != facts.base_commit
+    if not (_text(facts.head_commit) and _text(facts.base_commit)):
+        return False
+    # Work that is to change no files has no commit; its head is its base, which the review is bound to.
+    return (facts.head_commit == facts.base_commit) is (facts.changes is False)
 
 
 def _distinct_reviewer(facts: Facts) -> bool:

@@ -19,7 +19,7 @@ class WorkPackageDraft:
     `where` is the file, or the place in the file, that a problem is reported at; `places` are the places of single
     fields, by field name, where the reader knows them (`place`). `created_files` are patterns of `owned_files` that
     need not match a file yet, None where the source knows no such declaration. `surface` is the folder or file that
-    this work package speaks for, and lies within its owned files.
+    this work package speaks for, and lies within its owned files. `changes` off: it changes no files.
     """
 
     where: str
@@ -33,6 +33,7 @@ class WorkPackageDraft:
     prompt: str = ""
     created_files: tuple[str, ...] | None = None
     surface: str | None = None
+    changes: bool = True
     places: Mapping[str, str] = field(default_factory=dict)
 
     def place(self, name: str) -> str:

@@ -58,6 +58,7 @@ class _WorkPackage(_Table):
     created_files: list[str] | None = None
     surface: str | None = None
     execution_mode: str = "code_change"
+    changes: bool = True
     subtasks: list[str | _Subtask] = Field(default_factory=list)
     requirement_refs: list[str] = Field(default_factory=list)
     prompt: str = ""
@@ -190,6 +191,7 @@ def _draft(table: _WorkPackage, index: int, places: _Places, findings: Findings)
         prompt=table.prompt,
         created_files=None if table.created_files is None else tuple(table.created_files),
         surface=table.surface,
+        changes=table.changes,
         places=places.keys(index),
     )
 

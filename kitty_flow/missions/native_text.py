@@ -60,6 +60,8 @@ def _work_package_lines(work_package: WorkPackage, draft: WorkPackageDraft | Non
         yield f"surface = {_string(draft.surface)}"
     if work_package.execution_mode != "code_change":
         yield f"execution_mode = {_string(work_package.execution_mode)}"
+    if not work_package.changes:
+        yield "changes = false"
     if work_package.subtasks:
         yield _list("subtasks", [_subtask(each) for each in work_package.subtasks])
     if work_package.requirement_refs:

@@ -166,7 +166,13 @@ def _work_package(draft: WorkPackageDraft, findings: Findings) -> WorkPackage:
         )
     before = len(findings.problems)
     owned = check_owned_files(draft.owned_files, draft.place("owned_files"), findings)
-    if not owned and len(findings.problems) == before:
+    if not draft.changes and (draft.owned_files or mode == "planning_artifact"):
+        findings.problem(
+            "INVALID_CHANGES",
+            f"{draft.id[:80]} is to change no files, so it has no owned_files and is no planning_artifact",
+            draft.place("changes"),
+        )
+    if draft.changes and not owned and len(findings.problems) == before:
         findings.warn(
             "NO_OWNED_FILES",
             f"{draft.id[:80]} declares no owned files: overlaps with other work packages cannot be seen",
@@ -181,4 +187,5 @@ def _work_package(draft: WorkPackageDraft, findings: Findings) -> WorkPackage:
         subtasks=draft.subtasks,
         requirement_refs=tuple(dict.fromkeys(draft.requirement_refs)),
         prompt=draft.prompt,
+        changes=draft.changes,
     )

@@ -33,7 +33,8 @@ class WorkPackage:
     """A node of the dependency graph: the unit that an agent claims.
 
     `owned_files` are glob patterns relative to the repository root; an empty tuple means that nothing is declared and
-    ownership is not enforced. `prompt` is the Markdown text handed to the implementer.
+    ownership is not enforced. `prompt` is the Markdown text handed to the implementer. One with `changes` off looks at
+    things and changes no files: it gets no worktree, and its result is its summary.
     """
 
     id: str
@@ -44,6 +45,7 @@ class WorkPackage:
     subtasks: tuple[Subtask, ...] = ()
     requirement_refs: tuple[str, ...] = ()
     prompt: str = ""
+    changes: bool = True
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> WorkPackage:
@@ -55,6 +57,13 @@ class WorkPackage:
         lists = {name: tuple(data[name]) for name in ("dependencies", "owned_files", "requirement_refs")}
         subtasks = tuple(Subtask(**subtask) for subtask in data["subtasks"])
         return cls(**{**data, **lists, "subtasks": subtasks})
+
+    def as_data(self) -> dict[str, Any]:
+        """What `from_data` reads. `changes` is left out unless it is off: older definitions keep their digests."""
+        data = {**vars(self), "subtasks": [subtask._asdict() for subtask in self.subtasks]}
+        if self.changes:
+            del data["changes"]
+        return data
 
 
 class MissionSource(NamedTuple):
@@ -119,9 +128,7 @@ class MissionDefinition:
                 "title": self.title,
                 "target_branch": self.target_branch,
                 "template": self.template,
-                "work_packages": [
-                    {**vars(w), "subtasks": [s._asdict() for s in w.subtasks]} for w in self.work_packages
-                ],
+                "work_packages": [w.as_data() for w in self.work_packages],
             }
         )
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from kitty_flow.errors import KittyFlowError
+from kitty_flow.flow.retention import holds_nothing, kept_until, lane_worktrees
 from kitty_flow.flow.workspace import workspace_path
+from kitty_flow.git.worktrees import Checkout
 from kitty_flow.release.candidate import GATE_LANE
 from kitty_flow.release.landing import Landing, contains
 
@@ -15,30 +15,36 @@ __all__ = ["tidy"]
 def tidy(landing: Landing) -> None:
     """Remove the mission's worktrees whose commit is on the target and that have no unsaved work; remark the others.
 
-    Only a merged mission is tidied: in another one somebody may be at work.
+    Only a merged mission is tidied: in another one somebody may be at work. Those that `keep` of the settings holds
+    stay without a word; the disposable one of the tests always goes.
     """
     mission = landing.mission
     if mission.state() not in ("merged", "shipped"):
         return
-    for name in (*(lane.id for lane in mission.plan.execution_lanes), GATE_LANE):
-        path = workspace_path(mission, name)
-        try:
-            kept = _remove(landing, path, disposable=name == GATE_LANE)
-        except (KittyFlowError, OSError) as error:
-            kept = f"it could not be removed ({getattr(error, 'message', error)})"
-        if kept is not None:
-            landing.remarks.append(f"kept the worktree {path}: {kept}")
+    gate = mission.project.worktrees.at(workspace_path(mission, GATE_LANE))
+    if gate is not None:
+        _tell(landing, gate, disposable=True)
+    for checkout in () if kept_until(mission) else lane_worktrees(mission):
+        _tell(landing, checkout, disposable=False)
 
 
-def _remove(landing: Landing, path: Path, *, disposable: bool) -> str | None:
+def _tell(landing: Landing, checkout: Checkout, *, disposable: bool) -> None:
+    try:
+        kept = _remove(landing, checkout, disposable=disposable)
+    except (KittyFlowError, OSError) as error:
+        kept = f"it could not be removed ({getattr(error, 'message', error)})"
+    if kept is not None:
+        landing.remarks.append(f"kept the worktree {checkout.path}: {kept}")
+
+
+def _remove(landing: Landing, checkout: Checkout, *, disposable: bool) -> str | None:
     """Remove one worktree; otherwise says why it is still there."""
     mission = landing.mission
-    checkout = mission.project.worktrees.at(path)
-    if checkout is None:
-        return None
     if not disposable:
         target = mission.project.repository.refs.commit(mission.target_ref)
-        if not contains(mission, target, checkout.head):
+        # One that an expired claim left is on no branch of its lane: what it holds was kept under a salvage ref.
+        is_retired = checkout.branch is None and holds_nothing(mission, checkout)
+        if not is_retired and not contains(mission, target, checkout.head):
             return "it has commits that did not land"
     if mission.project.worktrees.remove(checkout, disposable=disposable):
         return None

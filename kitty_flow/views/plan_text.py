@@ -48,6 +48,7 @@ def plan_data(
                 "dependencies": list(w.dependencies),
                 "owned_files": list(w.owned_files),
                 "execution_mode": w.execution_mode,
+                "changes": w.changes,
                 "subtasks": [s._asdict() for s in w.subtasks],
                 "requirement_refs": list(w.requirement_refs),
                 **plan.placements[w.id]._asdict(),

@@ -15,6 +15,7 @@ from kitty_flow.agents.settings import (
     AgentSpec,
     MergeSettings,
     PoolSettings,
+    PortSettings,
     RunSettings,
     Settings,
     SyncSettings,
@@ -186,7 +187,9 @@ def test_executables_are_pinned_to_absolute_paths(tmp_path: Path) -> None:
         check_executable(AgentSpec("a", ("no-such-agent",)), tmp_path)
 
 
-@pytest.mark.parametrize("model", [AgentSettings, PoolSettings, RunSettings, MergeSettings, WorkspaceSettings])
+@pytest.mark.parametrize(
+    "model", [AgentSettings, PoolSettings, RunSettings, MergeSettings, WorkspaceSettings, PortSettings]
+)
 def test_every_key_is_documented(model: type[Settings]) -> None:
     documented = set(re.findall(r"(?m)^\| `(\w+)` \|", CONFIG_REFERENCE.read_text(encoding="utf-8")))
     assert set(model.model_fields) <= documented
@@ -197,6 +200,6 @@ def test_the_documented_example_loads_and_documents_no_unknown_key(tmp_path: Pat
     example = re.search(r"```toml\n(.*?)```", text, re.DOTALL)
     assert example is not None
     assert load_settings(write(tmp_path, example.group(1))).run.jobs == 4
-    models = (AgentSettings, PoolSettings, RunSettings, BudgetSettings, MergeSettings, WorkspaceSettings, SyncSettings)
-    known = {name for model in (*models, HookSettings) for name in model.model_fields}
+    models = (AgentSettings, PoolSettings, RunSettings, BudgetSettings, MergeSettings, WorkspaceSettings, PortSettings)
+    known = {name for model in (*models, HookSettings, SyncSettings) for name in model.model_fields}
     assert set(re.findall(r"(?m)^\| `(\w+)` \|", text)) == known

@@ -111,6 +111,8 @@ def _purpose(name: str, slugs: Mapping[str, str]) -> tuple[str, str]:
         return "objects", "a command that packs the ledger's objects"
     if stem.startswith("sync-"):
         return "remotes", "an exchange with a remote"
+    if stem == "ports":
+        return "ports", "a start that takes a range of ports"
     if stem == "errors":
         return "errors", "a command that was refused"
     mission_id = stem.removesuffix(".run")

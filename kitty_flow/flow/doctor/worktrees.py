@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
 from typing import Final
 
-from kitty_flow.errors import KittyFlowError
-from kitty_flow.flow.doctor.finding import DoctorFinding, ok, problem, warning
+from kitty_flow.errors import ConflictError, KittyFlowError
+from kitty_flow.flow.doctor.finding import DoctorFinding, fixable, ok, problem, warning
 from kitty_flow.flow.doctor.ledgers import Ledgers
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.project import Project
+from kitty_flow.flow.retention import folder_size, holds_nothing, is_lane_folder, kept_until
+from kitty_flow.flow.workspace import workspace_path
 from kitty_flow.git.worktrees import Checkout
 from kitty_flow.ledger.view import EntityState, LedgerView
 
@@ -32,12 +35,16 @@ class _Registered:
 
 def examine_worktrees(ledgers: Ledgers) -> Iterator[DoctorFinding]:
     """The worktrees of every mission, and the salvage refs."""
-    found = 0
+    found = number = size = 0
     registered = _registered(ledgers.project)
     for mission in ledgers.missions:
         for finding in _mission(mission, registered):
             found += 1
+            number += "bytes" in finding.details
+            size += finding.details.get("bytes", 0)
             yield finding
+    if number:
+        yield ok("worktrees", "worktrees", f"{number} worktree(s) with {size / 1e6:,.1f} MB of files")
     for ref in ledgers.unreadable:
         found += 1
         message = "its worktrees were not looked at: its ledger cannot be read"
@@ -68,15 +75,16 @@ def _mission(mission: OpenMission, registered: Mapping[Path, _Registered]) -> It
     view = mission.view()
     recorded = _recorded(mission, view)
     folders = {path.parent for path in recorded}
-    for path in sorted({*recorded, *(path for path in registered if path.parent in folders)}):
+    beside = (path for path in registered if path.parent in folders)
+    for path in sorted({*recorded, *beside, *_lane_folders(mission, folders)}):
         subject = f"{mission.slug}/{path.name}"
         known = registered.get(path)
         held = [entity.entity_id for entity in recorded.get(path, ()) if entity.state == "in_progress"]
         try:
             if known is not None and path.is_dir():
-                yield _present(subject, known, mission.state(view))
+                yield _present(mission, subject, known, view)
             elif path.is_dir() and any(path.iterdir()):
-                yield _unknown(subject, path, mission.state(view))
+                yield _unknown(subject, path, mission.state(view), is_in_the_way=path in recorded)
             elif held:
                 message = f"missing, although {', '.join(held)} is being worked on there"
                 remedy = f"kitty-flow wp release {held[0]} --mission {mission.slug} --reason 'its worktree is gone'"
@@ -92,30 +100,68 @@ def _recorded(mission: OpenMission, view: LedgerView) -> dict[Path, tuple[Entity
     found: dict[Path, tuple[EntityState, ...]] = {}
     for entity in view.of_type("work_package").values():
         place = entity.facts.get("worktree")
-        if isinstance(place, str):
+        if isinstance(place, str) and entity.facts.get("place", "worktree") == "worktree":
             path = Path(place).resolve()
             found[path] = (*found.get(path, ()), entity)
     return found
 
 
-def _present(subject: str, known: _Registered, state: str) -> DoctorFinding:
-    path = _quoted(known.checkout.path)
-    if known.checkout.is_unfinished:
+def _lane_folders(mission: OpenMission, folders: set[Path]) -> Iterator[Path]:
+    """What lies beside the worktrees and is named like one, whether git knows it or not."""
+    for folder in folders:
+        if folder.is_dir():
+            yield from (path for path in folder.iterdir() if is_lane_folder(mission, path.name))
+
+
+def _present(mission: OpenMission, subject: str, known: _Registered, view: LedgerView) -> DoctorFinding:
+    checkout, state = known.checkout, mission.state(view)
+    path = _quoted(checkout.path)
+    if checkout.is_unfinished:
         return warning("worktrees", subject, "begun and never finished; the next start there makes it anew", "")
-    changes = len(known.checkout.changes())
+    changes = len(checkout.changes())
     looks = f"dirty, {changes} uncommitted path(s)" if changes else "clean"
+    look = f"git -C {path} status" if changes else ""
     if known.locked is not None:
         reason = f" ({known.locked})" if known.locked else ""
-        return warning("worktrees", subject, f"{looks}, locked{reason}", f"git worktree unlock -- {path}")
-    if state not in _FINISHED:
-        return ok("worktrees", subject, looks, f"git -C {path} status" if changes else "")
-    remedy = f"git -C {path} status" if changes else f"git worktree remove -- {path}"
-    return warning("worktrees", subject, f"{looks}, left over: the mission is {state}", remedy)
+        found = warning("worktrees", subject, f"{looks}, locked{reason}", f"git worktree unlock -- {path}")
+    elif state not in _FINISHED and not _is_retired(mission, checkout):
+        found = ok("worktrees", subject, looks, look)
+    elif not changes and state in _FINISHED and (end := kept_until(mission)) is not None:
+        found = ok("worktrees", subject, f"{looks}, kept {'' if end == 'always' else 'until '}{end} by the settings")
+    else:
+        why = f"left over: the mission is {state}" if state in _FINISHED else "retired: its lane has a newer one"
+        held = changes or holds_nothing(mission, checkout)
+        message = f"{looks}, {why}" + ("" if held else "; no branch and no salvage ref has its commit")
+        found = warning("worktrees", subject, message, look or f"git worktree remove -- {path}")
+        if not changes and held and is_lane_folder(mission, checkout.path.name):
+            found = fixable(found, lambda: _remove(mission, checkout))
+    return replace(found, details={"path": os.fspath(checkout.path), "bytes": folder_size(checkout.path)})
 
 
-def _unknown(subject: str, path: Path, state: str) -> DoctorFinding:
-    """A folder in the way of the next attempt."""
-    report = warning if state in _FINISHED else problem
+def _is_retired(mission: OpenMission, checkout: Checkout) -> bool:
+    """Whether it was a lane's worktree, and the lane has another one now."""
+    name = checkout.path.name
+    current = {workspace_path(mission, lane.id).name for lane in mission.plan.execution_lanes}
+    return is_lane_folder(mission, name) and name not in current
+
+
+def _remove(mission: OpenMission, checkout: Checkout) -> str:
+    """Remove a worktree, if it still is clean and something else still has its commit."""
+    now = mission.project.worktrees.at(checkout.path)
+    if now is None:
+        return f"{checkout.path} was gone already"
+    if not holds_nothing(mission, now) or not mission.project.worktrees.remove(now):
+        raise ConflictError(
+            "WORKTREE_IN_USE",
+            f"{checkout.path} has changed meanwhile, or cannot be removed",
+            hint=f"git -C {_quoted(checkout.path)} status",
+        )
+    return f"{checkout.path} was removed"
+
+
+def _unknown(subject: str, path: Path, state: str, *, is_in_the_way: bool) -> DoctorFinding:
+    """A folder in the way of the next attempt, or one that nobody uses any more."""
+    report = problem if is_in_the_way and state not in _FINISHED else warning
     remedy = f"mv -- {_quoted(path)} {_quoted(path.with_name(path.name + '.old'))}"
     return report("worktrees", subject, "a folder is there, but git does not know it as a worktree", remedy)
 

@@ -41,7 +41,9 @@ MAY_PASS: Final = frozenset(
 QUOTA_EXHAUSTED: Final = "QUOTA_EXHAUSTED"
 """The failure code of an attempt that ended for lack of quota."""
 
-NOT_COUNTED: Final = frozenset({"INTERRUPTED", "RUN_LOST", "RELEASED", "BUDGET_EXHAUSTED", QUOTA_EXHAUSTED})
+NOT_COUNTED: Final = frozenset(
+    {"INTERRUPTED", "RUN_LOST", "RELEASED", "BUDGET_EXHAUSTED", "SETUP_FAILED", "COPY_NOT_IGNORED", QUOTA_EXHAUSTED}
+)
 """Ends of an attempt that say nothing about its agent: neither an attempt nor a failure."""
 
 _SPREAD: Final = 0.25

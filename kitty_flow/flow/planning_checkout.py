@@ -1,0 +1,167 @@
+"""Planning artifacts are made in the main checkout on the target branch, when that is safe; or taken back.
+
+The checkout is the user's. It is used only while nothing of theirs is in the way; no branch is ever switched there, and
+nothing is forced. Commits of an attempt that came to nothing are kept under a salvage ref before the target goes back.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from kitty_flow.errors import KittyFlowError
+from kitty_flow.flow.base import contains_prerequisites
+from kitty_flow.flow.mission import OpenMission
+from kitty_flow.git.refs import RefMovedError
+from kitty_flow.git.worktree_head import read_head
+from kitty_flow.git.worktrees import Checkout
+from kitty_flow.graph.ownership import owns
+from kitty_flow.ledger.ledger import Ledger
+from kitty_flow.ledger.lock import exclusive
+from kitty_flow.ledger.view import EntityState, LedgerView
+
+__all__ = ["CheckoutPlace", "find_place", "main_checkout", "reserve", "take_back", "wants_checkout"]
+
+_LOCK_S: Final = 10.0
+
+
+@dataclass(frozen=True)
+class CheckoutPlace:
+    """Whether an attempt may work in the main checkout: the base and the start there, or what is in the way."""
+
+    base: str = ""
+    start: str = ""
+    hindrance: str | None = None
+
+
+def wants_checkout(mission: OpenMission, work_package_id: str) -> bool:
+    """Whether this is planning work, and the settings have it done in the main checkout."""
+    if mission.definition.work_package(work_package_id).execution_mode != "planning_artifact":
+        return False
+    return mission.project.settings.workspace.planning_lane == "checkout"
+
+
+def main_checkout(mission: OpenMission) -> Checkout | None:
+    """The main checkout as it is now; None in a bare repository, or before its first commit."""
+    repository = mission.project.repository
+    if repository.is_bare:
+        return None
+    position = read_head(repository.common_dir, repository.refs)
+    if position is not None:
+        return Checkout(repository.root, position.head, position.branch) if position.head else None
+    status = Checkout(repository.root, None, None).status()
+    return Checkout(repository.root, status.head, status.branch) if status.head else None
+
+
+def find_place(mission: OpenMission, work_package_id: str, view: LedgerView) -> CheckoutPlace:
+    """Whether the next attempt may work in the main checkout. Changes nothing."""
+    checkout, target = main_checkout(mission), mission.target_branch
+    if checkout is None or checkout.branch != mission.target_ref or checkout.head is None:
+        return CheckoutPlace(hindrance=f"the main checkout is not on {target}")
+    operation = checkout.operation_in_progress()
+    if operation is not None:
+        return CheckoutPlace(hindrance=f"a {operation} is in progress in the main checkout")
+    changes = len(checkout.changes())
+    if changes:
+        return CheckoutPlace(hindrance=f"the main checkout has {changes} uncommitted or untracked path(s)")
+    tip, history = checkout.head, mission.project.history
+    if not contains_prerequisites(mission, work_package_id, tip, view):
+        return CheckoutPlace(hindrance=f"{target} does not contain the work of all prerequisites")
+    facts = mission.work_package(work_package_id, view).facts
+    left = facts.get("left_on_target")
+    if left and history.is_ancestor(str(left), tip):
+        return CheckoutPlace(hindrance=f"{target} still has commits of an earlier attempt, up to {str(left)[:12]}")
+    earlier, base = facts.get("continue_at"), facts.get("base_commit")
+    if earlier and not history.is_ancestor(str(earlier), tip):
+        return CheckoutPlace(hindrance=f"{target} does not contain the attempt that is to be continued")
+    user = _user(mission, work_package_id, view)
+    if user is not None:
+        return CheckoutPlace(hindrance=f"{user} works in the main checkout")
+    return CheckoutPlace(str(base) if earlier == tip and base else tip, tip)
+
+
+def reserve(mission: OpenMission, entity: EntityState, view: LedgerView) -> CheckoutPlace:
+    """As `find_place`, and with the main checkout reserved for the claim on `entity`, among all missions."""
+    state = mission.project.repository.state_dir
+    lock = state / "locks" / "planning-checkout.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with exclusive(lock, timeout_s=_LOCK_S, what="the reservation of the main checkout"):
+        place = find_place(mission, entity.entity_id, view)
+        if place.hindrance is None:
+            claim = {"mission_id": mission.id, "slug": mission.slug, "work_package_id": entity.entity_id}
+            claim["claim_id"] = str(entity.facts.get("claim_id"))
+            temporary = _reservation(mission).with_suffix(".new")
+            temporary.write_text(json.dumps(claim), encoding="utf-8")
+            temporary.replace(_reservation(mission))
+    return place
+
+
+def _reservation(mission: OpenMission) -> Any:
+    return mission.project.repository.state_dir / "planning-checkout.json"
+
+
+def _user(mission: OpenMission, work_package_id: str, view: LedgerView) -> str | None:
+    """Which other work package has reserved the main checkout and still holds the claim that it did so for."""
+    try:
+        claim = json.loads(_reservation(mission).read_text(encoding="utf-8"))
+        mission_id, slug, name, claim_id = (
+            str(claim[key]) for key in ("mission_id", "slug", "work_package_id", "claim_id")
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if (mission_id, name) == (mission.id, work_package_id):
+        return None
+    try:
+        if mission_id != mission.id:
+            with Ledger(mission.project.repository, mission_id, slug) as ledger:
+                view = ledger.view()
+    except KittyFlowError:
+        return f"{name} of {slug}, whose ledger cannot be read,"
+    entity = view.entity("work_package", name)
+    is_held = entity is not None and entity.state in ("claimed", "in_progress")
+    return f"{name} of {slug}" if is_held and entity and entity.facts.get("claim_id") == claim_id else None
+
+
+def take_back(mission: OpenMission, entity: EntityState) -> str | None:
+    """Put the target back to where the attempt began, as far as only the attempt moved it; its commits must be kept
+    under a salvage ref already. Returns the commit that stays on the target all the same; None when nothing does.
+    """
+    checkout, begun = main_checkout(mission), str(entity.facts.get("start_commit", ""))
+    refs = mission.project.repository.refs
+    tip = refs.commit(mission.target_ref)
+    if tip is None or tip == begun or not mission.project.history.is_ancestor(begun, tip):
+        return None
+    if checkout is None or (checkout.branch, checkout.head) != (mission.target_ref, tip):
+        return tip
+    if checkout.operation_in_progress() or not _is_the_attempts(mission, entity, begun, tip):
+        return tip
+    try:
+        if not checkout.can_move(tip, begun):
+            return tip
+        refs.swap(mission.target_ref, begun, tip)
+    except RefMovedError:
+        return refs.commit(mission.target_ref)
+    # The files follow; edits that are not committed stay. Killed here, the checkout shows the attempt as staged.
+    checkout.move(tip, begun)
+    return None
+
+
+def _is_the_attempts(mission: OpenMission, entity: EntityState, begun: str, tip: str) -> bool:
+    """Whether nobody but the attempt can have made the commits: no merges, nothing that was pushed or branched off, and
+    each touches a file that the work package owns."""
+    git = mission.project.repository.git
+    elsewhere = git.text("for-each-ref", "--format=%(refname)", f"--contains={tip}").splitlines()
+    ours = ("refs/kitty/", "refs/heads/kitty/")
+    if any(ref != mission.target_ref and not ref.startswith(ours) for ref in elsewhere):
+        return False
+    defined = mission.definition.by_id.get(entity.entity_id)
+    owned = defined.owned_files if defined is not None else ()
+    for line in git.text("rev-list", "--parents", f"{begun}..{tip}").splitlines():
+        commit, *parents = line.split()
+        if len(parents) != 1:
+            return False
+        changed = mission.project.history.changed_paths(parents[0], commit)
+        if owned and changed and not any(owns(owned, path) for path in changed):
+            return False
+    return True

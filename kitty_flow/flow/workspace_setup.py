@@ -1,0 +1,104 @@
+"""Making a worktree usable: files that git does not carry, its own ports, and the project's setup command, once."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from kitty_flow.errors import ExternalToolError
+from kitty_flow.flow.workspace_files import copy_files
+from kitty_flow.flow.workspace_ports import claim_ports
+from kitty_flow.model.text import printable
+
+if TYPE_CHECKING:
+    from kitty_flow.agents.settings import WorkspaceSettings
+    from kitty_flow.flow.project import Project
+    from kitty_flow.git.worktrees import Checkout
+
+__all__ = ["set_up"]
+
+_MARK: Final = "kitty-flow-setup"
+"""The file, in the worktree's own administrative directory, that says which setup it had; it goes with the worktree."""
+
+_TAIL_LINES: Final = 12
+
+
+def set_up(project: Project, checkout: Checkout, name: str) -> dict[str, str]:
+    """Make a worktree usable; what has been done already is not done again. Returns what its agents' environment gets.
+
+    Args:
+        name: of the worktree, such as ``mission-01ABCDEF/lane-a``: what its setup log is called.
+
+    Raises:
+        RefusedError: COPY_NOT_IGNORED.
+        ExternalToolError: SETUP_FAILED, with the end of the log; PORTS_EXHAUSTED.
+    """
+    settings = project.settings.workspace
+    if settings.copy_files:
+        copy_files(project.root, checkout, settings.copy_files)
+    ports = claim_ports(project, checkout.path) if settings.ports is not None else {}
+    if settings.setup is not None and checkout.git_dir is not None:
+        mark, wanted = checkout.git_dir / _MARK, _digest(settings.setup)
+        if _read(mark) != wanted:
+            _run(project, checkout, settings, name, ports)
+            mark.write_text(wanted, encoding="ascii")
+    return ports
+
+
+def _run(project: Project, checkout: Checkout, settings: WorkspaceSettings, name: str, ports: dict[str, str]) -> None:
+    """Run the setup command to its end; its log is new each time."""
+    from kitty_flow.agents.command import AgentSpec, check_executable
+    from kitty_flow.agents.process import ProcessSpec, run_process
+
+    assert settings.setup is not None
+    log = project.workspace_root / "setup" / f"{name}.log"
+    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log.unlink(missing_ok=True)
+    argv = check_executable(AgentSpec("setup", settings.setup), project.root).argv
+    spec = ProcessSpec(argv, checkout.path, _environment(project, checkout.path, ports), log, settings.setup_timeout_s)
+    # In a thread of its own, since the caller's thread may have an event loop that is running.
+    with ThreadPoolExecutor(1, "setup") as pool:
+        outcome = pool.submit(lambda: asyncio.run(run_process(spec))).result()
+    if outcome.reason == "timeout":
+        raise _failed(checkout, log, f"ran longer than {settings.setup_timeout_s:g} s and was stopped", outcome.tail)
+    if outcome.exit_code != 0:
+        raise _failed(checkout, log, f"ended with status {outcome.exit_code}", outcome.tail)
+    changes = checkout.status().changes
+    if changes:
+        named = ", ".join(map(printable, changes[:5]))
+        raise _failed(checkout, log, f"left changes that git does not ignore, in {len(changes)} path(s): {named}", "")
+
+
+def _failed(checkout: Checkout, log: Path, what: str, tail: str) -> ExternalToolError:
+    lines = [printable(line) for line in tail.splitlines()][-_TAIL_LINES:]
+    end = f"; its last lines: {' | '.join(lines)[-1500:]}" if lines else ""
+    return ExternalToolError(
+        "SETUP_FAILED",
+        f"the setup command of [workspace] {what}{end}",
+        hint=f"read {log}, mend the setup in .kitty-flow/config.toml, then run the command again",
+        details={"worktree": os.fspath(checkout.path), "log": os.fspath(log), "tail": lines},
+    )
+
+
+def _environment(project: Project, worktree: Path, ports: dict[str, str]) -> dict[str, str]:
+    """The caller's environment, without what could point git elsewhere or belongs to an outer invocation."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "KITTY_FLOW_"))}
+    kept |= {k: v for k, v in os.environ.items() if k in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM")}
+    ours = {"KITTY_FLOW_WORKTREE": os.fspath(worktree), "KITTY_FLOW_ROOT": os.fspath(project.root), **ports}
+    return {**kept, **ours, "PWD": os.fspath(worktree), "GIT_CEILING_DIRECTORIES": os.fspath(worktree.parent)}
+
+
+def _digest(setup: tuple[str, ...]) -> str:
+    return hashlib.sha256(json.dumps(setup).encode()).hexdigest()
+
+
+def _read(mark: Path) -> str:
+    with suppress(OSError):
+        return mark.read_text(encoding="ascii", errors="replace")
+    return ""

@@ -14,6 +14,8 @@ from pydantic import Field, ValidationError
 from kitty_flow.agents.command import AgentSpec, check_executable, command_agent
 from kitty_flow.agents.settings_agent import AgentSettings
 from kitty_flow.agents.settings_file import SETTINGS_PATH, invalid, problem, read_settings
+from kitty_flow.agents.settings_prompts import PromptSettings, prompt_problems
+from kitty_flow.agents.settings_review import ReviewSettings
 from kitty_flow.agents.settings_run import RunSettings
 from kitty_flow.agents.settings_sample import settings_text
 from kitty_flow.agents.settings_types import Command, Limit, Text
@@ -26,6 +28,8 @@ __all__ = [
     "AgentSettings",
     "AgentSpec",
     "MergeSettings",
+    "PromptSettings",
+    "ReviewSettings",
     "RunSettings",
     "Settings",
     "SyncSettings",
@@ -60,6 +64,8 @@ class Settings(Model):
 
     agents: dict[str, AgentSettings] = Field(default_factory=dict)
     run: RunSettings = RunSettings()
+    review: ReviewSettings = ReviewSettings()
+    prompts: PromptSettings = PromptSettings()
     merge: MergeSettings = MergeSettings()
     workspace: WorkspaceSettings = WorkspaceSettings()
     sync: SyncSettings = SyncSettings()
@@ -77,7 +83,7 @@ def load_settings(root: Path) -> Settings:
     """
     path = root / SETTINGS_PATH
     table = read_settings(root)
-    problems = _name_problems(table)
+    problems = _name_problems(table) + prompt_problems(root, table)
     try:
         settings = Settings.model_validate(table)
     except ValidationError as error:

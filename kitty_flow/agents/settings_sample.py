@@ -27,6 +27,16 @@ jobs = 2
 max_attempts = 3
 lease_s = 900
 
+[review]
+# So often work may be sent back with findings, then it is blocked for a person.
+max_cycles = 3
+allow_self_review = false
+
+[prompts]
+# Templates in place of the shipped prompts, relative to the repository root.
+# implement = ".kitty-flow/prompts/implement.md"
+# review = ".kitty-flow/prompts/review.md"
+
 [merge]
 # The command that must pass on the exact tree that will land.
 # test_command = ["python", "-m", "pytest", "-q"]

@@ -15,8 +15,9 @@ from kitty_flow.flow.invocation import Action, Invocation
 from kitty_flow.flow.life import accept_if_finished, begin
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.peek import NextStep, Role, choose, claimed, held, nothing, step_of
+from kitty_flow.flow.prompt_check import refuse_other_prompt
 from kitty_flow.flow.readiness import is_noted_integrated
-from kitty_flow.flow.review import apply_verdict, begin_review
+from kitty_flow.flow.review import apply_verdict, refuse_tampered, take_review
 from kitty_flow.flow.start import start
 from kitty_flow.flow.submission import submit
 from kitty_flow.flow.sync.claims import refuse_superseded
@@ -58,6 +59,8 @@ def next_step(mission: OpenMission, agent: str, *, role: Role = "implement") -> 
     mission = mission.at(view)
     holding = held(mission, agent, view)
     if holding is not None:
+        if holding.action == "review":
+            refuse_tampered(mission, holding)
         return step_of(mission, holding)
     begun = claimed(mission, agent, view)
     if begun is not None:
@@ -82,7 +85,7 @@ def next_step(mission: OpenMission, agent: str, *, role: Role = "implement") -> 
 def _take(mission: OpenMission, agent: str, action: Action, work_package_id: str) -> Invocation:
     """Claim and start a step; a claim that cannot be started is given back at once."""
     if action == "review":
-        return begin_review(mission, work_package_id, AgentSpec(agent, ()))
+        return take_review(mission, work_package_id, AgentSpec(agent, ()))
     begin(mission, run_id=new_ulid())
     won = claim(mission, work_package_id, actor=agent, lease_s=mission.project.settings.run.lease_s)
     return _start(mission, won)
@@ -91,7 +94,9 @@ def _take(mission: OpenMission, agent: str, action: Action, work_package_id: str
 def _start(mission: OpenMission, held: Claim) -> Invocation:
     mission = mission.at(mission.view())
     try:
-        return start(mission, held, AgentSpec(held.actor, ()))
+        invocation = start(mission, held, AgentSpec(held.actor, ()))
+        refuse_other_prompt(mission, invocation)
+        return invocation
     except KittyFlowError as error:
         give_back(mission, held, None, "RELEASED", error.message)
         raise

@@ -13,7 +13,7 @@ from kitty_flow.git.objects import CommitText
 from kitty_flow.git.refs import ABSENT
 from kitty_flow.git.worktrees import Checkout
 
-__all__ = ["Workspace", "describe", "invocation_folder", "prepare", "salvage", "workspace_of", "workspace_path"]
+__all__ = ["Workspace", "describe", "invocation_folder", "keep", "prepare", "salvage", "workspace_of", "workspace_path"]
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,13 @@ def workspace_path(mission: OpenMission, lane_id: str) -> Path:
     return mission.project.workspace_root / "worktrees" / stem / lane_id
 
 
-def invocation_folder(mission: OpenMission, invocation_id: str) -> Path:
-    """Where prompt, result and log of an invocation are kept; made when it is not there."""
-    folder = mission.project.workspace_root / "invocations" / invocation_id
+def invocation_folder(mission: OpenMission, invocation_id: str, of: str = "phases") -> Path:
+    """Where prompt, result and log of an invocation are kept; made when it is not there.
+
+    `of` is its work package. The workspace root belongs to one repository, so that no two repositories, missions or
+    work packages can ever name the same prompt (RPM-001).
+    """
+    folder = mission.project.workspace_root / "invocations" / mission.id / of / invocation_id
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
 
@@ -106,9 +110,15 @@ def salvage(mission: OpenMission, checkout: Checkout, *, work_package_id: str, l
         message = f"Unsaved work of {work_package_id}, kept by kitty-flow\n"
         with repository.objects() as objects:
             tip = objects.write_commit(CommitText(tree, (head,), now, now, message))
-    ref = f"{prefix}{label}-{tip[:12]}"
-    if repository.refs.read(ref) is None:
-        repository.refs.swap(ref, tip, ABSENT)
+    return keep(mission, tip, work_package_id=work_package_id, label=label)
+
+
+def keep(mission: OpenMission, commit: str, *, work_package_id: str, label: str) -> str:
+    """Keep a commit of a work package under a salvage ref, which is returned; repeating it is harmless."""
+    refs = mission.project.repository.refs
+    ref = f"refs/kitty/salvage/{mission.id}/{work_package_id}/{label}-{commit[:12]}"
+    if refs.read(ref) is None:
+        refs.swap(ref, commit, ABSENT)
     return ref
 
 

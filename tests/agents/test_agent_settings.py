@@ -14,6 +14,8 @@ from kitty_flow.agents.settings import (
     AgentSettings,
     AgentSpec,
     MergeSettings,
+    PromptSettings,
+    ReviewSettings,
     RunSettings,
     Settings,
     SyncSettings,
@@ -181,7 +183,9 @@ def test_executables_are_pinned_to_absolute_paths(tmp_path: Path) -> None:
         check_executable(AgentSpec("a", ("no-such-agent",)), tmp_path)
 
 
-@pytest.mark.parametrize("model", [AgentSettings, RunSettings, MergeSettings, WorkspaceSettings])
+@pytest.mark.parametrize(
+    "model", [AgentSettings, RunSettings, ReviewSettings, PromptSettings, MergeSettings, WorkspaceSettings]
+)
 def test_every_key_is_documented(model: type[Settings]) -> None:
     documented = set(re.findall(r"(?m)^\| `(\w+)` \|", CONFIG_REFERENCE.read_text(encoding="utf-8")))
     assert set(model.model_fields) <= documented
@@ -192,6 +196,14 @@ def test_the_documented_example_loads_and_documents_no_unknown_key(tmp_path: Pat
     example = re.search(r"```toml\n(.*?)```", text, re.DOTALL)
     assert example is not None
     assert load_settings(write(tmp_path, example.group(1))).run.jobs == 4
-    models = (AgentSettings, RunSettings, MergeSettings, WorkspaceSettings, SyncSettings)
+    models = (
+        AgentSettings,
+        RunSettings,
+        ReviewSettings,
+        PromptSettings,
+        MergeSettings,
+        WorkspaceSettings,
+        SyncSettings,
+    )
     known = {name for model in models for name in model.model_fields}
     assert set(re.findall(r"(?m)^\| `(\w+)` \|", text)) == known

@@ -79,7 +79,7 @@ def _begun(mission: OpenMission, entity: EntityState, actor: str) -> Invocation:
         refuse_other_state(mission, now)
         refuse_taken(mission, now, head, view, needs_worktree=False)
         builder = BatchBuilder(view, actor=actor)
-        collect_begin(builder, mission, now, invocation, "none")
+        collect_begin(builder, mission, now, invocation, "none", is_shown=True)
         return builder.build()
 
     mission.ledger.record(build)

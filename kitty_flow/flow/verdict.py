@@ -35,9 +35,14 @@ def collect_begin(
     entity: EntityState,
     invocation: Invocation,
     place: ReviewPlace,
+    *,
+    is_shown: bool = False,
     more: dict[str, Any] | None = None,
 ) -> None:
-    """Collect the beginning of a review: also of one that begins again after a review that came to nothing."""
+    """Collect the beginning of a review: also of one that begins again after a review that came to nothing.
+
+    `is_shown` remembers the head as the one that this person has looked at; `more` goes to the invocation's record.
+    """
     known = _facts(mission, entity, invocation)
     head = entity.facts.get("head_commit")
     evidence: dict[str, Any] = {
@@ -46,7 +51,7 @@ def collect_begin(
         "review_place": place,
         "self_review": _is_self_review(entity, invocation),
     }
-    if place == "none":
+    if is_shown:
         shown = dict(entity.facts.get("shown_heads") or {}) | {invocation.agent.name: head}
         evidence["shown_heads"] = dict(list(shown.items())[-_REMEMBERED_HEADS:])
     if builder.state("work_package", entity.entity_id) == "in_review":
@@ -244,7 +249,7 @@ def record_carried(mission: OpenMission, invocation: Invocation, carried: Carrie
             refuse_other_state(mission, entity)
             raise ConflictError("STATE_CHANGED", f"{name} has another head by now", hint=f"kitty-flow wp show {name}")
         builder = BatchBuilder(view, actor=invocation.agent.name, correlation_id=run_id)
-        collect_begin(builder, mission, entity, invocation, "none", {"carried_from": seen.head})
+        collect_begin(builder, mission, entity, invocation, "none", more={"carried_from": seen.head})
         facts = _facts(mission, entity, invocation, verdict="approved", reviewed_commit=head, head_commit=head)
         summary = (
             f"the same changes as {seen.head[:12]}, which {seen.reviewer} approved; the tests pass on the new base"

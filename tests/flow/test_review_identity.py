@@ -64,7 +64,7 @@ def run_words(bench: Workbench, slug: str, reviewer: Path, own: str, other: str)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["two_repos", "two_missions", "mission_slug_prefixed_with_mission"])
+@pytest.mark.parametrize("kind", ["two_repos", "two_missions"])
 def test_concurrent_reviews_get_their_own_prompts(bench: Workbench, tmp_path: Path, kind: str) -> None:
     """Seed fixtures concurrent_prompts_two_repos, …_two_missions and mission_slug_prefixed_with_mission."""
     meeting = tmp_path / "meeting"
@@ -82,7 +82,7 @@ def test_concurrent_reviews_get_their_own_prompts(bench: Workbench, tmp_path: Pa
     else:
         bench.mission(ONE)
         bench.settings(shared)
-        other = replace(bench, slug="mission-sample" if kind.startswith("mission") else "sample-2")
+        other = replace(bench, slug="mission-sample")
         other.mission(ONE, id=OTHER_ID)
         slugs = (bench.slug, other.slug)
     names = [f"{slug}@{number}" for number, slug in enumerate(slugs)]

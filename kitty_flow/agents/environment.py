@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-__all__ = ["INVOCATION_VARIABLE", "PROTOCOL_VARIABLES", "complete_environment", "job_variables"]
+__all__ = ["INVOCATION_VARIABLE", "PROTOCOL_VARIABLES", "complete_environment", "job_variables", "test_environment"]
 
 INVOCATION_VARIABLE: Final = "KITTY_FLOW_INVOCATION"
 """Carries the invocation id into every process that an agent starts; recovery finds left-over processes by it."""
@@ -64,6 +64,13 @@ def complete_environment(base: Mapping[str, str], variables: Mapping[str, str]) 
     """
     kept = {k: v for k, v in base.items() if not k.startswith("KITTY_FLOW_") and k != "OLDPWD" and _is_kept(k)}
     return {**kept, **variables}
+
+
+def test_environment(base: Mapping[str, str], worktree: Path) -> dict[str, str]:
+    """The environment of a command that tests a worktree: nothing that points its git at another repository."""
+    kept = {k: v for k, v in base.items() if not k.startswith(("GIT_", "KITTY_FLOW_"))}
+    kept.update({k: base[k] for k in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM") if k in base})
+    return {**kept, "PWD": str(worktree), "GIT_CEILING_DIRECTORIES": str(worktree.parent)}
 
 
 def _is_kept(name: str) -> bool:

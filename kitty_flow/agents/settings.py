@@ -15,6 +15,8 @@ from kitty_flow.agents.settings_budget import BudgetSettings
 from kitty_flow.agents.settings_file import SETTINGS_PATH, invalid, problem, read_settings
 from kitty_flow.agents.settings_hooks import MAX_HOOKS, HookSettings, as_tables
 from kitty_flow.agents.settings_pools import PoolSettings
+from kitty_flow.agents.settings_prompts import PromptSettings, prompt_problems
+from kitty_flow.agents.settings_review import ReviewSettings
 from kitty_flow.agents.settings_rules import near, rule_problems
 from kitty_flow.agents.settings_run import RunSettings
 from kitty_flow.agents.settings_sample import settings_text
@@ -30,6 +32,8 @@ __all__ = [
     "MergeSettings",
     "PoolSettings",
     "PortSettings",
+    "PromptSettings",
+    "ReviewSettings",
     "RunSettings",
     "Settings",
     "SyncSettings",
@@ -66,6 +70,8 @@ class Settings(Model):
     pools: dict[str, PoolSettings] = Field(default_factory=dict)
     run: RunSettings = RunSettings()
     budget: BudgetSettings = BudgetSettings()
+    review: ReviewSettings = ReviewSettings()
+    prompts: PromptSettings = PromptSettings()
     merge: MergeSettings = MergeSettings()
     workspace: WorkspaceSettings = WorkspaceSettings()
     sync: SyncSettings = SyncSettings()
@@ -84,7 +90,7 @@ def load_settings(root: Path) -> Settings:
     """
     path = root / SETTINGS_PATH
     table = read_settings(root)
-    problems = rule_problems(table)
+    problems = rule_problems(table) + prompt_problems(root, table)
     try:
         settings = Settings.model_validate(table)
     except ValidationError as error:

@@ -57,6 +57,16 @@ hand_lease_s = 14400
 # work_package_max_cost_usd = 10
 # work_package_max_wall_s = 7200
 
+[review]
+# So often work may be sent back with findings, then it is blocked for a person.
+max_cycles = 3
+allow_self_review = false
+
+[prompts]
+# Templates in place of the shipped prompts, relative to the repository root.
+# implement = ".kitty-flow/prompts/implement.md"
+# review = ".kitty-flow/prompts/review.md"
+
 [merge]
 # The command that must pass on the exact tree that will land.
 # test_command = ["python", "-m", "pytest", "-q"]

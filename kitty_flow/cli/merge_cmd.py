@@ -13,6 +13,8 @@ from kitty_flow.cli.terminal import safe
 from kitty_flow.errors import UsageError
 
 if TYPE_CHECKING:
+    from kitty_flow.flow.mission import OpenMission
+    from kitty_flow.model.diagnostic import Diagnostic
     from kitty_flow.release.merge import MergeReport
 
 __all__ = ["merge"]
@@ -43,7 +45,19 @@ def merge(
     with open_mission(project, mission) as opened:
         with collected(opened.ledger) as recorded:
             report = merge_mission(opened, MergeOptions(argv, settings.test_timeout_s))
-        return Result(report.as_data() | {"recorded": recorded}, lambda: _text(report), opened.diagnostics)
+        remarks = (*opened.diagnostics, *_hollow(opened))
+        return Result(report.as_data() | {"recorded": recorded}, lambda: _text(report), remarks)
+
+
+def _hollow(opened: OpenMission) -> tuple[Diagnostic, ...]:
+    """Approvals that say little about what landed; whether they may land at all is a gate's business."""
+    from kitty_flow.flow.hollow import hollow_approvals
+    from kitty_flow.model.diagnostic import Diagnostic
+
+    return tuple(
+        Diagnostic(severity="warning", diagnostic_code=reason.code, message=reason.message, phase="review")
+        for reason in hollow_approvals(opened, opened.view())
+    )
 
 
 def _split(text: str) -> tuple[str, ...]:

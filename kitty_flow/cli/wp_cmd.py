@@ -37,6 +37,7 @@ def show(work_package: WorkPackageArgument, mission: MissionOption = None) -> Re
 
 def _data(opened: OpenMission, work_package_id: str) -> dict[str, Any]:
     from kitty_flow.flow.board import work_package_status
+    from kitty_flow.flow.hollow import hollow
     from kitty_flow.flow.timeline import attempts
 
     opened.work_package(work_package_id)
@@ -54,6 +55,8 @@ def _data(opened: OpenMission, work_package_id: str) -> dict[str, Any]:
         "subtasks": [s._asdict() for s in definition.subtasks],
         "requirement_refs": list(definition.requirement_refs),
         **{name: entity.facts.get(name) for name in names},
+        "carried_from": entity.facts.get("carried_from"),
+        "hollow": [reason.message for reason in hollow(entity)],
         "invocations": attempts(opened, work_package_id),
     }
 
@@ -155,4 +158,4 @@ def reopen(
     return _move(work_package, mission, "reopen", reason, actor)
 
 
-from kitty_flow.cli import wp_step_cmd  # noqa: E402, F401 - registers its commands on `app`, which has to be there first
+from kitty_flow.cli import wp_review_cmd, wp_step_cmd  # noqa: E402, F401 - register their commands on `app`

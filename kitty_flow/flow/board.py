@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from kitty_flow.flow.hollow import hollow_approvals
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.policy_reasons import mission_spent, policy_warnings
 from kitty_flow.flow.provisional import provisional
@@ -110,7 +111,11 @@ def make_board(mission: OpenMission) -> Board:
         },
         tuple(sorted(cards, key=lambda c: (c.wave, natural_key(c.id)))),
         tuple(sorted(ready, key=lambda i: order_of_work(mission, i))),
-        (*_warnings(cards, view), *policy_warnings(mission, view)),
+        (
+            *_warnings(cards, view),
+            *policy_warnings(mission, view),
+            *(f"hollow approval: {r.message}" for r in hollow_approvals(mission, view)),
+        ),
         mission_spent(view).as_data(),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kitty_flow.agents.command import AgentSpec
 from kitty_flow.agents.process import ProcessOutcome
 from kitty_flow.agents.result import read_implement_result
-from kitty_flow.errors import ExternalToolError, KittyFlowError, LedgerError
+from kitty_flow.errors import ExternalToolError, KittyFlowError, LedgerError, RefusedError
 from kitty_flow.flow.claim import claim
 from kitty_flow.flow.ending import came_to_nothing, timed
 from kitty_flow.flow.give_back import give_back
@@ -43,7 +43,8 @@ def implement(
         outcome = launch(mission, invocation, run)
     except BaseException as error:
         reason = error.message if isinstance(error, KittyFlowError) else "the run was interrupted"
-        stopped = AttemptFailure("INTERRUPTED", reason, False)
+        code = error.code if isinstance(error, RefusedError) else "INTERRUPTED"
+        stopped = AttemptFailure(code, reason, False)
         follow = came_to_nothing(mission, policies, invocation, None, None, stopped)[1]
         give_back(mission, held, invocation.id, stopped.code, stopped.message, run_id=run.id, follow=follow)
         raise

@@ -2,42 +2,66 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from kitty_flow.agents.command import AgentSpec
 from kitty_flow.agents.environment import job_variables
 from kitty_flow.agents.executor import Job
 from kitty_flow.agents.process import ProcessOutcome
 from kitty_flow.agents.prompt import (
+    Delta,
     PromptContext,
     identity_mismatches,
     implement_prompt,
     prompt_identity,
     review_prompt,
 )
+from kitty_flow.agents.prompt_template import load_template
+from kitty_flow.agents.settings_prompts import template_place
 from kitty_flow.errors import InterruptedRunError
+from kitty_flow.flow.approval import last_review
 from kitty_flow.flow.claim import Claim
+from kitty_flow.flow.cycles import cycles_left
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.policy.budget import Interval
+from kitty_flow.flow.prompt_check import refuse_other_prompt
 from kitty_flow.flow.run_context import RunContext
 from kitty_flow.flow.workspace import Workspace, invocation_folder, workspace_of
 from kitty_flow.ledger.ledger import new_ulid
+from kitty_flow.ledger.view import EntityState
 
-__all__ = ["Action", "Invocation", "job_of", "launch", "prepare_invocation", "rebuild_invocation"]
+__all__ = ["Action", "Invocation", "Seal", "job_of", "launch", "prepare_invocation", "rebuild_invocation"]
 
 Action = Literal["implement", "review"]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+class Seal(NamedTuple):
+    """What the ledger keeps of a prompt when it is written, so that it can be known again before it is used.
+
+    `matches` says whether what was read back has the identity that was meant; `digest` is of the whole file.
+    """
+
+    created_at: str
+    digest: str
+    matches: bool
 
 
 @dataclass(frozen=True)
 class Invocation:
     """An invocation that is about to run: who, what, where, and where its files are.
 
-    `claim` is the claim that an implementer holds; a reviewer has the one whose work it reviews. `worked` is when its
-    process ran, once it has ended and somebody watched it.
+    `claim` is the claim that an implementer holds; a reviewer has the one whose work it reviews. One that is taken from
+    the ledger has no `seal`: the ledger has it. `worked` is when its process ran, once it has ended and somebody
+    watched it.
     """
 
     id: str
@@ -47,7 +71,7 @@ class Invocation:
     workspace: Workspace
     base_commit: str
     folder: Path
-    identity_matches: bool
+    seal: Seal | None = None
     worked: Interval | None = None
 
     @property
@@ -83,6 +107,8 @@ class Invocation:
             "work_package_id": self.work_package_id,
             "claim_id": self.claim.id,
             "epoch": self.epoch,
+            "command_digest": _digest("\0".join(self.agent.argv)) if self.agent.argv else None,
+            **({"created_at": self.seal.created_at, "prompt_digest": self.seal.digest} if self.seal else {}),
             "prompt_path": str(self.prompt_path),
             "result_path": str(self.result_path),
             "log_path": str(self.log_path),
@@ -103,10 +129,18 @@ def prepare_invocation(
     head_commit: str | None = None,
     feedback: Mapping[str, Any] | None = None,
 ) -> Invocation:
-    """Write the prompt file and read it back: its identity must be the one that was meant (seed 004, RPM-001, -002)."""
-    invocation_id = new_ulid()
-    work_package_id = claim.work_package_id
-    folder = invocation_folder(mission, invocation_id)
+    """Write the prompt file and read it back: its identity must be the one that was meant (seed 004, RPM-001, -002).
+
+    Raises:
+        DefinitionError: INVALID_PROMPT_TEMPLATE.
+        RefusedError: PROMPT_REF_NOT_CANONICAL.
+    """
+    invocation_id, work_package_id = new_ulid(), claim.work_package_id
+    settings = mission.project.settings
+    place, is_named = template_place(mission.project.root, action, getattr(settings.prompts, action))
+    template = load_template(action, place, is_named=is_named)
+    folder = invocation_folder(mission, invocation_id, work_package_id)
+    entity = mission.work_package(work_package_id)
     context = PromptContext(
         invocation_id=invocation_id,
         repo_root=str(mission.project.root),
@@ -122,16 +156,42 @@ def prepare_invocation(
         work_package=mission.definition.work_package(work_package_id),
         result_path=str(folder / "result.json"),
         attempt=attempt,
+        cycles_left=cycles_left(entity, settings.review),
         head_commit=head_commit,
         feedback=feedback,
+        salvage_ref=_salvaged(mission, entity) if action == "implement" else None,
+        earlier=_earlier(mission, entity, action),
+        place=workspace.place,
+        summary=entity.facts.get("summary"),
     )
-    text = implement_prompt(context) if action == "implement" else review_prompt(context)
+    make = implement_prompt if action == "implement" else review_prompt
+    data = make(context, template).encode("utf-8", errors="surrogateescape")
     path = folder / "prompt.md"
-    path.write_text(text, encoding="utf-8", errors="surrogateescape", newline="\n")
+    path.write_bytes(data)
     found = prompt_identity(path.read_text(encoding="utf-8", errors="surrogateescape"))
-    matches = not identity_mismatches(context.identity(), found)
     claim = replace(claim, review=invocation_id) if action == "review" else claim
-    return Invocation(invocation_id, action, agent, claim, workspace, base_commit, folder, matches)
+    seal = Seal(
+        context.created_at, hashlib.sha256(data).hexdigest(), not identity_mismatches(context.identity(), found)
+    )
+    return Invocation(invocation_id, action, agent, claim, workspace, base_commit, folder, seal)
+
+
+def _salvaged(mission: OpenMission, entity: EntityState) -> str | None:
+    """Where the unsaved work of the last attempt is kept; None when that attempt was handed in."""
+    ref = entity.facts.get("salvage_ref")
+    last = mission.view().entity("invocation", str(entity.facts.get("invocation_id")))
+    return None if ref is None or (last is not None and last.state == "done") else str(ref)
+
+
+def _earlier(mission: OpenMission, entity: EntityState, action: Action) -> Delta | None:
+    """What the last review has seen: for a review of another head; or, if approved, for an attempt without it."""
+    seen = last_review(mission, entity)
+    if seen is None or (action == "review" and seen.head == entity.facts.get("head_commit")):
+        return None
+    if action == "implement" and (seen.verdict != "approved" or entity.facts.get("continue_at")):
+        return None
+    known = mission.project.repository.git.status("cat-file", "-e", f"{seen.head}^{{commit}}", ok=(0, 1, 128)) == 0
+    return Delta(seen.base, seen.head, seen.verdict) if known else None
 
 
 def rebuild_invocation(
@@ -155,7 +215,6 @@ def rebuild_invocation(
         workspace,
         str(mission.work_package(work_package_id).facts.get("base_commit", "")),
         Path(str(known.facts.get("prompt_path", ""))).parent,
-        True,
     )
 
 
@@ -200,9 +259,11 @@ def launch(mission: OpenMission, invocation: Invocation, run: RunContext) -> Pro
     """Have the agent run to its end.
 
     Raises:
+        RefusedError: the prompt is not the one that was written for it; nothing was started (RPM-002).
         InterruptedRunError: INTERRUPTED, the run is being stopped; the agent was not begun, or it was ended.
         ExternalToolError: AGENT_NOT_STARTED.
     """
+    refuse_other_prompt(mission, invocation)
     job = job_of(mission, invocation)
     with run.at_work(invocation.id, invocation.claim):
         run.executor.submit(job)

@@ -18,8 +18,9 @@ from kitty_flow.flow.lease import lease_of, renew
 from kitty_flow.flow.life import accept_if_finished, begin
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.peek import NextStep, Role, choose, claimed, held, nothing, step_of
+from kitty_flow.flow.prompt_check import refuse_other_prompt
 from kitty_flow.flow.readiness import Readiness, is_noted_integrated
-from kitty_flow.flow.review import apply_verdict, begin_review
+from kitty_flow.flow.review import apply_verdict, refuse_tampered, take_review
 from kitty_flow.flow.start import start
 from kitty_flow.flow.submission import submit
 from kitty_flow.flow.sync.claims import refuse_superseded
@@ -122,6 +123,8 @@ def take(mission: OpenMission, agent: str, work_package_id: str) -> NextStep:
 
 def _again(mission: OpenMission, holding: Invocation) -> NextStep:
     """The step that is held already, with its lease renewed once half of it is over."""
+    if holding.action == "review":
+        refuse_tampered(mission, holding)
     lease = lease_of(mission.work_package(holding.work_package_id))
     if lease is not None and lease.remaining_s() < lease.lease_s / 2:
         renew(mission, [holding.claim])
@@ -132,7 +135,7 @@ def _take(mission: OpenMission, agent: str, action: Action, work_package_id: str
     """Claim and start a step; a claim that cannot be started is given back at once."""
     lease_s = mission.project.settings.run.hand_lease_s
     if action == "review":
-        return begin_review(mission, work_package_id, AgentSpec(agent, ()), lease_s=lease_s)
+        return take_review(mission, work_package_id, AgentSpec(agent, ()), lease_s=lease_s)
     begin(mission, run_id=new_ulid())
     return _start(mission, claim(mission, work_package_id, actor=agent, lease_s=lease_s))
 
@@ -140,7 +143,9 @@ def _take(mission: OpenMission, agent: str, action: Action, work_package_id: str
 def _start(mission: OpenMission, held: Claim) -> Invocation:
     mission = mission.at(mission.view())
     try:
-        return start(mission, held, AgentSpec(held.actor, ()))
+        invocation = start(mission, held, AgentSpec(held.actor, ()))
+        refuse_other_prompt(mission, invocation)
+        return invocation
     except KittyFlowError as error:
         give_back(mission, held, None, "RELEASED", error.message)
         raise

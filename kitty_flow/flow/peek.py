@@ -110,7 +110,7 @@ def held(mission: OpenMission, agent: str, view: LedgerView) -> Invocation | Non
         facts = entity.facts
         if entity.state == "in_progress" and facts.get("holder") == agent and not facts.get("run_id"):
             return _rebuilt(mission, entity, str(facts.get("invocation_id")), "implement")
-        if is_under_review(entity, view) and facts.get("reviewer") == agent:
+        if is_under_review(entity, view) and facts.get("reviewer") == agent and facts.get("review_place") != "none":
             invocation_id = str(facts.get("review_invocation_id"))
             known = view.entity("invocation", invocation_id)
             if known is not None and not known.last_event.correlation_id:
@@ -151,7 +151,8 @@ def choose(mission: OpenMission, agent: str, role: Role, view: LedgerView) -> tu
     if role in ("review", "any"):
         for work_package_id in ids:
             entity = mission.work_package(work_package_id, view)
-            if _is_reviewable(entity, agent, view, readiness) and budget.reason(work_package_id) is None:
+            is_within = budget.reason(work_package_id) is None
+            if is_within and _is_reviewable(mission, entity, agent, view, readiness):
                 return "review", work_package_id
     if role in ("implement", "any"):
         for work_package_id in ids:
@@ -160,13 +161,16 @@ def choose(mission: OpenMission, agent: str, role: Role, view: LedgerView) -> tu
     return None
 
 
-def _is_reviewable(entity: EntityState, agent: str, view: LedgerView, readiness: Readiness) -> bool:
-    """Submitted, by somebody else, with no reviewer at work, and the lane's worktree free."""
+def _is_reviewable(
+    mission: OpenMission, entity: EntityState, agent: str, view: LedgerView, readiness: Readiness
+) -> bool:
+    """Submitted, by somebody else (or so the policy allows), with no reviewer at work, and the lane's worktree free."""
     waiting = entity.state in ("for_review", "in_review") and not is_under_review(entity, view)
     waiting = waiting and not has_no_head(entity)  # imported: there is nothing here to look at
+    is_own = is_same_actor(str(entity.facts.get("implementer")), agent)
     return (
         waiting
-        and not is_same_actor(str(entity.facts.get("implementer")), agent)
+        and (not is_own or mission.project.settings.review.allow_self_review)
         and not readiness.lane_users(entity.entity_id)
     )
 
@@ -208,14 +212,11 @@ def step_of(mission: OpenMission, invocation: Invocation) -> NextStep:
     """An invocation as the step that its agent is to do.
 
     Raises:
-        RefusedError: PROMPT_IDENTITY_MISMATCH.
+        RefusedError: the prompt is not the one that was written for it (`prompt_check`).
     """
-    if not invocation.identity_matches:
-        raise RefusedError(
-            "PROMPT_IDENTITY_MISMATCH",
-            "the prompt that was written belongs to something else; nothing was started",
-            hint=f"kitty-flow next --agent {invocation.agent.name}",
-        )
+    from kitty_flow.flow.prompt_check import refuse_other_prompt  # late: without a step there is no prompt
+
+    refuse_other_prompt(mission, invocation)
     entity = mission.work_package(invocation.work_package_id)
     return NextStep(
         "step",

@@ -162,7 +162,12 @@ def _decide(
 
 def _evidence(entity: EntityState, trigger: PersonTrigger, reason: str) -> dict[str, Any]:
     """What the next attempt starts from: a reopened one is done again on top of what is there, and must know why."""
-    attempts = {"attempts_before": entity.counts.get("start", 0)}
+    anew = {
+        "attempts_before": entity.counts.get("start", 0),
+        "cycles_before": entity.counts.get("request_changes", 0),
+    }
     if trigger == "reopen":
-        return {"feedback": {"summary": reason, "findings": []}, "continue_at": None, **attempts}
-    return attempts if trigger == "unblock" else {}
+        # The approval is withdrawn: nothing of it may be carried over to what comes next.
+        withdrawn = {"verdict": None, "last_review": None}
+        return {"feedback": {"summary": reason, "findings": []}, "continue_at": None, **withdrawn, **anew}
+    return anew if trigger == "unblock" else {}

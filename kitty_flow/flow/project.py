@@ -78,6 +78,7 @@ class Project:
 
         Agents refuse to write below ``.git``, and a folder inside the checkout would show up in the user's status.
         Where the parent cannot be written, or belongs to another repository, a folder in the git directory has to do.
+        In a folder that is set, which several repositories may share, each has one of its own.
         """
         from kitty_flow.agents.settings_file import read_settings  # late, as `settings`
 
@@ -85,13 +86,19 @@ class Project:
         if "workspace" in read_settings(self.root):
             chosen = self.settings.workspace_root(self.root)
             if chosen is not None:
-                return chosen
+                return chosen / _own_name(self.repository.common_dir)
         parent = self.root.parent
         fallback = self.repository.state_dir / "workspace"
         if self.repository.is_bare or not os.access(parent, os.W_OK) or _inside_repository(parent):
             return fallback
         beside = parent / f"{self.root.name}.kitty"
         return beside if _may_use(beside, self.repository.common_dir) else fallback
+
+
+def _own_name(common_dir: Path) -> str:
+    """A name that no other repository has, and that a person can read."""
+    place = common_dir.parent if common_dir.name == ".git" else common_dir
+    return f"{place.name}-{hashlib.sha256(os.fsencode(common_dir)).hexdigest()[:12]}"
 
 
 def _inside_repository(folder: Path) -> bool:

@@ -76,7 +76,9 @@ class Readiness:
 
     def _uses_worktree(self, work_package_id: str) -> bool:
         entity = self._mission.work_package(work_package_id, self._view)
-        return entity.state in ("claimed", "in_progress") or is_under_review(entity, self._view)
+        if is_under_review(entity, self._view):
+            return entity.facts.get("review_place") != "none"  # a person looks at the commits, not at the worktree
+        return entity.state in ("claimed", "in_progress")
 
     def is_reviewed(self, work_package_id: str) -> bool:
         """Whether a reviewer holds the work package now."""

@@ -2,37 +2,47 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
+from typing import Any
 
 from kitty_flow.agents.command import AgentSpec
 from kitty_flow.agents.process import ProcessOutcome
 from kitty_flow.agents.result import read_review_result
-from kitty_flow.errors import ConflictError, KittyFlowError, LedgerError
+from kitty_flow.errors import ConflictError, ExternalToolError, KittyFlowError, LedgerError, RefusedError
+from kitty_flow.flow.approval import carry
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.claim import Claim, refuse_unless_open
 from kitty_flow.flow.ending import came_to_nothing, timed
-from kitty_flow.flow.integrate import integrate, integration_conflict, refuse_without_head
+from kitty_flow.flow.integrate import integration_conflict, refuse_without_head
 from kitty_flow.flow.invocation import Invocation, launch, prepare_invocation
 from kitty_flow.flow.lease import LEASE_GRACE_S, Lease
 from kitty_flow.flow.mission import OpenMission
-from kitty_flow.flow.outcome import AttemptFailure, process_failure, usage
+from kitty_flow.flow.outcome import AttemptFailure, process_failure
 from kitty_flow.flow.policies import Policies
-from kitty_flow.flow.policy.budget import Spent, added
 from kitty_flow.flow.policy.follow import Follow, nothing_follows
 from kitty_flow.flow.policy.retry import NOT_COUNTED
+from kitty_flow.flow.prompt_check import refuse_other_prompt
 from kitty_flow.flow.readiness import Readiness, is_under_review
 from kitty_flow.flow.run_context import RunContext
-from kitty_flow.flow.spending import spent_in
-from kitty_flow.flow.workspace import describe, prepare, workspace_path
+from kitty_flow.flow.verdict import collect_begin, record_carried, record_verdict
+from kitty_flow.flow.workspace import describe, keep_commit, prepare, salvage, workspace_path
 from kitty_flow.ledger.ledger import Batch
 from kitty_flow.ledger.view import EntityState, LedgerView
-from kitty_flow.machines import Facts, decide, machine
+from kitty_flow.machines import Facts
 from kitty_flow.model.result import ReviewResult
 
-_FEEDBACK_BYTES = 32 * 1024
-
-__all__ = ["apply_verdict", "begin_review", "close_failed", "conclude_review", "review"]
+__all__ = [
+    "apply_verdict",
+    "begin_review",
+    "carried_over",
+    "close_failed",
+    "conclude_review",
+    "refuse_taken",
+    "refuse_tampered",
+    "review",
+    "review_invocation",
+    "take_review",
+]
 
 
 def review(
@@ -40,14 +50,20 @@ def review(
 ) -> AttemptFailure | None:
     """Have the submitted head reviewed. Afterwards it is approved and integrated, or planned again with feedback.
 
-    A reviewer that fails leaves the work package in_review, to be reviewed again; the failure is returned.
+    A reviewer that fails leaves the work package in_review, to be reviewed again; the failure is returned. So is the
+    reason why a work package is blocked that was sent back too often.
 
     Raises:
-        RefusedError: REVIEWER_IS_IMPLEMENTER or PROMPT_IDENTITY_MISMATCH; nothing was launched.
+        RefusedError: SELF_REVIEW or REVIEW_PROMPT_METADATA_MISMATCH; nothing was launched.
     """
+    if carried_over(mission, work_package_id, run.id):
+        return None
     invocation = begin_review(mission, work_package_id, agent, run.id)
     try:
         outcome = launch(mission, invocation, run)
+    except RefusedError as error:
+        close_failed(mission, invocation, error.code, error.message, run.id, error.details)
+        raise
     except BaseException:
         stopped = AttemptFailure("INTERRUPTED", "the run was interrupted", False)
         follow = came_to_nothing(mission, policies, invocation, None, None, stopped)[1]
@@ -55,6 +71,62 @@ def review(
         raise
     with run.integrating:
         return conclude_review(mission, invocation, outcome, policies, run_id=run.id)
+
+
+def carried_over(mission: OpenMission, work_package_id: str, run_id: str | None = None) -> bool:
+    """Whether the last approval holds for the submitted head too; then it is on record, and no review is needed."""
+    entity = mission.work_package(work_package_id)
+    if entity.state != "for_review" or not entity.facts.get("last_review"):
+        return False
+    carried = carry(mission, entity)
+    if carried is None or integration_conflict(mission, entity) is not None:
+        return False
+    invocation = review_invocation(mission, entity, AgentSpec(carried.approval.reviewer, ()))
+    try:
+        record_carried(mission, invocation, carried, run_id)
+    except RefusedError as error:
+        if error.code != "SELF_REVIEW":
+            raise
+        return False
+    return True
+
+
+def take_review(mission: OpenMission, work_package_id: str, agent: AgentSpec, *, lease_s: float) -> Invocation:
+    """Begin a review for an agent that asked for one; an approval that holds anyway is recorded first.
+
+    Raises:
+        ConflictError: STATE_CHANGED, it is approved by now; and as `begin_review`.
+        RefusedError: as `begin_review`.
+    """
+    if carried_over(mission, work_package_id):
+        message = f"the approval of {work_package_id} holds for its new head too"
+        raise ConflictError("STATE_CHANGED", message, hint=f"kitty-flow wp show {work_package_id}")
+    return begin_review(mission, work_package_id, agent, lease_s=lease_s)
+
+
+def review_invocation(mission: OpenMission, entity: EntityState, agent: AgentSpec) -> Invocation:
+    """A review of the submitted head with its prompt written; nothing is on record yet.
+
+    Raises:
+        RefusedError: HEAD_UNKNOWN or PROMPT_REF_NOT_CANONICAL.
+        DefinitionError: INVALID_PROMPT_TEMPLATE.
+    """
+    refuse_without_head(mission, entity)
+    work_package_id, facts = entity.entity_id, entity.facts
+    head, base = str(facts.get("head_commit", "")), str(facts.get("base_commit", ""))
+    lane = mission.plan.placements[work_package_id].execution_lane
+    workspace = describe(mission, lane, head, work_package_id=work_package_id, epoch=entity.epoch)
+    return prepare_invocation(
+        mission,
+        "review",
+        agent,
+        Claim.on(entity),
+        workspace,
+        attempt=entity.counts.get("start", 0),
+        base_commit=base,
+        head_commit=head,
+        feedback=facts.get("feedback"),
+    )
 
 
 def begin_review(
@@ -70,55 +142,27 @@ def begin_review(
     Its lease is for `lease_s` seconds; without that, for as long as the agent may run.
 
     Raises:
-        RefusedError: SELF_REVIEW, PROMPT_IDENTITY_MISMATCH or HEAD_UNKNOWN.
+        RefusedError: SELF_REVIEW, REVIEW_PROMPT_METADATA_MISMATCH or HEAD_UNKNOWN.
         ConflictError: ALREADY_UNDER_REVIEW, LANE_BUSY or STATE_CHANGED; somebody was faster.
     """
     entity = mission.work_package(work_package_id)
-    refuse_without_head(mission, entity)
-    facts = entity.facts
-    head, base = str(facts.get("head_commit", "")), str(facts.get("base_commit", ""))
+    invocation = review_invocation(mission, entity, agent)
+    head, place = invocation.workspace.start, invocation.workspace.checkout.path
     lane = mission.plan.placements[work_package_id].execution_lane
-    workspace = describe(mission, lane, head, work_package_id=work_package_id, epoch=entity.epoch)
-    invocation = prepare_invocation(
-        mission,
-        "review",
-        agent,
-        Claim.on(entity),
-        workspace,
-        attempt=entity.counts.get("start", 0),
-        base_commit=base,
-        head_commit=head,
-        feedback=facts.get("feedback"),
-    )
-
     lease = Lease.grant(agent.timeout_s + LEASE_GRACE_S if lease_s is None else lease_s)
 
     def build(view: LedgerView) -> Batch:
         now = mission.work_package(work_package_id, view)
         refuse_unless_open(mission, view)
-        _refuse_taken(mission, now, head, view)
-        if workspace_path(mission, lane, view) != workspace.checkout.path:
+        refuse_taken(mission, now, head, view, needs_worktree=True)
+        if invocation.workspace.place == "worktree" and workspace_path(mission, lane, view) != place:
             raise ConflictError(
                 "STATE_CHANGED",
                 f"the worktree of {lane} was retired in the meantime",
                 hint=f"kitty-flow wp show {work_package_id}",
             )
         builder = BatchBuilder(view, actor=agent.name, correlation_id=run_id)
-        known = Facts(
-            actor=agent.name,
-            implementer=str(now.facts.get("implementer", "")),
-            reviewer=agent.name,
-            review_invocation_id=invocation.id,
-            prompt_identity_matches=invocation.identity_matches,
-        )
-        evidence = {"review_invocation_id": invocation.id, "reviewer": agent.name}
-        evidence |= {**lease.evidence(), "lease_for": invocation.id}
-        if now.state == "in_review":
-            decide(machine("work_package"), "for_review", "begin_review", known)  # the same guards hold
-            builder.annotate("work_package", work_package_id, "review_again", evidence=evidence)
-        else:
-            builder.transition("work_package", work_package_id, "begin_review", known, evidence=evidence)
-        builder.transition("invocation", invocation.id, "start", known, evidence=invocation.evidence())
+        collect_begin(builder, mission, now, invocation, "worktree", lease=lease)
         return builder.build()
 
     mission.ledger.record(build)
@@ -128,17 +172,38 @@ def begin_review(
     except KittyFlowError as error:
         close_failed(mission, invocation, error.code, error.message, run_id)
         raise
-    return replace(invocation, workspace=prepared)
+    begun = replace(invocation, workspace=prepared)
+    refuse_tampered(mission, begun, run_id)
+    return begun
 
 
-def _refuse_taken(mission: OpenMission, entity: EntityState, head: str, view: LedgerView) -> None:
-    """Only one reviewer at a time, of the head that the prompt names, and nobody else in the lane's worktree."""
+def refuse_tampered(mission: OpenMission, invocation: Invocation, run_id: str | None = None) -> None:
+    """Refuse to hand a review out whose prompt is not its own; its invocation is closed, the work stays reviewable.
+
+    Raises:
+        RefusedError: REVIEW_PROMPT_METADATA_MISMATCH or REVIEW_PROMPT_METADATA_MISSING.
+    """
+    try:
+        refuse_other_prompt(mission, invocation)
+    except RefusedError as error:
+        close_failed(mission, invocation, error.code, error.message, run_id, error.details)
+        raise
+
+
+def refuse_taken(
+    mission: OpenMission, entity: EntityState, head: str, view: LedgerView, *, needs_worktree: bool
+) -> None:
+    """Only one reviewer at a time, of the head that the prompt names, and nobody else in the lane's worktree.
+
+    Raises:
+        ConflictError: ALREADY_UNDER_REVIEW, STATE_CHANGED or LANE_BUSY.
+    """
     if is_under_review(entity, view):
         who = entity.facts.get("reviewer")
         code, message = "ALREADY_UNDER_REVIEW", f"{entity.entity_id} is being reviewed by {who}"
     elif entity.facts.get("head_commit") != head:
         code, message = "STATE_CHANGED", f"{entity.entity_id} has another head by now"
-    elif users := Readiness(mission, view).lane_users(entity.entity_id):
+    elif needs_worktree and (users := Readiness(mission, view).lane_users(entity.entity_id)):
         code, message = "LANE_BUSY", f"{users[0]} uses the worktree of {entity.entity_id}'s execution lane"
     else:
         return
@@ -154,8 +219,7 @@ def conclude_review(
     if failure is None:
         try:
             result = read_review_result(invocation.result_path)
-            apply_verdict(mission, invocation, result, run_id)
-            return None
+            return apply_verdict(mission, invocation, result, run_id)
         except LedgerError:
             raise
         except KittyFlowError as error:
@@ -167,112 +231,57 @@ def conclude_review(
 
 def apply_verdict(
     mission: OpenMission, invocation: Invocation, result: ReviewResult, run_id: str | None = None
-) -> None:
-    """Record a verdict: approved and integrated, or planned again with the feedback.
+) -> AttemptFailure | None:
+    """Record a verdict: approved and integrated, or planned again with the feedback, or blocked after the last cycle.
+
+    What the reviewer changed in the worktree is kept under a salvage ref, and the worktree put right for its next user.
+
+    Returns:
+        Why the work package is blocked now, if it is.
 
     Raises:
-        RefusedError: VERDICT_NOT_BOUND, it is about another commit; FEEDBACK_MISSING.
+        RefusedError: REVIEWER_MOVED_HEAD, the verdict does not count; VERDICT_NOT_BOUND, it is about another commit;
+            FEEDBACK_MISSING.
     """
-    entity = mission.work_package(invocation.work_package_id)
-    conflict = None
-    if result.verdict == "approved":
-        conflict = integration_conflict(mission, entity)
-    if result.verdict == "approved" and conflict is None:
-        _approve(mission, invocation, result, run_id)
-        integrate(mission, invocation.work_package_id, run_id=run_id)
-    else:
-        _send_back(mission, invocation, result, conflict, run_id)
+    moved = _put_right(mission, invocation)
+    if moved is not None:
+        close_failed(mission, invocation, moved.code, moved.message, run_id, moved.details)
+        raise moved
+    return record_verdict(mission, invocation, result, run_id)
 
 
-def _approve(mission: OpenMission, invocation: Invocation, result: ReviewResult, run_id: str | None) -> None:
-    spent = spent_in(invocation, result)
-
-    def build(view: LedgerView) -> Batch:
-        entity = mission.work_package(invocation.work_package_id, view)
-        _refuse_other_review(entity, invocation)
-        builder = BatchBuilder(view, actor=invocation.agent.name, correlation_id=run_id)
-        facts = Facts(
-            actor=invocation.agent.name,
-            verdict=result.verdict,
-            reviewed_commit=result.reviewed_commit,
-            head_commit=entity.facts.get("head_commit"),
-            implementer=str(entity.facts.get("implementer", "")),
-            reviewer=invocation.agent.name,
-        )
-        evidence = {
-            "verdict": result.verdict,
-            "reviewed_commit": result.reviewed_commit,
-            "review_summary": result.summary[:4000],
-            "feedback": None,
-            "continue_at": None,
-            **added(entity, spent),
-        }
-        builder.transition("work_package", invocation.work_package_id, "approve", facts, evidence=evidence)
-        _complete(builder, invocation, result, spent)
-        return builder.build(_review_record(invocation, result))
-
-    mission.ledger.record(build)
-
-
-def _send_back(
-    mission: OpenMission, invocation: Invocation, result: ReviewResult, conflict: str | None, run_id: str | None
-) -> None:
-    feedback, spent = result.feedback(), spent_in(invocation, result)
-    if conflict is not None:
-        feedback = {"summary": conflict, "findings": []}
-
-    def build(view: LedgerView) -> Batch:
-        entity: EntityState = mission.work_package(invocation.work_package_id, view)
-        _refuse_other_review(entity, invocation)
-        builder = BatchBuilder(view, actor=invocation.agent.name, correlation_id=run_id)
-        facts = Facts(actor=invocation.agent.name, feedback=feedback, requested_state="planned")
-        evidence = {
-            "verdict": result.verdict,
-            "reviewed_commit": result.reviewed_commit,
-            "review_cycle_ref": f"review/{invocation.id}.json",
-            "feedback": _bounded(feedback),
-            "continue_at": entity.facts.get("head_commit") if conflict is None else None,
-            **added(entity, spent),
-        }
-        reason = str(feedback["summary"])[:2000] or None
-        builder.transition(
-            "work_package", invocation.work_package_id, "request_changes", facts, reason=reason, evidence=evidence
-        )
-        _complete(builder, invocation, result, spent)
-        return builder.build(_review_record(invocation, result))
-
-    mission.ledger.record(build)
-
-
-def _refuse_other_review(entity: EntityState, invocation: Invocation) -> None:
-    """A verdict counts only from the review that the ledger has on the work package; another clone's may have won."""
-    if entity.state == "in_review" and entity.facts.get("review_invocation_id") != invocation.id:
-        raise ConflictError(
-            "REVIEW_SUPERSEDED",
-            f"{entity.entity_id} is being reviewed by {entity.facts.get('reviewer')}: "
-            f"the review by {invocation.agent.name} does not count any more",
-            hint=f"kitty-flow wp show {entity.entity_id}",
-        )
-
-
-def _bounded(feedback: dict[str, object]) -> dict[str, object]:
-    """Feedback that fits into an event; the whole of it is the attachment that `review_cycle_ref` names."""
-    findings = feedback.get("findings")
-    rows = list(findings)[:40] if isinstance(findings, list) else []
-    short = [{k: str(v)[:800] if isinstance(v, str) else v for k, v in row.items()} for row in rows]
-    told: dict[str, object] = {"summary": str(feedback.get("summary", ""))[:4000], "findings": short}
-    while short and len(json.dumps(told, ensure_ascii=False).encode("utf-8", "replace")) > _FEEDBACK_BYTES:
-        short.pop()
-    return told
-
-
-def _review_record(invocation: Invocation, result: ReviewResult) -> dict[str, bytes]:
-    return {f"review/{invocation.id}.json": result.model_dump_json(indent=1).encode()}
-
-
-def _complete(builder: BatchBuilder, invocation: Invocation, result: ReviewResult, spent: Spent) -> None:
-    facts = Facts(outcome=result.verdict)
-    builder.transition("invocation", invocation.id, "complete", facts, evidence=usage(result.verdict, result, spent))
+def _put_right(mission: OpenMission, invocation: Invocation) -> RefusedError | None:
+    """Take back what a reviewer changed; returns why its verdict does not count, if it moved the commit to judge."""
+    name = invocation.work_package_id
+    entity = mission.work_package(name)
+    if entity.state != "in_review" or invocation.workspace.place == "scratch":
+        return None
+    head, checkout, branch = (
+        str(entity.facts.get("head_commit")),
+        invocation.workspace.checkout,
+        invocation.workspace.branch,
+    )
+    try:
+        found = checkout.git.text("rev-parse", "HEAD^{commit}", f"{branch}^{{commit}}").split()
+        if found == [head, head] and not checkout.changes():
+            return None
+        label = f"review-{invocation.id}"
+        ref = salvage(mission, checkout, work_package_id=name, label=label, held_by=head)
+        if found[1] not in (head, found[0]):
+            ref = keep_commit(mission, found[1], work_package_id=name, label=label)
+    except ExternalToolError:
+        found, ref = [], None  # it broke the worktree or its branch; `prepare` makes it anew, or says why it cannot
+    lane = mission.plan.placements[name].execution_lane
+    prepare(mission, lane, head, work_package_id=name, epoch=entity.epoch)
+    if found == [head, head]:
+        return None
+    who, kept = invocation.agent.name, f"; it is kept under {ref}" if ref else ""
+    return RefusedError(
+        "REVIEWER_MOVED_HEAD",
+        f"{who} moved the branch that it was to review, so its verdict on {name} does not count{kept}",
+        hint=f"kitty-flow next --agent NAME --role review{mission.option}",
+        details={"expected": head, "found": found, "salvage_ref": ref},
+    )
 
 
 def close_failed(
@@ -281,6 +290,7 @@ def close_failed(
     code: str,
     message: str,
     run_id: str | None,
+    details: dict[str, Any] | None = None,
     *,
     follow: Follow = nothing_follows,
 ) -> None:
@@ -290,12 +300,13 @@ def close_failed(
     """
     reason = message[:2000]
     trigger = "abandon" if code in NOT_COUNTED else "fail"
+    evidence = {"code": code, **({"details": details} if details else {})}
 
     def build(view: LedgerView) -> Batch:
         builder = BatchBuilder(view, actor=invocation.agent.name, correlation_id=run_id)
         if builder.state("invocation", invocation.id) == "started":
             builder.transition(
-                "invocation", invocation.id, trigger, Facts(reason=reason), reason=reason, evidence={"code": code}
+                "invocation", invocation.id, trigger, Facts(reason=reason), reason=reason, evidence=evidence
             )
             name = invocation.work_package_id
             told = follow(mission.recorded_work_package(name, view), view)

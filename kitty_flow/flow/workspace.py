@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
 from kitty_flow.errors import ExternalToolError
 from kitty_flow.flow.mission import OpenMission
@@ -22,8 +22,10 @@ from kitty_flow.git.refs import ABSENT
 from kitty_flow.git.worktrees import Checkout
 from kitty_flow.ledger.view import LedgerView
 
+if TYPE_CHECKING:
+    from kitty_flow.agents.prompt import Place
+
 __all__ = [
-    "Place",
     "Workspace",
     "describe",
     "in_checkout",
@@ -37,8 +39,6 @@ __all__ = [
     "workspace_of",
     "workspace_path",
 ]
-
-Place = Literal["worktree", "checkout", "scratch"]
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,13 @@ def place_of(mission: OpenMission, work_package_id: str) -> Place:
     return "worktree" if mission.definition.work_package(work_package_id).changes else "scratch"
 
 
-def invocation_folder(mission: OpenMission, invocation_id: str) -> Path:
-    """Where prompt, result and log of an invocation are kept; made when it is not there."""
-    folder = mission.project.workspace_root / "invocations" / invocation_id
+def invocation_folder(mission: OpenMission, invocation_id: str, of: str = "phases") -> Path:
+    """Where prompt, result and log of an invocation are kept; made when it is not there.
+
+    `of` is its work package. The workspace root belongs to one repository, so that no two repositories, missions or
+    work packages can ever name the same prompt (RPM-001).
+    """
+    folder = mission.project.workspace_root / "invocations" / mission.id / of / invocation_id
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
 

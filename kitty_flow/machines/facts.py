@@ -47,6 +47,7 @@ class Facts:
     # Review.
     implementer: str | None = None
     reviewer: str | None = None
+    self_review_allowed: bool | None = None
     review_invocation_id: str | None = None
     prompt_identity_matches: bool | None = None
     verdict: str | None = None

@@ -46,7 +46,7 @@ def _distinct_reviewer(facts: Facts) -> bool:
     if facts.implementer is None or facts.reviewer is None:
         return False
     are_named = facts.implementer.strip() != "" and facts.reviewer.strip() != ""
-    return are_named and not is_same_actor(facts.implementer, facts.reviewer)
+    return are_named and (facts.self_review_allowed is True or not is_same_actor(facts.implementer, facts.reviewer))
 
 
 def _verdict_bound(facts: Facts) -> bool:
@@ -166,7 +166,7 @@ _ALL: Final = (
     Guard(
         name="prompt_identity_matches",
         predicate=lambda facts: facts.prompt_identity_matches is True,
-        code="PROMPT_IDENTITY_MISMATCH",
+        code="REVIEW_PROMPT_METADATA_MISMATCH",
         message="the review prompt was written for another repository, mission, work package or worktree",
         hint="kitty-flow next --agent NAME --role review",
     ),

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
 from kitty_flow.agents.command import AgentSpec, check_executable
-from kitty_flow.agents.process import ProcessSpec, run_process
 from kitty_flow.errors import RefusedError
 from kitty_flow.flow.readiness import is_noted_integrated
-from kitty_flow.flow.workspace import workspace_path
+from kitty_flow.flow.tree_test import run_tree_test
 from kitty_flow.git.identity import OWN_IDENTITY, stamp
 from kitty_flow.git.merging import open_merger
 from kitty_flow.git.objects import CommitText
@@ -89,37 +85,14 @@ def check_test_command(landing: Landing) -> AgentSpec:
 def run_tests(landing: Landing) -> TestRun:
     """Run the test command on the candidate's tree; the worktree is removed afterwards, whatever happened."""
     spec = check_test_command(landing)
-    worktrees = landing.mission.project.worktrees
-    path = workspace_path(landing.mission, GATE_LANE)
-    left_over = worktrees.at(path)
-    if left_over is not None:
-        worktrees.remove(left_over, disposable=True)
     log = landing.mission.project.workspace_root / "merges" / f"{landing.id}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    checkout = worktrees.add(path, landing.candidate_commit)
-    try:
-        process = ProcessSpec(spec.argv, path, _environment(path), log, spec.timeout_s)
-        outcome = asyncio.run(run_process(process))
-        changed = checkout.changes(untracked=False)
-        if checkout.git.text("rev-parse", "HEAD") != landing.candidate_commit:
-            changed = (*changed, "HEAD")
-    finally:
-        worktrees.remove(checkout, disposable=True)
+    test = run_tree_test(landing.mission, landing.candidate_commit, spec, lane=GATE_LANE, log=log)
     return TestRun(
         landing.options.test_command or (),
-        outcome.exit_code,
-        outcome.reason,
-        outcome.duration_s,
-        outcome.tail,
+        test.outcome.exit_code,
+        test.outcome.reason,
+        test.outcome.duration_s,
+        test.outcome.tail,
         str(log),
-        changed,
+        test.changed,
     )
-
-
-def _environment(worktree: Path) -> dict[str, str]:
-    """The caller's environment without anything that could point the tests' git at another repository."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "KITTY_FLOW_"))}
-    for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM"):
-        if name in os.environ:
-            kept[name] = os.environ[name]
-    return {**kept, "PWD": str(worktree), "GIT_CEILING_DIRECTORIES": str(worktree.parent)}

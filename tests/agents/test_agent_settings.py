@@ -16,6 +16,8 @@ from kitty_flow.agents.settings import (
     MergeSettings,
     PoolSettings,
     PortSettings,
+    PromptSettings,
+    ReviewSettings,
     RunSettings,
     Settings,
     SyncSettings,
@@ -188,7 +190,17 @@ def test_executables_are_pinned_to_absolute_paths(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "model", [AgentSettings, PoolSettings, RunSettings, MergeSettings, WorkspaceSettings, PortSettings]
+    "model",
+    [
+        AgentSettings,
+        PoolSettings,
+        RunSettings,
+        ReviewSettings,
+        PromptSettings,
+        MergeSettings,
+        WorkspaceSettings,
+        PortSettings,
+    ],
 )
 def test_every_key_is_documented(model: type[Settings]) -> None:
     documented = set(re.findall(r"(?m)^\| `(\w+)` \|", CONFIG_REFERENCE.read_text(encoding="utf-8")))
@@ -201,5 +213,6 @@ def test_the_documented_example_loads_and_documents_no_unknown_key(tmp_path: Pat
     assert example is not None
     assert load_settings(write(tmp_path, example.group(1))).run.jobs == 4
     models = (AgentSettings, PoolSettings, RunSettings, BudgetSettings, MergeSettings, WorkspaceSettings, PortSettings)
-    known = {name for model in (*models, HookSettings, SyncSettings) for name in model.model_fields}
+    more = (HookSettings, SyncSettings, ReviewSettings, PromptSettings)
+    known = {name for model in (*models, *more) for name in model.model_fields}
     assert set(re.findall(r"(?m)^\| `(\w+)` \|", text)) == known

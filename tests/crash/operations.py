@@ -108,6 +108,16 @@ def _reject(bench: Workbench, do: Do) -> Sequence[Any]:
     return (*_AS_BOB, "--result", _verdict(bench, do, "changes_requested"))
 
 
+def _by_hand(verb: str, *words: str) -> Prepare:
+    """A person's review: begun, or ended without having been begun, in one step with its beginning."""
+
+    def prepare(bench: Workbench, do: Do) -> Sequence[Any]:
+        do("kitty", *_submit(bench, do))
+        return ("wp", verb, "WP01", "--actor", "bob", *words)
+
+    return prepare
+
+
 def _move(trigger: str, *earlier: str, unsaved: bool = False) -> Prepare:
     """A person's move of the second work package, after others; `unsaved`: somebody is in the middle of it."""
 
@@ -210,6 +220,9 @@ OPERATIONS: Final = {
         Operation("review", _review),
         Operation("approve and integrate", _approve),
         Operation("request changes", _reject),
+        Operation("begin a review by hand", _by_hand("review")),
+        Operation("approve by hand", _by_hand("approve", "-m", "seen")),
+        Operation("reject by hand", _by_hand("reject", "-m", "for a reason")),
         Operation("block", _move("block", unsaved=True)),
         Operation("unblock", _move("unblock", "block")),
         Operation("release", _move("release", unsaved=True)),

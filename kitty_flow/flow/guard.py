@@ -43,9 +43,15 @@ class Violation(NamedTuple):
     owners: tuple[str, ...]
 
     @property
-    def text(self) -> str:
-        """The path with its owners, on one line."""
-        return f"{self.path} ({' and '.join(self.owners)} owns it)" if self.owners else self.path
+    def told(self) -> str:
+        """Who owns it, in a sentence."""
+        if not self.owners:
+            return f"nobody owns {self.path}"
+        return f"{' and '.join(self.owners)} {'own' if len(self.owners) > 1 else 'owns'} {self.path}"
+
+    def as_problem(self) -> dict[str, Any]:
+        """The form in which errors list what they are about."""
+        return {"message": self.told, "path": self.path, "owners": list(self.owners)}
 
 
 @dataclass(frozen=True)
@@ -115,15 +121,22 @@ def legible(path: str) -> str:
 
 
 @contextmanager
-def diagnosed(work_package_id: str) -> Iterator[None]:
-    """Give a refused submission the words of this guard, beside the code of the guard of the machine that refused."""
+def diagnosed(definition: MissionDefinition, work_package_id: str, changed: Iterable[str]) -> Iterator[None]:
+    """Give a submission that the machine's guards refuse the words of this guard, and name who owns the files."""
     try:
         yield
     except RefusedError as error:
         code = _OF_SUBMISSION.get(error.code)
-        if code is not None:
-            error.details.update(_diagnosis(code, str(error.hint)), work_package_id=work_package_id)
-        raise
+        if code is None:
+            raise
+        details = {**error.details, **_diagnosis(code, str(error.hint)), "work_package_id": work_package_id}
+        message = error.message
+        if code == "scope_violation":
+            wrong = outside(definition, work_package_id, changed)
+            details["problems"] = [violation.as_problem() for violation in wrong[:_SHOWN]]
+            owned = [v.told for v in wrong[:_SHOWN] if v.owners]
+            message += f" ({', '.join(owned[:5])}{' …' if len(owned) > 5 else ''})" if owned else ""
+        raise RefusedError(error.code, message, hint=error.hint, details=details) from error
 
 
 def _top(start: Path | None) -> Path | None:
@@ -166,14 +179,6 @@ def _outside(found: Active, context: OwnershipContext, wrong: Sequence[Violation
     first = " ".join(shlex.quote(violation.path) for violation in wrong[:5]) + (" …" if count > 5 else "")
     undo = "git restore --staged --" if scope == "staged" else f"git restore --source={found.base_commit[:12]} --"
     remedy = f"{undo} {first}"
-    problems = [
-        {
-            "where": violation.path,
-            "message": f"{' and '.join(violation.owners)} owns it" if violation.owners else "nobody owns it",
-            "owners": list(violation.owners),
-        }
-        for violation in wrong[:_SHOWN]
-    ]
     return RefusedError(
         "SCOPE_VIOLATION",
         f"{name} may not change {files} outside its owned files ({', '.join(context.owned_files)})",
@@ -184,7 +189,7 @@ def _outside(found: Active, context: OwnershipContext, wrong: Sequence[Violation
             "work_package_id": name,
             "context": context.as_data(),
             "violation_count": count,
-            "problems": problems,
+            "problems": [violation.as_problem() for violation in wrong[:_SHOWN]],
         },
     )
 

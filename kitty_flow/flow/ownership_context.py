@@ -168,10 +168,7 @@ def _differing(active: _Found, environment: Mapping[str, str]) -> str | None:
     for variable, current, what in pairs:
         told = environment.get(variable)
         if told and told != current:
-            superseded = (
-                "a later claim took over: " if variable in ("KITTY_FLOW_EPOCH", "KITTY_FLOW_INVOCATION") else ""
-            )
-            return f"{superseded}{what} in progress here is {current}, but {variable} is {told}"
+            return f"{what} in progress here is {current}, but {variable} is {told}"
     return None
 
 

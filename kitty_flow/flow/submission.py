@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kitty_flow.errors import RefusedError
 from kitty_flow.flow.batch import BatchBuilder
+from kitty_flow.flow.guard import diagnosed
 from kitty_flow.flow.invocation import Invocation
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.outcome import usage
@@ -69,7 +70,8 @@ def submit(mission: OpenMission, invocation: Invocation, result: ImplementResult
         )
         return builder.build()
 
-    mission.ledger.record(build)
+    with diagnosed(mission.definition, work_package.id, changed):
+        mission.ledger.record(build)
 
 
 def _plain(path: str) -> str:

@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 from workbench import Workbench, files_of
 
+from kitty_flow.flow.guard_install import install, uninstall
+from kitty_flow.flow.project import Project
+
 KEPT = "pre-commit.before-kitty-flow"
 
 
@@ -77,17 +80,17 @@ def test_the_users_hook_of_any_kind_runs_first_and_comes_back(
 ) -> None:
     before(hooks)
     kept = files_of(bench.root)
-    first = bench.kitty("guard", "install")["data"]
-    again = bench.kitty("guard", "install")["data"]
-    assert (first["changed"], again["changed"]) == (True, False)
-    assert first["chained"] == again["chained"] == (None if before is nothing else str(hooks / KEPT))
+    project = Project.discover(bench.root)
+    first, again = install(project), install(project)
+    assert (first.changed, again.changed) == (True, False)
+    assert first.chained == again.chained == (None if before is nothing else hooks / KEPT)
     done = run_hook(hooks / "pre-commit", bench.root, "word", stdin="typed\n")
     assert done[0] == status
     if before is script:
         assert done[1] == "user 1 word typed\n"
-    assert bench.kitty("guard", "uninstall")["data"]["changed"] is True
+    assert uninstall(project).changed is True
     assert files_of(bench.root) == kept
-    assert bench.kitty("guard", "uninstall")["data"]["changed"] is False
+    assert uninstall(project).changed is False
     assert files_of(bench.root) == kept
 
 
@@ -111,6 +114,7 @@ def test_elsewhere_it_is_a_test_of_the_shell_and_nothing_more(bench: Workbench, 
         assert "kitty-flow is not installed any more" in told
 
 
+@pytest.mark.slow
 def test_commits_in_a_lane_are_checked_with_the_index_they_are_made_from(bench: Workbench, hooks: Path) -> None:
     bench.mission({"WP01": {"owned_files": ["core.txt", "more.txt"]}})
     bench.kitty("guard", "install")
@@ -190,11 +194,12 @@ def test_an_installation_that_was_killed_is_completed_or_taken_back(bench: Workb
     """Between the two steps the user's hook has both names, and is still the one that git runs."""
     hook = plant(hooks / "pre-commit", "exit 3")
     before = files_of(bench.root)
-    for end in ("install", "uninstall"):
+    project = Project.discover(bench.root)
+    for end in (install, uninstall):
         os.link(hook, hooks / KEPT)
-        bench.kitty("guard", end)
+        end(project)
         assert run_hook(hook, bench.root)[0] == 3
-        bench.kitty("guard", "uninstall")
+        uninstall(project)
         assert files_of(bench.root) == before
 
 

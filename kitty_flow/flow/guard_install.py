@@ -25,6 +25,9 @@ __all__ = ["Installation", "install", "line_by_hand", "uninstall"]
 
 _NAME: Final = "pre-commit"
 _KEPT: Final = "pre-commit.before-kitty-flow"
+_RESERVED: Final = "planning-checkout.json"
+"""In the state directory while planning work uses the main checkout; one that was left behind costs time only."""
+
 _MARK: Final = b"#!/bin/sh\n# Made by `kitty-flow guard install`"
 
 _BY_ITS_NAME: Final = re.compile(
@@ -39,10 +42,10 @@ before="${{0%/*}}/{kept}"
 if [ "${{0##*/}}" = {name} ] && [ -x "$before" ]; then
     "$before" "$@" || exit $?
 fi
-# That was all, unless an agent commits, or this is a worktree of kitty-flow.
+# That was all, unless an agent commits, or this is a worktree of kitty-flow or a checkout that planning work uses.
 case "${{KITTY_FLOW_WP:+agent}}:$PWD" in
 agent:* | *:*/worktrees/*/lane-*) ;;
-*) exit 0 ;;
+*) [ -e "${{GIT_DIR:-.git}}/kitty-flow/{reserved}" ] || exit 0 ;;
 esac
 python={python}
 if [ -x "$python" ]; then
@@ -178,7 +181,8 @@ def _configured(project: Project) -> tuple[str, str] | None:
 
 def _script() -> bytes:
     python = shlex.quote(sys.executable)
-    return _SCRIPT.format(mark=_MARK.decode(), kept=_KEPT, name=_NAME, python=python).encode("utf-8", "surrogateescape")
+    text = _SCRIPT.format(mark=_MARK.decode(), kept=_KEPT, name=_NAME, python=python, reserved=_RESERVED)
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _is_ours(hook: Path) -> bool:

@@ -204,19 +204,44 @@ def test_a_mission_that_is_over_and_one_that_cannot_be_read(chain: Workbench) ->
     assert "is aborted" in stale(chain, lane)
 
 
-def test_two_that_are_in_progress_in_one_worktree(chain: Workbench) -> None:
-    """Only a forced or imported history can look so; then nobody knows whose files these are."""
-    lane = take(chain, "amy")["worktree"]
+def begun(bench: Workbench, work_package_id: str, **evidence: object) -> None:
+    """Record a claim and a start, as another clone, an import or a forced move could have."""
     found = machine("work_package")
-    with open_mission(Project.discover(chain.root), "sample") as mission:
+    with open_mission(Project.discover(bench.root), "sample") as mission:
         for trigger, before, after in (("claim", "planned", "claimed"), ("start", "claimed", "in_progress")):
-            evidence = {"worktree": lane, "holder": "zed"}
             draft = Draft(
-                "work_package", "WP02", found.name, found.digest, trigger, "zed", before, after, evidence=evidence
+                "work_package",
+                work_package_id,
+                found.name,
+                found.digest,
+                trigger,
+                "zed",
+                before,
+                after,
+                evidence={"holder": "zed", **evidence},
             )
             mission.ledger.record(lambda _view, draft=draft: Batch([draft]))  # type: ignore[misc]
+
+
+def test_two_that_are_in_progress_in_one_worktree(chain: Workbench) -> None:
+    """Then nobody knows whose files these are."""
+    lane = take(chain, "amy")["worktree"]
+    begun(chain, "WP02", worktree=lane)
     stage(chain, lane, "core.txt")
     assert "WP01, WP02" in stale(chain, lane)
+
+
+def test_the_main_checkout_while_planning_work_uses_it(chain: Workbench) -> None:
+    chain.kitty("plan", "sample")
+    base = chain.git("rev-parse", "HEAD")
+    begun(chain, "WP02", worktree=str(chain.root), place="checkout", base_commit=base)
+    stage(chain, chain.root, "left/plan.md")
+    assert asked(chain, chain.root)["context"]["active_work_package_id"] == "WP02"
+    stage(chain, chain.root, "core.txt")
+    assert violation(chain, chain.root) == [("core.txt", ["WP01"])]
+    own = chain.root.parent / "own"
+    chain.git("worktree", "add", "-q", "-b", "own", own)
+    assert asked(chain, own)["result"] == "nothing_to_check"
 
 
 def test_paths_are_judged_as_the_tree_has_them(bench: Workbench) -> None:

@@ -108,10 +108,18 @@ def test_elsewhere_it_is_a_test_of_the_shell_and_nothing_more(bench: Workbench, 
     # In a worktree of kitty-flow, and for an agent that strayed, nothing passes unchecked.
     lane = bench.root.parent / "repo.kitty" / "worktrees" / "sample-01JZ5N3C" / "lane-a"
     lane.mkdir(parents=True)
-    for where, environment in ((lane, {}), (bench.root, {"KITTY_FLOW_WP": "WP01"})):
+
+    def unchecked(where: Path, **environment: str) -> None:
         status, _, told = run_hook(hook, where, **environment)
         assert status == 1
         assert "kitty-flow is not installed any more" in told
+
+    unchecked(lane)
+    unchecked(bench.root, KITTY_FLOW_WP="WP01")
+    (bench.root / ".git" / "kitty-flow").mkdir(exist_ok=True)
+    (bench.root / ".git" / "kitty-flow" / "planning-checkout.json").write_text("{}")
+    unchecked(bench.root)
+    assert run_hook(hook, own, GIT_DIR=str(bench.root / ".git" / "worktrees" / "own"))[0] == 0
 
 
 @pytest.mark.slow

@@ -169,16 +169,14 @@ def _stale(found: Stale) -> RefusedError:
         "STALE_OR_AMBIGUOUS_CONTEXT",
         f"it cannot be told whose work this is: {found.message}",
         hint=remedy,
-        details={**_diagnosis("stale_or_ambiguous_context", remedy), "candidates": list(found.work_packages)},
+        details={**_diagnosis("stale_or_ambiguous_context", remedy), "work_packages_here": list(found.work_packages)},
     )
 
 
 def _outside(found: Active, context: OwnershipContext, wrong: Sequence[Violation], scope: Scope) -> RefusedError:
     name, count = context.active_work_package_id, len(wrong)
     files = "a file" if count == 1 else f"{count} files"
-    first = " ".join(shlex.quote(violation.path) for violation in wrong[:5]) + (" …" if count > 5 else "")
-    undo = "git restore --staged --" if scope == "staged" else f"git restore --source={found.base_commit[:12]} --"
-    remedy = f"{undo} {first}"
+    remedy = _undo([violation.path for violation in wrong], None if scope == "staged" else found.base_commit)
     return RefusedError(
         "SCOPE_VIOLATION",
         f"{name} may not change {files} outside its owned files ({', '.join(context.owned_files)})",
@@ -192,6 +190,15 @@ def _outside(found: Active, context: OwnershipContext, wrong: Sequence[Violation
             "problems": [violation.as_problem() for violation in wrong[:_SHOWN]],
         },
     )
+
+
+def _undo(paths: Sequence[str], base: str | None) -> str:
+    """What takes paths out of the next commit; with a base, what brings them back to it."""
+    # Such a character at the beginning, or a wildcard, would mean more than this one path.
+    exact = " --literal-pathspecs" if any(path[0] == ":" or set("*?[\\") & set(path) for path in paths[:5]) else ""
+    source = f" --source={base[:12]} --staged --worktree" if base else " --staged"
+    first = " ".join(shlex.quote(path) for path in paths[:5]) + (" …" if len(paths) > 5 else "")
+    return f"git{exact} restore{source} -- {first}" + (" and commit" if base else "")
 
 
 def _diagnosis(code: str, remedy: str) -> dict[str, str]:

@@ -18,6 +18,7 @@ from typing import Any, Final, Literal, NamedTuple
 from kitty_flow.errors import RefusedError
 from kitty_flow.flow.ownership_context import Active, OwnershipContext, Stale, active_here
 from kitty_flow.flow.project import Project
+from kitty_flow.git.history import AS_STORED
 from kitty_flow.git.process import Git
 from kitty_flow.graph.ownership import literal_prefix, owns
 from kitty_flow.model.mission import MissionDefinition
@@ -149,9 +150,9 @@ def _top(start: Path | None) -> Path | None:
 def _changed(here: Path, base: str, scope: Scope, index: str | None) -> tuple[str, ...]:
     """The paths that the next commit changes against its parent and against the base; or the head against the base."""
     if scope == "head":
-        return tuple(sorted(_paths(Git(here), "diff-tree", "-r", base, "HEAD")))
+        return tuple(sorted(_paths(Git(here, AS_STORED), "diff-tree", "-r", base, "HEAD")))
     # Relative to the working tree's root, where hooks run; a user's own check may start further down.
-    git = Git(here, {"GIT_INDEX_FILE": os.fspath(here / index)} if index else {})
+    git = Git(here, {**AS_STORED, **({"GIT_INDEX_FILE": os.fspath(here / index)} if index else {})})
     staged = _paths(git, "diff-index", "--cached", "HEAD")
     return tuple(sorted(staged & _paths(git, "diff-index", "--cached", base))) if staged else ()
 
@@ -176,10 +177,11 @@ def _stale(found: Stale) -> RefusedError:
 def _outside(found: Active, context: OwnershipContext, wrong: Sequence[Violation], scope: Scope) -> RefusedError:
     name, count = context.active_work_package_id, len(wrong)
     files = "a file" if count == 1 else f"{count} files"
+    owned = ", ".join(context.owned_files[:5]) + (" …" if len(context.owned_files) > 5 else "")
     remedy = _undo([violation.path for violation in wrong], None if scope == "staged" else found.base_commit)
     return RefusedError(
         "SCOPE_VIOLATION",
-        f"{name} may not change {files} outside its owned files ({', '.join(context.owned_files)})",
+        f"{name} may not change {files} outside its owned files ({owned})",
         hint=f"{remedy}\nif {name} needs the change: kitty-flow next --agent NAME --result blocked",
         details={
             **_diagnosis("scope_violation", remedy),

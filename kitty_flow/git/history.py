@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
 
 from kitty_flow.git.process import Git
 
-__all__ = ["History"]
+__all__ = ["AS_STORED", "History"]
+
+AS_STORED: Final[Mapping[str, str]] = {"GIT_NO_REPLACE_OBJECTS": "1"}
+"""The environment in which git takes objects for what they are."""
 
 
 @dataclass(frozen=True)
@@ -22,10 +27,11 @@ class History:
     def changed_paths(self, base: str, head: str) -> tuple[str, ...]:
         """Paths that differ between two commits or trees, sorted; both sides of a rename are named.
 
-        A setting such as `submodule.NAME.ignore`, which an agent could make, hides nothing.
+        Nothing that an agent could make hides a path: no setting such as `submodule.NAME.ignore`, no `git replace`.
         """
+        git = replace(self.git, env={**self.git.env, **AS_STORED})
         plain = ("-r", "-z", "--name-only", "--no-renames", "--ignore-submodules=none")
-        out = self.git.output("diff-tree", *plain, base, head)
+        out = git.output("diff-tree", *plain, base, head)
         return tuple(sorted(p for p in out.decode("utf-8", "surrogateescape").split("\0") if p))
 
     def tree(self, commit: str) -> str:

@@ -335,6 +335,20 @@ def test_a_hidden_submodule_is_not_handed_in(bench: Workbench) -> None:
     assert [p["path"] for p in error["details"]["problems"]] == [".gitmodules", "sub"]
 
 
+def test_a_base_that_was_replaced_hides_nothing(chain: Workbench) -> None:
+    step = take(chain, "amy")
+    lane = Path(step["worktree"])
+    stage(chain, lane, "core.txt")
+    stage(chain, lane, "far.txt")
+    commit(chain, lane)
+    forged = chain.git("commit-tree", "-m", "forged", "HEAD^{tree}", cwd=lane)
+    chain.git("replace", step["base_commit"], forged, cwd=lane)
+    assert chain.git("diff", "--name-only", step["base_commit"], "HEAD", cwd=lane) == ""
+    assert violation(chain, lane, "--head") == [("far.txt", ["WP03"])]
+    error = chain.refusal("next", "--agent", "amy", "--result", "success", exit=4)
+    assert "WP03 owns far.txt" in error["message"]
+
+
 def test_two_scopes_at_once_are_no_question(bench: Workbench) -> None:
     assert bench.refusal("guard", "check", "--head", "--staged", exit=2)["code"] == "ONE_SCOPE"
 

@@ -18,7 +18,6 @@ from typing import Any, Final, Literal, NamedTuple
 from kitty_flow.errors import RefusedError
 from kitty_flow.flow.ownership_context import Active, OwnershipContext, Stale, active_here
 from kitty_flow.flow.project import Project
-from kitty_flow.git.history import AS_STORED
 from kitty_flow.git.process import Git
 from kitty_flow.graph.ownership import literal_prefix, owns
 from kitty_flow.model.mission import MissionDefinition
@@ -149,10 +148,11 @@ def _top(start: Path | None) -> Path | None:
 
 def _changed(here: Path, base: str, scope: Scope, index: str | None) -> tuple[str, ...]:
     """The paths that the next commit changes against its parent and against the base; or the head against the base."""
+    as_stored = {"GIT_NO_REPLACE_OBJECTS": "1"}  # an agent could have made a replacement
     if scope == "head":
-        return tuple(sorted(_paths(Git(here, AS_STORED), "diff-tree", "-r", base, "HEAD")))
+        return tuple(sorted(_paths(Git(here, as_stored), "diff-tree", "-r", base, "HEAD")))
     # Relative to the working tree's root, where hooks run; a user's own check may start further down.
-    git = Git(here, {**AS_STORED, **({"GIT_INDEX_FILE": os.fspath(here / index)} if index else {})})
+    git = Git(here, {**as_stored, "GIT_INDEX_FILE": os.fspath(here / index)} if index else as_stored)
     staged = _paths(git, "diff-index", "--cached", "HEAD")
     return tuple(sorted(staged & _paths(git, "diff-index", "--cached", base))) if staged else ()
 

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass
 
 from kitty_flow.git.process import Git
 
-__all__ = ["AS_STORED", "History"]
-
-AS_STORED: Final[Mapping[str, str]] = {"GIT_NO_REPLACE_OBJECTS": "1"}
-"""The environment in which git takes objects for what they are."""
+__all__ = ["History"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +24,7 @@ class History:
 
         Nothing that an agent could make hides a path: no setting such as `submodule.NAME.ignore`, no `git replace`.
         """
-        git = replace(self.git, env={**self.git.env, **AS_STORED})
+        git = Git(self.git.cwd, {**self.git.env, "GIT_NO_REPLACE_OBJECTS": "1"})
         plain = ("-r", "-z", "--name-only", "--no-renames", "--ignore-submodules=none")
         out = git.output("diff-tree", *plain, base, head)
         return tuple(sorted(p for p in out.decode("utf-8", "surrogateescape").split("\0") if p))

@@ -23,6 +23,8 @@ IN_WHEEL = (
     "kitty_flow/_bundled/dags/missions/software-dev.toml",
     "kitty_flow/_bundled/dags/pipelines/merge.toml",
     "kitty_flow/demo/sample/project/.kitty-flow/missions/pantry.toml",
+    "kitty_flow/skills/AGENTS.md",
+    "kitty_flow/skills/kitty-flow-implement/SKILL.md",
     "kitty_flow/views/page/page.js",
     "kitty_flow/views/page/page.css",
     "kitty_flow/views/fonts/Roboto-Regular.ttf",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kitty_flow.cli.context_options import DirectoryArgument
 from kitty_flow.cli.output import Result, command
@@ -14,12 +14,21 @@ if TYPE_CHECKING:
 
 __all__ = ["init"]
 
+_NEXT: Final = (
+    ("kitty-flow mission create SLUG", "a mission to edit and to plan"),
+    ("kitty-flow run SLUG", "drives the agents that the settings name"),
+    ("kitty-flow next --agent NAME", "or: each agent asks for its own steps"),
+)
+"""How it goes on: a mission, then the loop."""
+
 
 @command(examples=["kitty-flow init", "kitty-flow init ~/projects/shop"])
 def init(directory: DirectoryArgument = Path()) -> Result:
-    """Write .kitty-flow/config.toml with every setting shown, at the root of the repository.
+    """Write .kitty-flow/config.toml, a commented settings file, at the root of the repository.
 
-    Git is not touched. A second run changes nothing, and an edited file is never overwritten.
+    This one file is all: nothing of git's is touched, no hook, no skill. The same file is written every time; one that
+    is there already is never overwritten, and the command says so. From there on, `run` drives agents of the settings,
+    and `next` is what an agent asks that works by itself.
 
     Raises:
         UsageError: NO_DIRECTORY, BARE_REPOSITORY or SETTINGS_NOT_WRITABLE.
@@ -29,10 +38,15 @@ def init(directory: DirectoryArgument = Path()) -> Result:
     root, remarks = _project_root(directory)
     path = root / SETTINGS_PATH
     written = _write_new(path, settings_text())
-    data = {"root": root, "path": path, "written": written}
+    data = {"root": root, "path": path, "written": written, "next_steps": [command for command, _ in _NEXT]}
     if written:
-        return Result(data, f"wrote {path}\nnext: name your agents in it, then kitty-flow plan MISSION", remarks)
+        return Result(data, f"wrote {path}\n{_next_steps()}", remarks)
     return Result(data, f"{path} is already there; nothing was changed", remarks)
+
+
+def _next_steps() -> str:
+    width = max(len(command) for command, _ in _NEXT)
+    return "\n".join(("next:", *(f"  {command:<{width}}   {what}" for command, what in _NEXT)))
 
 
 def _project_root(directory: Path) -> tuple[Path, tuple[Diagnostic, ...]]:

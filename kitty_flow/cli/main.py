@@ -38,6 +38,8 @@ COMMANDS: Final = (
     Row("run", "kitty_flow.cli.run_cmd:run", "Drive a mission, wave by wave.", "Run"),
     Row("next", "kitty_flow.cli.next_cmd:next_step", "Report the last step and claim the next one.", "Run"),
     Row("wp", "kitty_flow.cli.wp_cmd:app", "Show or move one work package.", "Run"),
+    Row("guard", "kitty_flow.cli.guard_cmd:app", "Keep commits inside the owned files.", "Run"),
+    Row("skills", "kitty_flow.cli.skills_cmd:app", "Teach coding agents the loop.", "Run"),
     Row("demo", "kitty_flow.cli.demo_cmd:demo", "Run a whole sample mission in a fresh repository.", "Run"),
     Row("status", "kitty_flow.cli.status_cmd:status", "Show the board of a mission.", "See"),
     Row("why", "kitty_flow.cli.why_cmd:why", "Explain why a work package is not ready or done.", "See"),

@@ -10,6 +10,11 @@ from kitty_flow.demo.story import Rejection, Story
 __all__ = ["summary_text"]
 
 _WIDTH = 80
+_LOOP = [
+    "kitty-flow init                  settings, and how to go on",
+    "kitty-flow run MISSION           drives your agents, as it did here",
+    "kitty-flow next --agent NAME     or: each agent asks for its own steps",
+]
 
 
 def summary_text(story: Story, program: str) -> str:
@@ -24,6 +29,7 @@ def summary_text(story: Story, program: str) -> str:
         _section("Landed and proved", _landed(story)),
         _section("Where to look", _places(story)),
         _section("Try", _commands(story, program)),
+        _section("In a repository of yours", _LOOP),
     ]
     return "\n\n".join("\n".join(lines) for lines in sections if lines)
 

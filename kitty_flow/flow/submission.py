@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from kitty_flow.errors import RefusedError
 from kitty_flow.flow.batch import BatchBuilder
+from kitty_flow.flow.guard import diagnosed
 from kitty_flow.flow.invocation import Invocation
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.outcome import usage
@@ -70,7 +71,8 @@ def submit(mission: OpenMission, invocation: Invocation, result: ImplementResult
         )
         return builder.build()
 
-    mission.ledger.record(build)
+    with diagnosed(mission.definition, work_package.id, changed):
+        mission.ledger.record(build)
 
 
 class _Work(NamedTuple):

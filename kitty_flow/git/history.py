@@ -25,8 +25,13 @@ class History:
         return self.git.status("merge-base", "--is-ancestor", ancestor, descendant) == 0
 
     def changed_paths(self, base: str, head: str) -> tuple[str, ...]:
-        """Paths that differ between two commits or trees, sorted; both sides of a rename are named."""
-        out = self.git.output("diff-tree", "-r", "-z", "--name-only", "--no-renames", base, head)
+        """Paths that differ between two commits or trees, sorted; both sides of a rename are named.
+
+        Nothing that an agent could make hides a path: no setting such as `submodule.NAME.ignore`, no `git replace`.
+        """
+        git = Git(self.git.cwd, {**self.git.env, "GIT_NO_REPLACE_OBJECTS": "1"})
+        plain = ("-r", "-z", "--name-only", "--no-renames", "--ignore-submodules=none")
+        out = git.output("diff-tree", *plain, base, head)
         return tuple(sorted(p for p in out.decode("utf-8", "surrogateescape").split("\0") if p))
 
     def tree(self, commit: str) -> str:

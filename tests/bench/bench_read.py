@@ -34,6 +34,7 @@ COMMANDS = {
     "next --peek --json": ["next", "--agent", "a", "--peek", "--json"],
     "next --peek that finds nothing": ["next", "--agent", "implementer", "--peek", "--role", "review"],
     "why": ["why", "WP0900"],
+    "guard check": ["guard", "check"],
 }
 
 _ACTIVE = ("claimed", "in_progress", "for_review", "in_review", "blocked")

@@ -50,7 +50,7 @@ def test_reading_commands_import_only_what_reads(kitty: Any, repo: Path) -> None
     (folder / "sample.toml").write_text('[mission]\n[[work_package]]\nid = "WP01"\nowned_files = ["a"]\n')
     assert kitty("plan", "sample", cwd=repo).exit == 0
     assert imported(["status"], repo).isdisjoint(HEAVY - {"rich"})
-    for words in ("status sample --json", "next --agent a --role review --peek", "why WP01"):
+    for words in ("status sample --json", "next --agent a --role review --peek", "why WP01", "guard check"):
         assert imported(words.split(), repo).isdisjoint(HEAVY), words
 
 

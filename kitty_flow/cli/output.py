@@ -92,13 +92,18 @@ class Output:
     def show(self, result: Result) -> int:
         """Print a result and return the exit status."""
         error = result.error
+        diagnostics = result.diagnostics
+        if len(diagnostics) > 1:
+            from kitty_flow.model.diagnostic import distinct
+
+            diagnostics = distinct(diagnostics)
         if self._document is not None:
-            self._print_document(result.data, error, result.diagnostics)
+            self._print_document(result.data, error, diagnostics)
         else:
             text = _rendered(result.text() if callable(result.text) else result.text)
             if text:
                 self._write(sys.stdout, text)
-            for line in remark_lines(result.diagnostics):
+            for line in remark_lines(diagnostics):
                 _complain(safe(line))
             if error is not None:
                 _explain(error)

@@ -8,7 +8,7 @@ import typer
 
 from kitty_flow.cli.context_options import DryRunOption, MissionArgument
 from kitty_flow.cli.output import Result, command, is_json
-from kitty_flow.errors import ExternalToolError, KittyFlowError, RefusedError, UsageError
+from kitty_flow.errors import ExternalToolError, KittyFlowError, LedgerError, RefusedError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -189,5 +189,8 @@ def _text(opened: OpenMission, report: RunReport, quiet: bool) -> str | Renderab
         lines.append(f"picked up after an interrupted run: {', '.join(report.recovered)}")
     if report.mission_state == "accepted":
         lines.append(f"everything is approved on {opened.branch.removeprefix('refs/heads/')}")
-    made = make_report(opened)
+    try:
+        made = make_report(opened)
+    except LedgerError:  # what the run did stands, whether it can be read again or not
+        return "\n".join(lines)
     return report_text(made, head=lines)

@@ -147,12 +147,12 @@ def _detail(row: Row) -> str:
     if row.retry is not None:
         return f"again {_when(row.retry.not_before)} after {row.retry.code}"
     if work is not None:
-        words = [work.agent]
+        words = [work.agent, *([f"try {card.attempt}"] if card.attempt > 1 else [])]
+        words += [f"epoch {work.epoch}"] if work.epoch > card.attempt else []
         if row.output is not None:
-            words.append(f"quiet {span(row.output.age_s)}" if row.output.age_s >= _QUIET_S else size(row.output.size))
-        if card.attempt > 1:
-            words.append(f"try {card.attempt}")
-        return ", ".join([*words, *([f"epoch {work.epoch}"] if work.epoch > card.attempt else [])])
+            is_quiet = row.output.age_s >= _QUIET_S
+            words.insert(0, f"quiet {span(row.output.age_s)}" if is_quiet else size(row.output.size))
+        return ", ".join(words)
     if card.state in ("claimed", "in_progress", "in_review"):
         return str(card.actor or "")
     if card.state in ("blocked", "canceled"):

@@ -155,5 +155,7 @@ def _print_lines(receipt: Receipt) -> None:
 
 
 def _print(line: str) -> None:
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()
+    """A stderr that is closed, full, or read by nobody is no reason to stop."""
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()

@@ -19,6 +19,7 @@ from kitty_flow.flow.report import MissionReport, PackageReport
 from kitty_flow.model.text import clean
 from kitty_flow.views.figures import clock, dollars, large, many, span
 from kitty_flow.views.grid import Grid
+from kitty_flow.views.live_board import plain_width
 from kitty_flow.views.state_style import STATE_STYLE
 
 __all__ = ["report_markdown", "report_text"]
@@ -62,7 +63,7 @@ class _Rows:
         left_out |= {"TITLE", "REVIEWS", "WHO"} if options.max_width < _NARROW else set()
         kept = [place for place, name in enumerate(columns) if name not in left_out]
         names = [columns[place] for place in kept]
-        cells = [[clean(row[place]) for place in kept] for row in rows]
+        cells = [[plain_width(row[place]) for place in kept] for row in rows]
         room = options.max_width - 2 * (len(names) - 1)
         widths = [max(map(cell_len, column)) for column in zip(names, *cells, strict=True)]
         for name, least in (("TITLE", 12), ("WHO", 12), ("STATE", 8)):

@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 from rich.cells import cell_len, set_cell_size
 
 from kitty_flow.flow.live import Row, Snapshot
-from kitty_flow.model.text import clean
+from kitty_flow.model.text import printable
 from kitty_flow.views.event_line import event_line
 from kitty_flow.views.figures import clock, dollars, large, many, size, span
 from kitty_flow.views.state_style import STATE_STYLE, symbol
@@ -44,9 +44,9 @@ def frame(seen: Snapshot, *, width: int, height: int, ascii_only: bool = False) 
 
 def plain_width(text: str) -> str:
     """Text of others as one line whose width all terminals agree on: what joins or varies characters is left out."""
-    if text.isascii():
-        return clean(text)
-    return clean("".join(c for c in text if not _is_joining(ord(c))))
+    if not text.isascii():
+        text = "".join(c for c in text if not _is_joining(ord(c)))
+    return " ".join(printable(text).split())
 
 
 def _is_joining(code: int) -> bool:
@@ -110,7 +110,7 @@ def _body(seen: Snapshot, width: int, room: int, ascii_only: bool) -> list[Line]
         return [((f"no work packages yet: kitty-flow mission show {seen.board.mission['slug']}", "dim"),)]
     shown = rows if len(rows) <= room else _window(rows, max(0, room - 1))
     ids = max((cell_len(row.card.id) for row in shown), default=4)
-    lines = _table([_cells(row, ascii_only) for row in shown], min(ids, 12), width)
+    lines = _table([_cells(row, ascii_only) for row in shown], min(ids, 12), width) if shown else []
     if len(shown) < len(rows):
         kept = {row.card.id for row in shown}
         rest = Counter(row.card.state for row in rows if row.card.id not in kept)
@@ -173,7 +173,8 @@ def _table(rows: Sequence[tuple[str, ...]], ids: int, width: int) -> list[Line]:
     is_narrow = width < _NARROW
     left = width - (0 if is_narrow else 3) - 2 - ids - 2 - states - 2 - 7 - 2
     remark = max((cell_len(cells[6]) for cells in rows), default=0)
-    title = 0 if is_narrow else max(min(left - 2 - remark, max(cell_len(cells[3]) for cells in rows)), left // 2 - 2)
+    longest = max(cell_len(cells[3]) for cells in rows)
+    title = 0 if is_narrow else min(longest, max(left - 2 - remark, left // 2 - 2))
     lines = []
     wave = ""
     for number, sign, name, text, state, took, told in rows:

@@ -86,7 +86,7 @@ def _refuse_contradictions(watch: bool, plain: bool) -> None:
 def _report(opened: OpenMission, output: str) -> Result:
     """The board's data, and the report as a file or as text."""
     from kitty_flow.flow.report import make_report
-    from kitty_flow.views.run_report import report_markdown
+    from kitty_flow.views.report_markdown import report_markdown
 
     made = make_report(opened)
     text = report_markdown(made)

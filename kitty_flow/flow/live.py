@@ -11,23 +11,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from kitty_flow.flow.activity import Activity, ActivityReader, ParkedPool, Retry, Usage, Work
+from kitty_flow.flow.activity import ActivityReader, ParkedPool, Retry, Usage, Work
 from kitty_flow.flow.board import Board, WorkPackageStatus, make_board
 from kitty_flow.flow.mission import OpenMission
-from kitty_flow.flow.standing import FINISHED
+from kitty_flow.flow.outlook import Eta, Outlook
 from kitty_flow.ledger.ledger import Ledger
 from kitty_flow.ledger.view import LedgerView
 
 if TYPE_CHECKING:
     from kitty_flow.model.event import Event
-    from kitty_flow.model.forecast import Durations
 
-__all__ = ["Eta", "LiveMission", "Output", "Row", "Snapshot"]
+__all__ = ["LiveMission", "Output", "Row", "Snapshot"]
 
 _OPEN: Final = ("draft", "planned", "running", "paused")
-_AGAIN_AFTER_S: Final = 60.0
-_SHARE: Final = 100.0
-"""An estimate that took a second is good for this many."""
 
 
 class Output(NamedTuple):
@@ -46,13 +42,6 @@ class Row(NamedTuple):
     worked_s: float
     output: Output | None
     retry: Retry | None
-
-
-class Eta(NamedTuple):
-    """Seconds until everything is approved: the middle of the simulations, and what nine of ten stay below."""
-
-    median: float
-    p90: float
 
 
 @dataclass(frozen=True)
@@ -89,7 +78,7 @@ class LiveMission:
         self._reader = ActivityReader(ledger)
         self._view: LedgerView | None = None
         self._board: Board | None = None
-        self._outlook = _Outlook()
+        self._outlook = Outlook()
         self.added: tuple[Event, ...] = ()
 
     def look(self) -> bool:
@@ -149,54 +138,6 @@ class LiveMission:
     def close(self) -> None:
         """Close the ledger; in the thread that looked."""
         self._mission.ledger.close()
-
-
-class _Outlook:
-    """The estimate, made anew when a work package was finished, and only as often as it is worth."""
-
-    def __init__(self) -> None:
-        self._finished: frozenset[str] | None = None
-        self._durations: Durations | None = None
-        self._made: Eta | None = None
-        self._made_at = 0.0
-        self._good_for_s = 0.0
-
-    def eta(self, mission: OpenMission, board: Board, activity: Activity, agents: int, now: datetime) -> Eta | None:
-        """The time that is left; None while nothing is known of how long a work package takes."""
-        finished = frozenset(card.id for card in board.work_packages if card.state in FINISHED)
-        age = time.monotonic() - self._made_at
-        is_old = self._finished is None or (
-            age > self._good_for_s and (finished != self._finished or age > _AGAIN_AFTER_S)
-        )
-        if is_old:
-            began = time.monotonic()
-            self._make(mission, board, activity, agents, now, learn_again=finished != self._finished)
-            self._finished, self._made_at = finished, time.monotonic()
-            self._good_for_s = _SHARE * (self._made_at - began)
-            age = 0.0
-        if self._made is None or len(finished) == len(board.work_packages):
-            return None
-        return Eta(max(0.0, self._made.median - age), max(0.0, self._made.p90 - age))
-
-    def _make(
-        self, mission: OpenMission, board: Board, activity: Activity, agents: int, now: datetime, *, learn_again: bool
-    ) -> None:
-        from random import Random
-
-        from kitty_flow.flow.durations import learn, standing_of
-        from kitty_flow.flow.planning import SEED
-        from kitty_flow.graph.forecast import forecast
-
-        if learn_again:
-            self._durations = learn(mission.project, activity.times, mission.id)
-        self._made = None
-        if self._durations is None:
-            return
-        standing = standing_of({card.id: card.state for card in board.work_packages}, activity.times, now)
-        draw = Random(SEED).random
-        found = forecast(mission.plan, agents, standing=standing, durations=self._durations, draw=draw)
-        if found.median is not None and found.p90 is not None:
-            self._made = Eta(found.median, found.p90)
 
 
 def _output(work: Work | None) -> Output | None:

@@ -145,7 +145,7 @@ def _cells(row: Row, ascii_only: bool) -> tuple[str, str, str, str, str, str, st
 def _detail(row: Row) -> str:
     card, work = row.card, row.work
     if row.retry is not None:
-        return f"again {_when(row.retry.not_before)} after {row.retry.code}"
+        return f"again {_when(row.retry.not_before)}: {row.retry.code}"
     if work is not None:
         words = [work.agent, *([f"try {card.attempt}"] if card.attempt > 1 else [])]
         words += [f"epoch {work.epoch}"] if work.epoch > card.attempt else []
@@ -164,7 +164,7 @@ def _detail(row: Row) -> str:
 
 
 def _when(moment: datetime | None) -> str:
-    return "later" if moment is None else f"at {moment.astimezone():%H:%M:%S}"
+    return "later" if moment is None else f"{moment.astimezone():%H:%M:%S}"
 
 
 def _table(rows: Sequence[tuple[str, ...]], ids: int, width: int) -> list[Line]:

@@ -174,7 +174,8 @@ class Activity:
             parked = ParkedPool(str(facts.get("pool")), _moment(facts.get("until")), str(facts.get("reason") or ""))
             self.pools[parked.pool] = parked
         elif event.trigger == "budget_exhausted":
-            self.budget = str(event.reason or facts.get("reason") or facts.get("message") or "a budget is exhausted")
+            used, limit = facts.get("budget_used"), facts.get("budget_limit")
+            self.budget = f"budget {facts.get('budget_key', '')} is exhausted: {used} of {limit}"
         elif event.trigger == "run_started":
             name, pid = str(facts.get("run_id")), facts.get("pid")
             self.budget = None

@@ -32,8 +32,14 @@ def event_line(event: Event) -> str | None:
 def _wait(event: Event) -> str:
     facts = event.evidence
     if event.trigger == "retry_scheduled":
-        return f"is tried again in {facts.get('delay_s', '?')} s, after {facts.get('failure_code', 'a failure')}"
+        delay = facts.get("delay_s")
+        soon = f"in {delay:.0f} s" if isinstance(delay, (int, float)) else "later"
+        return f"is tried again {soon}, after {facts.get('failure_code', 'a failure')}"
     if event.trigger == "pool_parked":
         until = f" until {facts['until']}" if facts.get("until") else ""
         return f"pool {facts.get('pool', '?')} is parked{until}: {facts.get('reason', '')}"
-    return event.trigger.replace("_", " ")
+    if event.trigger == "budget_exhausted":
+        return f"budget {facts.get('budget_key', '')} is exhausted"
+    gate = facts.get("wave_gate")
+    found = gate if isinstance(gate, dict) else {}
+    return f"gate after wave {found.get('wave', '?')} {'passed' if found.get('passed') is True else 'is red'}"

@@ -110,7 +110,7 @@ def _body(seen: Snapshot, width: int, room: int, ascii_only: bool) -> list[Line]
         return [((f"no work packages yet: kitty-flow mission show {seen.board.mission['slug']}", "dim"),)]
     shown = rows if len(rows) <= room else _window(rows, max(0, room - 1))
     ids = max((cell_len(row.card.id) for row in shown), default=4)
-    lines = _table([_cells(row, ascii_only) for row in shown], min(ids, 12), width) if shown else []
+    lines = _table([_cells(row, seen.now, ascii_only) for row in shown], min(ids, 12), width) if shown else []
     if len(shown) < len(rows):
         kept = {row.card.id for row in shown}
         rest = Counter(row.card.state for row in rows if row.card.id not in kept)
@@ -133,22 +133,31 @@ def _window(rows: Sequence[Row], room: int) -> list[Row]:
     return [rows[place] for place in sorted(chosen)]
 
 
-def _cells(row: Row, ascii_only: bool) -> tuple[str, str, str, str, str, str, str]:
+def _cells(row: Row, now: datetime, ascii_only: bool) -> tuple[str, str, str, str, str, str, str]:
     """Wave, symbol, id, title, state, time and what is to be said about it."""
     card = row.card
     state = "ready" if row.is_ready else card.state
     took = clock(row.worked_s) if row.worked_s >= 0.5 and card.state not in ("planned", "blocked") else ""
     sign = symbol(card.state, ascii_only=ascii_only)
-    return (str(card.wave), sign, plain_width(card.id), plain_width(card.title), state, took, plain_width(_detail(row)))
+    return (
+        str(card.wave),
+        sign,
+        plain_width(card.id),
+        plain_width(card.title),
+        state,
+        took,
+        plain_width(_detail(row, now)),
+    )
 
 
-def _detail(row: Row) -> str:
+def _detail(row: Row, now: datetime) -> str:
     card, work = row.card, row.work
     if row.retry is not None:
         return f"again {_when(row.retry.not_before)}: {row.retry.code}"
     if work is not None:
         words = [work.agent, *([f"try {card.attempt}"] if card.attempt > 1 else [])]
         words += [f"epoch {work.epoch}"] if work.epoch > card.attempt else []
+        words += ["lease ran out"] if _is_past(card.lease_expires_at, now) else []
         if row.output is not None:
             is_quiet = row.output.age_s >= _QUIET_S
             words.insert(0, f"quiet {span(row.output.age_s)}" if is_quiet else size(row.output.size))
@@ -161,6 +170,14 @@ def _detail(row: Row) -> str:
         return "waits for a reviewer"
     tried = f"after {many(card.attempt, 'try', 'tries')}" if card.attempt > 1 else ""
     return f"{tried} (forced {card.force_count}x)".strip() if card.force_count else tried
+
+
+def _is_past(moment: str | None, now: datetime) -> bool:
+    """Whether a lease seems to have run out, by this machine's clock; who decides about it asks a better one."""
+    try:
+        return moment is not None and datetime.fromisoformat(moment) < now
+    except (ValueError, TypeError):
+        return False
 
 
 def _when(moment: datetime | None) -> str:

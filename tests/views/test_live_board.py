@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
@@ -23,10 +24,11 @@ TEXT = st.text(
 
 
 def row(number: int, state: str, *, wave: int = 1, text: str = "title", name: str | None = None, age: float = 3) -> Row:
+    """A row whose card has what the board shows, and nothing else."""
     at_work = state in ("in_progress", "in_review")
-    card = WorkPackageStatus(
-        name or f"WP{number:02}", text, state, wave, "lane-a", text, 1, None, 1, 0, False, "", None, text
-    )
+    known = {"id": name or f"WP{number:02}", "title": text, "state": state, "wave": wave, "execution_lane": "lane-a"}
+    known |= {"actor": text, "reason": text, "last_event_id": "", "epoch": 1, "attempt": 1, "force_count": 0}
+    card = WorkPackageStatus(**{field: known.get(field) for field in WorkPackageStatus._fields})
     work = Work(f"I{number}", card.id, "implement", text or "ann", 1, "started", NOW) if at_work else None
     retry = Retry(NOW + timedelta(seconds=30), "AGENT_TIMEOUT") if state == "planned" and number % 3 == 0 else None
     return Row(card, state == "planned" and number % 2 == 0, work, 75.0, Output(1234, age) if at_work else None, retry)
@@ -34,7 +36,8 @@ def row(number: int, state: str, *, wave: int = 1, text: str = "title", name: st
 
 def snapshot(rows: list[Row], *, title: str = "A mission", state: str = "running", reason: str = "quota") -> Snapshot:
     mission = {"id": "01", "slug": "sample", "title": title, "state": state, "target_branch": "trunk"}
-    board = Board(mission, tuple(row.card for row in rows), (), ())
+    known = {"mission": mission, "work_packages": tuple(row.card for row in rows)}
+    board = Board(**{field.name: known.get(field.name, ()) for field in fields(Board)})
     pools = (ParkedPool("anthropic", NOW + timedelta(minutes=5), reason),)
     usage = Usage(12_000, 345, 1.5)
     return Snapshot(board, tuple(rows), usage, pools, reason, NOW - timedelta(seconds=65), (), Eta(90, 130), NOW)

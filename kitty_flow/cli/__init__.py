@@ -31,7 +31,7 @@ What the frame guarantees
     function, so that it is only built when somebody reads it. A failure that still has something to tell returns
     ``Result(data, text, error=RefusedError(...))``: exit status and ``ok: false`` come from the error, the data stay.
     Whatever else writes to stdout under ``--json`` lands on stderr. Progress while a use case runs goes to
-    `terminal.console(stderr=True)`.
+    stderr (`views.progress`).
 """
 
 from __future__ import annotations

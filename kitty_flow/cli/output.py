@@ -97,6 +97,10 @@ class Output:
     def show(self, result: Result) -> int:
         """Print a result and return the exit status."""
         error, diagnostics = result.error, (*result.diagnostics, *self._told)
+        if len(diagnostics) > 1:
+            from kitty_flow.model.diagnostic import distinct
+
+            diagnostics = distinct(diagnostics)
         if self._document is not None:
             self._print_document(result.data, error, diagnostics)
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -10,9 +10,11 @@ import typer
 from kitty_flow.cli.context_options import DryRunOption, MissionArgument
 from kitty_flow.cli.output import Result, command, is_json, note
 from kitty_flow.cli.run_policies import Budget, BudgetTimeOption, BudgetTokensOption, BudgetUsdOption, run_policies
-from kitty_flow.errors import ExternalToolError, KittyFlowError, RefusedError, UsageError
+from kitty_flow.errors import ExternalToolError, KittyFlowError, LedgerError, RefusedError, UsageError
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from kitty_flow.agents.command import AgentSpec
     from kitty_flow.flow.mission import OpenMission
     from kitty_flow.flow.project import Project
@@ -63,6 +65,8 @@ def run(
     budget_usd: BudgetUsdOption = None,
     budget_time: BudgetTimeOption = None,
     dry_run: DryRunOption = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print errors and one line at the end.")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="Lines instead of a live board, also on a terminal.")] = False,
 ) -> Result:
     """Drive every work package through implementation and review with real processes in git worktrees.
 
@@ -98,11 +102,12 @@ def run(
             from kitty_flow.flow.life import retarget
 
             retarget(opened, target)
-        with progress(opened, enabled=not is_json()), collected(opened.ledger) as recorded:
+        shown = progress(opened, enabled=not (quiet or is_json()), plain=plain, agents=options.jobs)
+        with shown, collected(opened.ledger) as recorded:
             report = run_mission(opened, options, say=_say)
         data = _data(opened, report) | {"recorded": recorded}
         told = (*opened.diagnostics, *_left_out(left_out))
-        return Result(data, lambda: _text(opened, report), told, _error(opened, report))
+        return Result(data, lambda: _text(opened, report, quiet), told, _error(opened, report))
 
 
 def _left_out(messages: Sequence[str]) -> Sequence[Diagnostic]:
@@ -218,27 +223,23 @@ def _why_open(work_package_id: str, state: str, message: str) -> str:
     return message if message.startswith(work_package_id) else f"{work_package_id} is {state}: {message}"
 
 
-def _text(opened: OpenMission, report: RunReport) -> str:
+def _text(opened: OpenMission, report: RunReport, quiet: bool) -> str | RenderableType:
+    """The report of the whole mission, below what this run came to; quiet, the first line of that."""
     finished = sum(o.state in ("approved", "done") for o in report.outcomes.values())
-    rework = sum(o.rejections for o in report.outcomes.values())
     lines = [f"{finished} of {len(report.outcomes)} work packages of this run are approved"]
     if not report.outcomes:
         lines = ["nothing was left to drive"]
+    if quiet:
+        return lines[0]
+    from kitty_flow.flow.report import make_report
+    from kitty_flow.views.run_report import report_text
+
     if report.recovered:
         lines.append(f"picked up after an interrupted run: {', '.join(report.recovered)}")
-    if any(report.usage.values()):
-        lines.append(_used(report.usage))
-    if rework:
-        lines.append(f"sent back by review: {rework} time(s)")
     if report.mission_state == "accepted":
         lines.append(f"everything is approved on {opened.branch.removeprefix('refs/heads/')}")
-        lines.append(f"next: kitty-flow merge {opened.slug}")
-    elif report.exit_status == 0:
-        lines.append(f"next: kitty-flow status {opened.slug}")
-    return "\n".join(lines)
-
-
-def _used(usage: Mapping[str, Any]) -> str:
-    return (
-        f"used so far: {usage['tokens']} tokens, {usage['cost_usd']:.2f} USD, {usage['wall_s']:.0f} s of agents at work"
-    )
+    try:
+        made = make_report(opened)
+    except LedgerError:  # what the run did stands, whether it can be read again or not
+        return "\n".join(lines)
+    return report_text(made, head=lines)

@@ -17,7 +17,7 @@ from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.model.ids import natural_key
 from kitty_flow.model.mission import WorkPackage
 
-__all__ = ["Board", "WorkPackageStatus", "make_board", "work_package_status"]
+__all__ = ["Board", "WorkPackageStatus", "make_board", "next_commands", "order_of_work", "work_package_status"]
 
 _WEIGHT: Final = {
     "claimed": 0.05,
@@ -118,6 +118,22 @@ def make_board(mission: OpenMission) -> Board:
         ),
         mission_spent(view).as_data(),
     )
+
+
+def next_commands(board: Board) -> tuple[str, ...]:
+    """What a person types next, most urgent first; nothing where only the agents have something to do."""
+    slug, state = board.mission["slug"], board.mission["state"]
+    if not board.work_packages:
+        wanted = "next --agent NAME -m" if state == "draft" else "mission show"
+        return (f"kitty-flow {wanted} {slug}",)
+    if state == "paused":
+        return (f"kitty-flow mission resume {slug}",)
+    command = {"accepted": "merge", "merged": "verify", "planned": "run", "running": "run"}.get(state)
+    stuck = [card.id for card in board.work_packages if card.state == "blocked"] if state == "running" else []
+    why = [f"kitty-flow why {name} -m {slug}" for name in stuck]
+    if why and not board.ready:
+        return tuple(why)
+    return (*([f"kitty-flow {command} {slug}"] if command else []), *why)
 
 
 def order_of_work(mission: OpenMission, work_package_id: str) -> tuple[int, int, Any]:

@@ -7,7 +7,7 @@ whoever recorded and proves nothing, so a work package with a stretch that canno
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,7 +27,15 @@ from kitty_flow.model.forecast import Durations, Standing
 if TYPE_CHECKING:
     from kitty_flow.model.event import Event
 
-__all__ = ["LONGEST_STRETCH_S", "Worked", "learn", "mission_standing", "worked_times"]
+__all__ = [
+    "LONGEST_STRETCH_S",
+    "Worked",
+    "learn",
+    "mission_standing",
+    "moment_of",
+    "standing_of",
+    "worked_times",
+]
 
 LONGEST_STRETCH_S: Final = 24 * 3600.0
 """No agent works for longer without handing in: this is a forgotten claim, a sleeping machine, or a clock."""
@@ -52,7 +60,7 @@ class Worked:
 
     def follow(self, event: Event) -> None:
         """Take the next transition of the work package into account."""
-        at = _moment(event)
+        at = moment_of(event)
         if self.state in _AT_WORK:
             stretch = (at - self.since).total_seconds() if at and self.since else -1.0
             self.is_sound = self.is_sound and 0.0 <= stretch <= LONGEST_STRETCH_S
@@ -92,16 +100,20 @@ def mission_standing(mission: OpenMission, now: datetime) -> tuple[Standing, dic
         return Standing(), {}
     states = {name: entity.state for name, entity in known.items()}
     times = worked_times(_counting(mission.ledger, view))
+    return standing_of(states, times, now), times
+
+
+def standing_of(states: Mapping[str, str], times: Mapping[str, Worked], now: datetime) -> Standing:
+    """How far a mission is at `now`, from the state of each work package and the time that went into it."""
     finished = frozenset(name for name, state in states.items() if state in FINISHED)
-    standing = Standing(
+    return Standing(
         finished,
         frozenset(name for name, state in states.items() if state in ACTIVE),
         {name: times[name].until(now) for name in states if name in times and name not in finished},
     )
-    return standing, times
 
 
-def learn(project: Project, own: dict[str, Worked], own_id: str | None) -> Durations | None:
+def learn(project: Project, own: Mapping[str, Worked], own_id: str | None) -> Durations | None:
     """What finished work packages took: those of the mission itself when there are enough, else of all in this clone.
 
     A ledger that cannot be read teaches nothing and stops nothing; the newest missions are asked first.
@@ -120,7 +132,7 @@ def learn(project: Project, own: dict[str, Worked], own_id: str | None) -> Durat
     return Durations(tuple(sorted(samples[:_MOST])), "repository") if samples else None
 
 
-def _samples(times: dict[str, Worked]) -> list[float]:
+def _samples(times: Mapping[str, Worked]) -> list[float]:
     return [worked.sample for worked in times.values() if worked.sample is not None]
 
 
@@ -129,7 +141,7 @@ def _counting(ledger: Ledger, view: LedgerView) -> Iterable[Event]:
     return (event for event in find_events(ledger, EventFilter()) if event.event_id not in superseded)
 
 
-def _moment(event: Event) -> datetime | None:
+def moment_of(event: Event) -> datetime | None:
     """When it happened: for an imported event, when that was elsewhere; None where that cannot be read."""
     foreign = event.payload.get("foreign")
     told = foreign.get("at") if isinstance(foreign, dict) else None

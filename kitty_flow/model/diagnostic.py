@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import Field
 
 from kitty_flow.model.base import Model
 
-__all__ = ["Diagnostic"]
+__all__ = ["Diagnostic", "distinct"]
 
 
 class Diagnostic(Model):
@@ -20,3 +21,14 @@ class Diagnostic(Model):
     fatal: bool = False
     phase: str = ""
     details: dict[str, Any] = Field(default_factory=dict)
+
+
+def distinct(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Each remark once (seed 004, sync-diagnostics-output): alike are those with the same code, phase and message.
+
+    Blanks and case make no other message; of several the first is kept.
+    """
+    found: dict[tuple[str, str, str], Diagnostic] = {}
+    for each in diagnostics:
+        found.setdefault((each.diagnostic_code, each.phase, " ".join(each.message.split()).casefold()), each)
+    return tuple(found.values())

@@ -60,6 +60,15 @@ def unprintable() -> Result:
     return Result({"thing": object()})
 
 
+def repeated() -> Result:
+    """The same remark several times, as two layers that meet the same trouble tell it."""
+    told = [("final", "the lock  is held"), ("final", "The lock is\nheld"), ("first", "the lock is held")]
+    remarks = [
+        Diagnostic(severity="warning", diagnostic_code="LOCK", phase=phase, message=text) for phase, text in told
+    ]
+    return Result({}, "", remarks)
+
+
 def interrupted() -> Result:
     """Ctrl-C."""
     raise KeyboardInterrupt
@@ -85,7 +94,7 @@ def tabular() -> Result:
 
 
 USE_CASES = (
-    succeed, refuse, partly, break_down, nan, unprintable, interrupted, noisy, wrong_argument, tabular
+    succeed, refuse, partly, break_down, nan, unprintable, interrupted, noisy, wrong_argument, tabular, repeated
 )  # fmt: skip
 READY = {use_case.__name__.replace("_", "-"): command(examples=["kitty-flow x"])(use_case) for use_case in USE_CASES}
 HERE = (
@@ -155,6 +164,12 @@ def test_a_success_for_people_is_safe_text_with_remarks_aside(call: Call) -> Non
     done = call("succeed")
     assert done.stdout == "fine \\x1b[31mtext\\u202e\nsecond line\n"
     assert done.stderr == "warning: odd \\x1b[2J name\n"
+
+
+def test_a_remark_is_told_once_for_its_code_phase_and_message(call: Call) -> None:
+    told = json.loads(call("repeated", "--json").stdout)["diagnostics"]
+    assert [(d["phase"], d["message"]) for d in told] == [("final", "the lock  is held"), ("first", "the lock is held")]
+    assert call("repeated").stderr.count("warning") == 2
 
 
 def test_a_refusal_keeps_its_code_hint_and_details(call: Call) -> None:

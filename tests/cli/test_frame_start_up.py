@@ -159,3 +159,28 @@ def test_python_m_is_the_same_command(kitty: Any, tmp_path: Path) -> None:
         check=True,
     )
     assert json.loads(done.stdout) == kitty("--version", "--json").json
+
+
+@pytest.mark.parametrize("words", [["status"], ["status", "--json"]])
+def test_ctrl_c_before_there_is_a_command_is_no_traceback(words: list[str], tmp_path: Path) -> None:
+    """While Python still imports; the document is there all the same."""
+    script = (
+        "import runpy, sys\n"
+        "class Interrupted:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'kitty_flow.cli.main':\n            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupted())\n"
+        "runpy.run_module('kitty_flow', run_name='__main__')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 130
+    assert done.stderr == ""
+    if "--json" in words:
+        document = json.loads(done.stdout)
+        assert list(document) == ["schema", "ok", "data", "error", "diagnostics"]
+        assert (document["ok"], document["error"]["code"]) == (False, "INTERRUPTED")
+        assert len(done.stdout.splitlines()) == 1
+    else:
+        assert done.stdout == ""

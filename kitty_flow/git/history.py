@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from kitty_flow.git.process import Git
 
@@ -23,6 +24,11 @@ class History:
         """Paths that differ between two commits or trees, sorted; both sides of a rename are named."""
         out = self.git.output("diff-tree", "-r", "-z", "--name-only", "--no-renames", base, head)
         return tuple(sorted(p for p in out.decode("utf-8", "surrogateescape").split("\0") if p))
+
+    def committed_at(self, *commits: str) -> datetime:
+        """When the latest of the commits was made."""
+        lines = self.git.text("show", "-s", "--format=%ct", "--end-of-options", *commits, "--").split()
+        return datetime.fromtimestamp(max(map(int, lines)), UTC)
 
     def tree(self, commit: str) -> str:
         """The tree of a commit."""

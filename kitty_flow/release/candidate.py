@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -38,7 +37,8 @@ def build_candidate(landing: Landing) -> None:
     landing.conflicts = merged.conflicts
     if not merged.is_clean:
         return
-    now = stamp(project.repository.identity or OWN_IDENTITY, datetime.now(UTC).astimezone())
+    # Not the clock: made again from the same parents, the candidate is the same commit.
+    now = stamp(project.repository.identity or OWN_IDENTITY, project.history.committed_at(target, head))
     with project.repository.objects() as objects:
         commit = CommitText(merged.tree, (target, head), now, now, _message(landing))
         landing.candidate_commit = objects.write_commit(commit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from kitty_flow.git.nearby import is_near_ancestor
@@ -33,6 +34,11 @@ class History:
         plain = ("-r", "-z", "--name-only", "--no-renames", "--ignore-submodules=none")
         out = git.output("diff-tree", *plain, base, head)
         return tuple(sorted(p for p in out.decode("utf-8", "surrogateescape").split("\0") if p))
+
+    def committed_at(self, *commits: str) -> datetime:
+        """When the latest of the commits was made."""
+        lines = self.git.text("show", "-s", "--format=%ct", "--end-of-options", *commits, "--").split()
+        return datetime.fromtimestamp(max(map(int, lines)), UTC)
 
     def tree(self, commit: str) -> str:
         """The tree of a commit."""

@@ -30,15 +30,21 @@ GATE_NAMES: Final[Mapping[str, frozenset[str]]] = {
     "pipeline": frozenset(
         {
             "approved_heads_integrated",
+            "approved_heads_reviewed",
+            "checkout_can_follow",
             "checkout_clean",
             "landing_proved",
             "merge_clean",
             "mission_accepted",
             "mission_unmoved",
             "no_user_operation_in_progress",
+            "owned_files_respected",
+            "reviewers_are_not_implementers",
             "target_exists",
+            "target_in_sync",
             "target_unmoved",
             "tests_pass",
+            "verdicts_consistent",
         }
     ),
     "declared": _PREREQUISITE,

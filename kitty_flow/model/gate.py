@@ -14,7 +14,10 @@ GateOutcome = Literal["pass", "fail", "error"]
 
 
 class GateResult(Model):
-    """What one gate found, with the code, the broken invariant and the remedy that the user is shown."""
+    """What one gate found, with the code, the broken invariant and the remedy that the user is shown.
+
+    A gate that did not pass lets nothing through, unless a person has overridden it by name, for a reason.
+    """
 
     gate: str
     outcome: GateOutcome
@@ -23,4 +26,11 @@ class GateResult(Model):
     subject: str = ""
     violated_invariant: str = ""
     remediation: str = ""
+    overridden_by: str = ""
+    override_reason: str = ""
     details: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the edge may be passed."""
+        return self.outcome == "pass" or self.overridden_by != ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Final
 
 from kitty_flow.agents.command import AgentSpec, check_executable
@@ -34,7 +33,8 @@ def build_candidate(landing: Landing) -> None:
     landing.conflicts = merged.conflicts
     if not merged.is_clean:
         return
-    now = stamp(project.repository.identity or OWN_IDENTITY, datetime.now(UTC).astimezone())
+    # Not the clock: made again from the same parents, the candidate is the same commit.
+    now = stamp(project.repository.identity or OWN_IDENTITY, project.history.committed_at(target, head))
     with project.repository.objects() as objects:
         commit = CommitText(merged.tree, (target, head), now, now, _message(landing))
         landing.candidate_commit = objects.write_commit(commit)

@@ -10,7 +10,16 @@ from kitty_flow.model.gate import GateResult
 from kitty_flow.release.gate_answers import Gate, closed_gate, open_gate
 from kitty_flow.release.landing import Landing
 from kitty_flow.release.mission_gates import approved_heads_integrated, mission_accepted, mission_unmoved
+from kitty_flow.release.override import overridden
+from kitty_flow.release.remote_gate import target_in_sync
+from kitty_flow.release.review_gates import (
+    approved_heads_reviewed,
+    owned_files_respected,
+    reviewers_are_not_implementers,
+    verdicts_consistent,
+)
 from kitty_flow.release.target_gates import (
+    checkout_can_follow,
     checkout_clean,
     landing_proved,
     merge_clean,
@@ -20,16 +29,22 @@ from kitty_flow.release.target_gates import (
     tests_pass,
 )
 
-__all__ = ["GATES", "check_gates"]
+__all__ = ["GATES", "ask_gate", "check_gates"]
 
 _BEFORE_THE_MOVE: Final[Mapping[str, Gate]] = {
     "approved_heads_integrated": approved_heads_integrated,
+    "approved_heads_reviewed": approved_heads_reviewed,
+    "checkout_can_follow": checkout_can_follow,
     "checkout_clean": checkout_clean,
     "mission_accepted": mission_accepted,
     "mission_unmoved": mission_unmoved,
     "no_user_operation_in_progress": no_user_operation_in_progress,
+    "owned_files_respected": owned_files_respected,
+    "reviewers_are_not_implementers": reviewers_are_not_implementers,
     "target_exists": target_exists,
+    "target_in_sync": target_in_sync,
     "target_unmoved": target_unmoved,
+    "verdicts_consistent": verdicts_consistent,
 }
 """They guard the move of the target. Once it has moved they have nothing to say: the landing must be finished."""
 
@@ -48,9 +63,10 @@ def check_gates(landing: Landing, names: tuple[str, ...]) -> None:
         RefusedError: with the code of the first gate that did not pass and every gate's answer in `details`.
     """
     has_moved = landing.is_landed()
-    results = [_passed(name) if has_moved and name in _BEFORE_THE_MOVE else _ask(name, landing) for name in names]
+    results = [_passed(name) if has_moved and name in _BEFORE_THE_MOVE else ask_gate(name, landing) for name in names]
+    results = overridden(landing, results)
     landing.gates.extend(results)
-    closed = [r for r in results if r.outcome != "pass"]
+    closed = [r for r in results if not r.is_open]
     if closed:
         first = closed[0]
         raise RefusedError(
@@ -65,7 +81,8 @@ def _passed(name: str) -> GateResult:
     return open_gate(name, "the target has moved to the candidate already; the landing is finished")
 
 
-def _ask(name: str, landing: Landing) -> GateResult:
+def ask_gate(name: str, landing: Landing) -> GateResult:
+    """One gate's answer; what it raises is an answer too, and closes it."""
     gate = GATES.get(name)
     if gate is None:
         return closed_gate(name, "GATE_UNKNOWN", f"there is no gate {name!r}", outcome="error")

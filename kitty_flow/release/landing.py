@@ -21,10 +21,15 @@ __all__ = ["Landing", "MergeOptions", "TestRun", "contains", "heads", "record_st
 
 @dataclass(frozen=True)
 class MergeOptions:
-    """How the tree is tested: the command's argument list (never a shell line), its limit in seconds."""
+    """How the tree is tested: the command's argument list (never a shell line), its limit in seconds.
+
+    `overrides` are gates that a person lets the mission pass although they are closed, all for the same `reason`.
+    """
 
     test_command: tuple[str, ...] | None
     test_timeout_s: float = 1800.0
+    overrides: tuple[str, ...] = ()
+    reason: str = ""
 
 
 @dataclass(frozen=True)

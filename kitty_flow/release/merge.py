@@ -19,6 +19,7 @@ from kitty_flow.release.candidate import build_candidate, check_test_command, ru
 from kitty_flow.release.checkouts import bring_along, catch_up, check_checkouts
 from kitty_flow.release.gates import check_gates
 from kitty_flow.release.landing import Landing, MergeOptions, record_step, refuse
+from kitty_flow.release.override import check_overrides
 from kitty_flow.release.proof import already_landed, prove
 from kitty_flow.release.recorded import take_up
 from kitty_flow.release.report import MergeReport, report_of
@@ -37,12 +38,14 @@ def merge_mission(mission: OpenMission, options: MergeOptions) -> MergeReport:
     """Land an accepted mission on its target, or finish a landing that was interrupted; repeating it is harmless.
 
     Raises:
+        UsageError: GATE_NOT_OVERRIDABLE or REASON_MISSING.
         RefusedError: NO_WORK_PACKAGES; a gate is closed, and the target did not move; LANDING_NOT_PROVED, the mission
             has landed and the target does not contain it any more.
         ConflictError: LOCK_TIMEOUT, or TARGET_MOVED at the last moment.
         ExternalToolError: the test command cannot be found.
     """
     refuse_without_work_packages(mission)
+    check_overrides(options)
     with run_lock(mission):
         landed = already_landed(mission, options)
         if landed is not None:

@@ -15,7 +15,7 @@ def mission_accepted(landing: Landing) -> GateResult:
     mission = landing.mission
     view = mission.view()
     left, state = unfinished(mission, view), mission.state(view)
-    if not left and state == "accepted":
+    if not left and state in ("accepted", "running"):  # a running one is accepted by the merge itself
         return open_gate("mission_accepted", "every work package is approved, or canceled with a reason")
     what = f"not finished: {', '.join(left)}" if left else f"the mission is {state}"
     return closed_gate(

@@ -10,7 +10,7 @@ from kitty_flow.ledger.ledger import new_ulid
 from kitty_flow.ledger.view import EntityState
 from kitty_flow.release.landing import Landing, MergeOptions, TestRun, heads, refuse
 
-__all__ = ["proved_landing", "take_up"]
+__all__ = ["open_landing", "proved_landing", "take_up"]
 
 
 def take_up(mission: OpenMission, options: MergeOptions) -> Landing:
@@ -18,7 +18,7 @@ def take_up(mission: OpenMission, options: MergeOptions) -> Landing:
     refs = mission.project.repository.refs
     target, head = refs.commit(mission.target_ref), refs.commit(mission.branch)
     fresh = Landing(mission, options, new_ulid(), None, target, head, heads(mission, mission.view(), "approved"))
-    found = _last(mission, options, "prepared", "tested", "landed")
+    found = open_landing(mission, options)
     if found is None:
         return fresh
     reason = _outdated(found, fresh)
@@ -27,6 +27,11 @@ def take_up(mission: OpenMission, options: MergeOptions) -> Landing:
     refuse(found, reason)
     fresh.remarks.append(f"an earlier landing was closed: {reason}")
     return fresh
+
+
+def open_landing(mission: OpenMission, options: MergeOptions) -> Landing | None:
+    """The landing that was begun and not ended, if there is one."""
+    return _last(mission, options, "prepared", "tested", "landed")
 
 
 def proved_landing(mission: OpenMission, options: MergeOptions) -> Landing | None:

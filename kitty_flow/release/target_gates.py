@@ -8,6 +8,7 @@ from kitty_flow.release.gate_answers import closed_gate, open_gate
 from kitty_flow.release.landing import Landing
 
 __all__ = [
+    "checkout_can_follow",
     "checkout_clean",
     "landing_proved",
     "merge_clean",
@@ -45,6 +46,21 @@ def checkout_clean(landing: Landing) -> GateResult:
                 remediation=f"commit or stash them, then kitty-flow merge {landing.mission.slug}",
             )
     return open_gate("checkout_clean", "no checkout of the target has uncommitted changes")
+
+
+def checkout_can_follow(landing: Landing) -> GateResult:
+    """Every checkout of the target can take the candidate without overwriting a file of the user."""
+    for checkout in landing.checkouts() if landing.candidate_commit else ():
+        if not checkout.can_move(str(landing.target_commit), landing.candidate_commit):
+            return closed_gate(
+                "checkout_can_follow",
+                "CHECKOUT_WOULD_LOSE_EDITS",
+                f"{checkout.path} has files that the landing would overwrite",
+                subject=str(checkout.path),
+                invariant="a landing never touches a user's edits",
+                remediation=f"move or commit them (git status), then kitty-flow merge {landing.mission.slug}",
+            )
+    return open_gate("checkout_can_follow", "no file of the user is in the way of the landing")
 
 
 def no_user_operation_in_progress(landing: Landing) -> GateResult:

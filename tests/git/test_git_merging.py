@@ -149,3 +149,20 @@ def test_the_private_directory_goes_away(repo: Path) -> None:
         assert private.is_dir()
         assert repo not in private.parents
     assert not private.exists()
+
+
+def test_many_pairs_in_one_process_leave_nothing_behind(repo: Path, git: RunGit) -> None:
+    heads = [branch(repo, git, name, {file: f"{name}\n"}) for name, file in (("a", "x"), ("b", "x"), ("c", "ü y"))]
+    before = sorted(str(path) for path in (repo / ".git/objects").rglob("*"))
+    pairs = [(one, other) for one in heads for other in heads if one != other]
+    with open_merger(Repository.discover(repo), keep_trees=False) as merger:
+        found = dict(zip(pairs, merger.merge_pairs(pairs), strict=True))
+        assert merger.merge_pairs([]) == ()
+    a, b, c = heads
+    assert {pair: merged.conflicts for pair, merged in found.items() if not merged.is_clean} == {
+        (a, b): ("x",),
+        (b, a): ("x",),
+    }
+    assert found[a, c].tree == found[c, a].tree == merge(repo, a, c).tree
+    after = {str(path) for path in (repo / ".git/objects").rglob("*")} - set(before)
+    assert len(after) == 2, "what the one ordinary merge wrote, and its folder"

@@ -1,0 +1,105 @@
+"""The merge before it happens: the real code up to the commit point, and nothing is recorded or moved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from kitty_flow.flow.life import refuse_without_work_packages
+from kitty_flow.flow.mission import OpenMission
+from kitty_flow.machines import dag, step_order
+from kitty_flow.model.gate import GateResult
+from kitty_flow.release.candidate import build_candidate
+from kitty_flow.release.gates import ask_gate
+from kitty_flow.release.landing import Landing, MergeOptions, heads
+from kitty_flow.release.radar import Collision, look_around
+
+__all__ = ["MergePlan", "plan_merge"]
+
+_TELLS_ONLY_LATER: Final = ("landing_proved", "mission_unmoved", "target_unmoved", "tests_pass")
+"""Gates about what happens in the course of a merge."""
+
+
+@dataclass(frozen=True)
+class MergePlan:
+    """What a merge would do now: the commit that would land, and what every gate says.
+
+    `heads` are the commits of the approved work packages in merge order; `collisions` the heads that do not merge with
+    each other or with the target; `later` the gates that are asked only while the merge happens.
+    """
+
+    target_ref: str
+    before: str | None
+    mission_head: str | None
+    heads: dict[str, str]
+    candidate_commit: str
+    candidate_tree: str
+    changed_paths: tuple[str, ...]
+    conflicts: tuple[str, ...]
+    collisions: tuple[Collision, ...]
+    gates: tuple[GateResult, ...]
+    later: tuple[str, ...]
+    test_command: tuple[str, ...] | None
+    remarks: tuple[str, ...]
+
+    @property
+    def closed(self) -> tuple[GateResult, ...]:
+        """The gates that would stop the merge."""
+        return tuple(gate for gate in self.gates if not gate.is_open)
+
+    def as_data(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            **self.__dict__,
+            "collisions": [collision.as_data() for collision in self.collisions],
+            "gates": [gate.model_dump(exclude_defaults=True) for gate in self.gates],
+            "would_land": not self.closed,
+        }
+
+
+def plan_merge(mission: OpenMission, options: MergeOptions) -> MergePlan:
+    """Ask every gate that can answer now and build the candidate; a merge lands this very commit if nothing moves.
+
+    The candidate's objects are written, as a merge would write them; no ref, no file and no ledger changes.
+
+    Raises:
+        RefusedError: NO_WORK_PACKAGES.
+    """
+    refuse_without_work_packages(mission)
+    refs = mission.project.repository.refs
+    target, head = refs.commit(mission.target_ref), refs.commit(mission.branch)
+    landing = Landing(mission, options, "", None, target, head, heads(mission, mission.view(), "approved"))
+    pipeline = dag("pipeline", "merge")
+    gates: list[GateResult] = []
+    later: list[str] = []
+    for step in step_order(pipeline):
+        if step == "test" and target and head:
+            build_candidate(landing)
+        for name in pipeline.gates_before(step):
+            if name in _TELLS_ONLY_LATER:
+                later.append(name)
+            elif name not in {gate.gate for gate in gates}:
+                gates.append(_as_overridden(ask_gate(name, landing), options))
+    history = mission.project.history
+    changed = history.changed_paths(str(target), landing.candidate_commit) if landing.candidate_commit else ()
+    return MergePlan(
+        mission.target_ref,
+        target,
+        head,
+        dict(landing.heads),
+        landing.candidate_commit,
+        landing.candidate_tree,
+        changed,
+        landing.conflicts,
+        look_around(mission),
+        tuple(gates),
+        tuple(dict.fromkeys(later)),
+        options.test_command,
+        tuple(landing.remarks),
+    )
+
+
+def _as_overridden(result: GateResult, options: MergeOptions) -> GateResult:
+    if result.is_open or result.gate not in options.overrides:
+        return result
+    return result.model_copy(update={"overridden_by": "you", "override_reason": options.reason})

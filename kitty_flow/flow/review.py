@@ -8,7 +8,7 @@ from typing import Any
 from kitty_flow.agents.command import AgentSpec
 from kitty_flow.agents.process import ProcessOutcome
 from kitty_flow.agents.result import read_review_result
-from kitty_flow.errors import ConflictError, ExternalToolError, KittyFlowError, LedgerError, RefusedError
+from kitty_flow.errors import ConflictError, KittyFlowError, LedgerError, RefusedError
 from kitty_flow.flow.approval import carry
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.claim import Claim, refuse_unless_open
@@ -214,6 +214,7 @@ def apply_verdict(
         Why the work package is blocked now, if it is.
 
     Raises:
+        ExternalToolError: git failed; nothing is decided, the same report may come again.
         RefusedError: REVIEWER_MOVED_HEAD, the verdict does not count; VERDICT_NOT_BOUND, it is about another commit;
             FEEDBACK_MISSING.
     """
@@ -230,21 +231,17 @@ def _put_right(mission: OpenMission, invocation: Invocation) -> RefusedError | N
     entity = mission.work_package(name)
     if entity.state != "in_review" or getattr(invocation.workspace, "place", None) == "scratch":
         return None
-    head, checkout, branch = (
-        str(entity.facts.get("head_commit")),
-        invocation.workspace.checkout,
-        invocation.workspace.branch,
-    )
-    try:
-        found = checkout.git.text("rev-parse", "HEAD^{commit}", f"{branch}^{{commit}}").split()
+    head, checkout = str(entity.facts.get("head_commit")), invocation.workspace.checkout
+    found: list[str | None] = [mission.project.repository.refs.commit(invocation.workspace.branch)]
+    ref = None
+    if (checkout.path / ".git").exists():  # otherwise the reviewer took the worktree away; it is made anew below
+        found.append(checkout.git.text("rev-parse", "--verify", "HEAD"))
         if found == [head, head] and not checkout.changes():
             return None
         label = f"review-{invocation.id}"
         ref = salvage(mission, checkout, work_package_id=name, label=label, held_by=head)
-        if found[1] not in (head, found[0]):
-            ref = keep(mission, found[1], work_package_id=name, label=label)
-    except ExternalToolError:
-        found, ref = [], None  # it broke the worktree or its branch; `prepare` makes it anew, or says why it cannot
+        if found[0] is not None and found[0] not in (head, found[1]):
+            ref = keep(mission, found[0], work_package_id=name, label=label)
     lane = mission.plan.placements[name].execution_lane
     prepare(mission, lane, head, work_package_id=name, epoch=entity.epoch)
     if found == [head, head]:
@@ -254,7 +251,7 @@ def _put_right(mission: OpenMission, invocation: Invocation) -> RefusedError | N
         "REVIEWER_MOVED_HEAD",
         f"{who} moved the branch that it was to review, so its verdict on {name} does not count{kept}",
         hint=f"kitty-flow next --agent NAME --role review{mission.option}",
-        details={"expected": head, "found": found, "salvage_ref": ref},
+        details={"expected": head, "branch_and_head": found, "salvage_ref": ref},
     )
 
 

@@ -227,15 +227,21 @@ def apply_verdict(
 
 def _put_right(mission: OpenMission, invocation: Invocation) -> RefusedError | None:
     """Take back what a reviewer changed; returns why its verdict does not count, if it moved the commit to judge."""
-    name = invocation.work_package_id
-    entity = mission.work_package(name)
-    if entity.state != "in_review" or getattr(invocation.workspace, "place", None) == "scratch":
-        return None
-    head, checkout = str(entity.facts.get("head_commit")), invocation.workspace.checkout
-    found: list[str | None] = [mission.project.repository.refs.commit(invocation.workspace.branch)]
+    name, view = invocation.work_package_id, mission.view()
+    entity = mission.work_package(name, view)
+    is_current = is_under_review(entity, view) and entity.facts.get("review_invocation_id") == invocation.id
+    if not is_current or getattr(invocation.workspace, "place", None) == "scratch":
+        return None  # the worktree is somebody else's by now, or there is none
+    head, checkout, branch = (
+        str(entity.facts.get("head_commit")),
+        invocation.workspace.checkout,
+        invocation.workspace.branch,
+    )
+    refs = mission.project.repository.refs
+    found: list[str | None] = [refs.unpacked(branch) or refs.commit(branch)]
     ref = None
     if (checkout.path / ".git").exists():  # otherwise the reviewer took the worktree away; it is made anew below
-        found.append(checkout.git.text("rev-parse", "--verify", "HEAD"))
+        found.append(found[0] if checkout.is_on(branch) else checkout.git.text("rev-parse", "--verify", "HEAD"))
         if found == [head, head] and not checkout.changes():
             return None
         label = f"review-{invocation.id}"

@@ -52,6 +52,15 @@ class Checkout:
         out = self.git.output("status", "--porcelain=v1", "-z", "--no-renames", f"--untracked-files={mode}")
         return tuple(entry[3:] for entry in _paths(out))
 
+    def is_on(self, branch: str) -> bool:
+        """Whether the full ref `branch` is checked out, as its own HEAD file says; False also when that cannot tell."""
+        try:
+            return (
+                self.git_dir is not None and (self.git_dir / "HEAD").read_bytes().strip() == f"ref: {branch}".encode()
+            )
+        except OSError:
+            return False
+
     def operation_in_progress(self) -> str | None:
         """The user's unfinished merge, rebase, cherry-pick, revert or bisect in this checkout, if any."""
         git_dir = self._own_files()

@@ -17,8 +17,8 @@ from kitty_flow.flow.invocation import Invocation, launch, prepare_invocation
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.outcome import AttemptFailure, process_failure
 from kitty_flow.flow.prompt_check import refuse_other_prompt
-from kitty_flow.flow.readiness import Readiness, is_under_review
-from kitty_flow.flow.verdict import collect_begin, record_carried, record_verdict
+from kitty_flow.flow.readiness import is_under_review
+from kitty_flow.flow.verdict import collect_begin, record_carried, record_verdict, refuse_taken
 from kitty_flow.flow.workspace import describe, keep, prepare, salvage
 from kitty_flow.ledger.ledger import Batch
 from kitty_flow.ledger.view import EntityState, LedgerView
@@ -31,7 +31,6 @@ __all__ = [
     "carried_over",
     "close_failed",
     "conclude_review",
-    "refuse_taken",
     "refuse_tampered",
     "review",
     "review_invocation",
@@ -164,26 +163,6 @@ def refuse_tampered(mission: OpenMission, invocation: Invocation, run_id: str | 
     except RefusedError as error:
         close_failed(mission, invocation, error.code, error.message, run_id, error.details)
         raise
-
-
-def refuse_taken(
-    mission: OpenMission, entity: EntityState, head: str, view: LedgerView, *, needs_worktree: bool
-) -> None:
-    """Only one reviewer at a time, of the head that the prompt names, and nobody else in the lane's worktree.
-
-    Raises:
-        ConflictError: ALREADY_UNDER_REVIEW, STATE_CHANGED or LANE_BUSY.
-    """
-    if is_under_review(entity, view):
-        who = entity.facts.get("reviewer")
-        code, message = "ALREADY_UNDER_REVIEW", f"{entity.entity_id} is being reviewed by {who}"
-    elif entity.facts.get("head_commit") != head:
-        code, message = "STATE_CHANGED", f"{entity.entity_id} has another head by now"
-    elif needs_worktree and (users := Readiness(mission, view).lane_users(entity.entity_id)):
-        code, message = "LANE_BUSY", f"{users[0]} uses the worktree of {entity.entity_id}'s execution lane"
-    else:
-        return
-    raise ConflictError(code, message, hint=f"kitty-flow wp show {entity.entity_id}")
 
 
 def conclude_review(

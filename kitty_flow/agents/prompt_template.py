@@ -129,6 +129,12 @@ def _problems(kind: TemplateKind, text: str) -> list[dict[str, str]]:
         problem("UNKNOWN_NAME", f"{{{{{name}}}}} is not known here; known are {', '.join(known)}", "")
         for name in sorted(used - {*known})
     ]
+    # A block of text is closed only by a line of its own: behind other words it would be none.
+    inline = {found["value"] for found in _PLACE.finditer(text)} - {None, *_VALUES, "head_commit"}
+    found += [
+        problem("PART_INLINE", f"{{{{{name}}}}} has to be on a line of its own", "")
+        for name in sorted(inline & {*known})
+    ]
     found += [
         problem("PART_MISSING", f"{{{{{name}}}}} has to be in the template", "")
         for name in _NEEDED[kind]

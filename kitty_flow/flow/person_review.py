@@ -18,8 +18,8 @@ from kitty_flow.flow.life import accept_if_finished
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.outcome import AttemptFailure
 from kitty_flow.flow.readiness import is_noted_integrated, is_under_review
-from kitty_flow.flow.review import apply_verdict, refuse_taken, review_invocation
-from kitty_flow.flow.verdict import collect_begin, record_verdict, refuse_other_state
+from kitty_flow.flow.review import apply_verdict, review_invocation
+from kitty_flow.flow.verdict import collect_begin, record_verdict, refuse_other_state, refuse_taken
 from kitty_flow.flow.workspace import describe, workspace_of
 from kitty_flow.ledger.ledger import Batch
 from kitty_flow.ledger.view import EntityState, LedgerView

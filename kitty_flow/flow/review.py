@@ -8,7 +8,7 @@ from typing import Any
 from kitty_flow.agents.command import AgentSpec
 from kitty_flow.agents.process import ProcessOutcome
 from kitty_flow.agents.result import read_review_result
-from kitty_flow.errors import ConflictError, ExternalToolError, KittyFlowError, LedgerError, RefusedError
+from kitty_flow.errors import ConflictError, KittyFlowError, LedgerError, RefusedError
 from kitty_flow.flow.approval import carry
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.claim import Claim, refuse_unless_open
@@ -22,9 +22,9 @@ from kitty_flow.flow.policies import Policies
 from kitty_flow.flow.policy.follow import Follow, nothing_follows
 from kitty_flow.flow.policy.retry import NOT_COUNTED
 from kitty_flow.flow.prompt_check import refuse_other_prompt
-from kitty_flow.flow.readiness import Readiness, is_under_review
+from kitty_flow.flow.readiness import is_under_review
 from kitty_flow.flow.run_context import RunContext
-from kitty_flow.flow.verdict import collect_begin, record_carried, record_verdict
+from kitty_flow.flow.verdict import collect_begin, record_carried, record_verdict, refuse_taken
 from kitty_flow.flow.workspace import describe, keep_commit, prepare, salvage, workspace_path
 from kitty_flow.ledger.ledger import Batch
 from kitty_flow.ledger.view import EntityState, LedgerView
@@ -37,7 +37,6 @@ __all__ = [
     "carried_over",
     "close_failed",
     "conclude_review",
-    "refuse_taken",
     "refuse_tampered",
     "review",
     "review_invocation",
@@ -190,26 +189,6 @@ def refuse_tampered(mission: OpenMission, invocation: Invocation, run_id: str | 
         raise
 
 
-def refuse_taken(
-    mission: OpenMission, entity: EntityState, head: str, view: LedgerView, *, needs_worktree: bool
-) -> None:
-    """Only one reviewer at a time, of the head that the prompt names, and nobody else in the lane's worktree.
-
-    Raises:
-        ConflictError: ALREADY_UNDER_REVIEW, STATE_CHANGED or LANE_BUSY.
-    """
-    if is_under_review(entity, view):
-        who = entity.facts.get("reviewer")
-        code, message = "ALREADY_UNDER_REVIEW", f"{entity.entity_id} is being reviewed by {who}"
-    elif entity.facts.get("head_commit") != head:
-        code, message = "STATE_CHANGED", f"{entity.entity_id} has another head by now"
-    elif needs_worktree and (users := Readiness(mission, view).lane_users(entity.entity_id)):
-        code, message = "LANE_BUSY", f"{users[0]} uses the worktree of {entity.entity_id}'s execution lane"
-    else:
-        return
-    raise ConflictError(code, message, hint=f"kitty-flow wp show {entity.entity_id}")
-
-
 def conclude_review(
     mission: OpenMission, invocation: Invocation, outcome: ProcessOutcome | None, policies: Policies, *, run_id: str
 ) -> AttemptFailure | None:
@@ -240,6 +219,7 @@ def apply_verdict(
         Why the work package is blocked now, if it is.
 
     Raises:
+        ExternalToolError: git failed; nothing is decided, the same report may come again.
         RefusedError: REVIEWER_MOVED_HEAD, the verdict does not count; VERDICT_NOT_BOUND, it is about another commit;
             FEEDBACK_MISSING.
     """
@@ -252,25 +232,28 @@ def apply_verdict(
 
 def _put_right(mission: OpenMission, invocation: Invocation) -> RefusedError | None:
     """Take back what a reviewer changed; returns why its verdict does not count, if it moved the commit to judge."""
-    name = invocation.work_package_id
-    entity = mission.work_package(name)
-    if entity.state != "in_review" or invocation.workspace.place == "scratch":
-        return None
+    name, view = invocation.work_package_id, mission.view()
+    entity = mission.work_package(name, view)
+    is_current = is_under_review(entity, view) and entity.facts.get("review_invocation_id") == invocation.id
+    if not is_current or invocation.workspace.place == "scratch":
+        return None  # the worktree is somebody else's by now, or there is none
     head, checkout, branch = (
         str(entity.facts.get("head_commit")),
         invocation.workspace.checkout,
         invocation.workspace.branch,
     )
-    try:
-        found = checkout.git.text("rev-parse", "HEAD^{commit}", f"{branch}^{{commit}}").split()
-        if found == [head, head] and not checkout.changes():
+    refs = mission.project.repository.refs
+    found: list[str | None] = [refs.unpacked(branch) or refs.commit(branch)]
+    ref = None
+    if (checkout.path / ".git").exists():  # otherwise the reviewer took the worktree away; it is made anew below
+        status = checkout.status()
+        found.append(status.head)
+        if found == [head, head] and not status.changes:
             return None
         label = f"review-{invocation.id}"
         ref = salvage(mission, checkout, work_package_id=name, label=label, held_by=head)
-        if found[1] not in (head, found[0]):
-            ref = keep_commit(mission, found[1], work_package_id=name, label=label)
-    except ExternalToolError:
-        found, ref = [], None  # it broke the worktree or its branch; `prepare` makes it anew, or says why it cannot
+        if found[0] is not None and found[0] not in (head, found[1]):
+            ref = keep_commit(mission, found[0], work_package_id=name, label=label)
     lane = mission.plan.placements[name].execution_lane
     prepare(mission, lane, head, work_package_id=name, epoch=entity.epoch)
     if found == [head, head]:
@@ -280,7 +263,7 @@ def _put_right(mission: OpenMission, invocation: Invocation) -> RefusedError | N
         "REVIEWER_MOVED_HEAD",
         f"{who} moved the branch that it was to review, so its verdict on {name} does not count{kept}",
         hint=f"kitty-flow next --agent NAME --role review{mission.option}",
-        details={"expected": head, "found": found, "salvage_ref": ref},
+        details={"expected": head, "branch_and_head": found, "salvage_ref": ref},
     )
 
 

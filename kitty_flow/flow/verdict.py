@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 from kitty_flow.errors import ConflictError
 from kitty_flow.flow.approval import Carried, LastReview, task_digest
 from kitty_flow.flow.batch import BatchBuilder
+from kitty_flow.flow.claim import refuse_unless_open
 from kitty_flow.flow.cycles import cycles_exhausted, cycles_left, cycles_used
 from kitty_flow.flow.give_back import block
 from kitty_flow.flow.integrate import integrate, integration_conflict
@@ -16,6 +17,7 @@ from kitty_flow.flow.lease import Lease
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.outcome import AttemptFailure, usage
 from kitty_flow.flow.policy.budget import Spent, added
+from kitty_flow.flow.readiness import Readiness, is_under_review
 from kitty_flow.flow.spending import spent_in
 from kitty_flow.ledger.ledger import Batch
 from kitty_flow.ledger.view import EntityState, LedgerView
@@ -23,7 +25,7 @@ from kitty_flow.machines import Facts, decide, machine
 from kitty_flow.model.result import ReviewResult
 from kitty_flow.model.text import is_same_actor
 
-__all__ = ["ReviewPlace", "collect_begin", "record_carried", "record_verdict", "refuse_other_state"]
+__all__ = ["ReviewPlace", "collect_begin", "record_carried", "record_verdict", "refuse_other_state", "refuse_taken"]
 
 ReviewPlace = Literal["worktree", "none"]
 """Where a review looks: in the lane's worktree, which nobody else uses meanwhile; or, a person, at the commits only."""
@@ -89,7 +91,7 @@ def record_verdict(
 
     Raises:
         RefusedError: VERDICT_NOT_BOUND, it is about another commit; FEEDBACK_MISSING; SELF_REVIEW.
-        ConflictError: REVIEW_SUPERSEDED, or STATE_CHANGED.
+        ConflictError: REVIEW_SUPERSEDED; or, where the review begins only now, STATE_CHANGED or ALREADY_UNDER_REVIEW.
     """
     name = invocation.work_package_id
     conflict = None
@@ -102,7 +104,9 @@ def record_verdict(
         entity = mission.work_package(name, view)
         builder = BatchBuilder(view, actor=invocation.agent.name, correlation_id=run_id)
         if begin:
+            refuse_unless_open(mission, view)
             refuse_other_state(mission, entity)
+            refuse_taken(mission, entity, result.reviewed_commit, view, needs_worktree=False)
             collect_begin(builder, mission, entity, invocation, "none")
         else:
             _refuse_other_review(entity, invocation)
@@ -135,6 +139,26 @@ def refuse_other_state(mission: OpenMission, entity: EntityState) -> None:
             f"{entity.entity_id} is {entity.state}, there is nothing to review",
             hint=f"kitty-flow why {entity.entity_id}{mission.option}",
         )
+
+
+def refuse_taken(
+    mission: OpenMission, entity: EntityState, head: str, view: LedgerView, *, needs_worktree: bool
+) -> None:
+    """Only one reviewer at a time, of the head that the prompt names, and nobody else in the lane's worktree.
+
+    Raises:
+        ConflictError: ALREADY_UNDER_REVIEW, STATE_CHANGED or LANE_BUSY.
+    """
+    if is_under_review(entity, view):
+        who = entity.facts.get("reviewer")
+        code, message = "ALREADY_UNDER_REVIEW", f"{entity.entity_id} is being reviewed by {who}"
+    elif entity.facts.get("head_commit") != head:
+        code, message = "STATE_CHANGED", f"{entity.entity_id} has another head by now"
+    elif needs_worktree and (users := Readiness(mission, view).lane_users(entity.entity_id)):
+        code, message = "LANE_BUSY", f"{users[0]} uses the worktree of {entity.entity_id}'s execution lane"
+    else:
+        return
+    raise ConflictError(code, message, hint=f"kitty-flow wp show {entity.entity_id}")
 
 
 def _facts(mission: OpenMission, entity: EntityState, invocation: Invocation, **more: Any) -> Facts:

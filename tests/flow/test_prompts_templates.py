@@ -89,10 +89,11 @@ def test_a_prompt_says_where_the_work_is_done(place: str) -> None:
 
 
 BAD = {
-    "unknown": ("{{task}} {{result}} {{tusk}}", "UNKNOWN_NAME", "{{tusk}}"),
-    "not of this kind": ("{{task}} {{result}} {{changes}}", "UNKNOWN_NAME", "{{changes}}"),
+    "unknown": ("{{task}}\n{{result}}\n{{tusk}}", "UNKNOWN_NAME", "{{tusk}}"),
+    "not of this kind": ("{{task}}\n{{result}}\n{{changes}}", "UNKNOWN_NAME", "{{changes}}"),
     "missing": ("{{task}}", "PART_MISSING", "{{result}}"),
-    "malformed": ("{{task}} {{result}}\n{{ no, }}", "MALFORMED_NAME", "line 2"),
+    "malformed": ("{{task}}\n{{result}}\n{{ no, }}", "MALFORMED_NAME", "line 3"),
+    "inline": ("{{task}}\n{{result}}\nSee {{feedback}}", "PART_INLINE", "{{feedback}}"),
 }
 
 

@@ -11,10 +11,16 @@ from typing import Any
 import pytest
 from workbench import Workbench, agent
 
+from kitty_flow.agents.command import AgentSpec
 from kitty_flow.agents.settings import ReviewSettings
+from kitty_flow.errors import ConflictError
 from kitty_flow.flow.cycles import cycles_left, cycles_used
 from kitty_flow.flow.hollow import hollow
+from kitty_flow.flow.mission import open_mission
+from kitty_flow.flow.project import Project
+from kitty_flow.flow.review import apply_verdict, begin_review, close_failed
 from kitty_flow.ledger.state import EntityState, LastEvent
+from kitty_flow.model.result import ReviewResult
 
 ONE = {"WP01": {"owned_files": ["one.txt"]}}
 HEAD = "a" * 40
@@ -150,7 +156,7 @@ def test_nobody_reviews_its_own_work_unless_the_policy_says_so(bench: Workbench)
 
 
 CHANGING = """
-import json, os, subprocess, sys
+import json, os, shutil, subprocess, sys
 from pathlib import Path
 def git(*words):
     return subprocess.run(["git", "-c", "user.name=r", "-c", "user.email=r@r", *words], check=True,
@@ -159,17 +165,20 @@ head = git("rev-parse", "HEAD")
 Path("one.txt").write_text("better\\n")
 Path("new.txt").write_text("left behind\\n")
 done = Path(sys.argv[2])
-if sys.argv[1] != "dirty" and not done.exists():
-    done.touch()
+first = not done.exists()
+done.touch()
+if sys.argv[1] == "hidden" and first:
     git("commit", "-qam", "mended")
     git("checkout", "-q", "--force", "--detach", head)
 Path(os.environ["KITTY_FLOW_RESULT"]).write_text(
     json.dumps({"verdict": "approved", "reviewed_commit": head, "summary": "better now"}))
+if sys.argv[1] == "removes" and first:
+    shutil.rmtree(os.getcwd())
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["dirty", "hidden"])
+@pytest.mark.parametrize("how", ["dirty", "hidden", "removes"])
 def test_what_a_reviewer_changes_is_kept_and_taken_back(bench: Workbench, tmp_path: Path, how: str) -> None:
     """A verdict does not count if the head was moved, even when it was moved back; the next review is undisturbed."""
     bench.mission(ONE)
@@ -189,3 +198,21 @@ def test_what_a_reviewer_changes_is_kept_and_taken_back(bench: Workbench, tmp_pa
     assert bench.git("rev-parse", "HEAD", cwd=Path(shown["worktree"])) == shown["head_commit"]
     if how != "dirty":
         assert any(e["evidence"].get("code") == "REVIEWER_MOVED_HEAD" for e in bench.events())
+
+
+def test_who_does_not_review_any_more_puts_nothing_right(bench: Workbench) -> None:
+    """The lane's worktree belongs to the next reviewer by then."""
+    bench.mission(ONE)
+    head = submit(bench, "first\n")
+    told = ReviewResult(verdict="approved", reviewed_commit=head, summary="late")
+    with open_mission(Project.discover(bench.root), None) as mission:
+        late = begin_review(mission, "WP01", AgentSpec("bob", ()))
+        close_failed(mission, late, "INTERRUPTED", "gone", None)
+        now = begin_review(mission, "WP01", AgentSpec("eve", ()))
+        note = now.workspace.checkout.path / "notes.txt"
+        note.write_text("not finished\n", encoding="utf-8")
+        with pytest.raises(ConflictError) as caught:
+            apply_verdict(mission, late, told)
+        assert caught.value.code == "REVIEW_SUPERSEDED"
+        assert note.read_text(encoding="utf-8") == "not finished\n"
+        assert mission.work_package("WP01").state == "in_review"

@@ -15,7 +15,7 @@ from kitty_flow.ledger.ledger import Batch, Receipt
 from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.machines import Facts
 
-__all__ = ["abandon_invocation", "block", "cancel", "give_back", "open_invocation"]
+__all__ = ["abandon_invocation", "block", "cancel", "give_back", "keep_work", "open_invocation"]
 
 _NOT_THE_AGENTS_FAULT: Final = ("INTERRUPTED", "RUN_LOST", "RELEASED", "SETUP_FAILED", "COPY_NOT_IGNORED")
 """Such an attempt is not counted, and its reason is no feedback."""
@@ -40,7 +40,7 @@ def give_back(
     """
     reason = message[:2000]
     work_package_id = held.work_package_id
-    ref, left = _kept(mission, held, invocation_id or "claim")
+    ref = keep_work(mission, held, invocation_id or "claim")
 
     def build(view: LedgerView) -> Batch:
         builder = BatchBuilder(view, actor=actor or held.actor, correlation_id=run_id)
@@ -53,7 +53,7 @@ def give_back(
             facts = Facts(reason=reason)
             builder.transition("invocation", closed, trigger, facts, reason=reason, evidence={"code": code})
         if is_held:
-            evidence = {"salvage_ref": ref, "failure_code": code, **left, **_counted(entity, code, reason)}
+            evidence = {"salvage_ref": ref, "failure_code": code, **_counted(entity, code, reason)}
             facts = Facts(reason=reason)
             builder.transition("work_package", work_package_id, "release", facts, reason=reason, evidence=evidence)
             if then == "block":
@@ -96,17 +96,18 @@ def abandon_invocation(builder: BatchBuilder, invocation_id: str, reason: str) -
     builder.transition("invocation", invocation_id, "abandon", Facts(reason=reason), reason=reason)
 
 
-def _kept(mission: OpenMission, held: Claim, label: str) -> tuple[str | None, dict[str, str | None]]:
-    """Keep what the holder left; nothing was left before it started. In the main checkout the target goes back too."""
-    work_package_id = held.work_package_id
-    entity = mission.recorded_work_package(work_package_id)
+def keep_work(mission: OpenMission, held: Claim, label: str) -> str | None:
+    """Keep what the holder left, under a salvage ref; nothing was left before it started.
+
+    In the main checkout the target goes back too, as far as only this attempt moved it.
+    """
+    entity = mission.recorded_work_package(held.work_package_id)
+    if entity.state != "in_progress" or held.current_epoch(entity) != held.epoch:
+        return None
     place = entity.facts.get("place")
-    if entity.state != "in_progress" or held.current_epoch(entity) != held.epoch or place == "scratch":
-        return None, {}
-    if place == "checkout":
-        ref, left = withdraw(mission, entity, label)
-        return ref, {"left_on_target": left}
-    return _salvaged(mission, entity, label), {}
+    if place == "scratch":
+        return None
+    return withdraw(mission, entity, label) if place == "checkout" else _salvaged(mission, entity, label)
 
 
 def _salvaged(mission: OpenMission, entity: EntityState, label: str) -> str | None:

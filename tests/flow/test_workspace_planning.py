@@ -107,10 +107,7 @@ def switched_off(bench: Workbench) -> str:
 @pytest.mark.parametrize("hinder", [edited, untracked, on_another_branch, detached, merging, switched_off])
 def test_what_is_in_the_way_is_told_and_left_alone(planned: Workbench, hinder: Any) -> None:
     reason = hinder(planned)
-    before = (
-        files_of(planned.root, without=lambda n: n.startswith(".git/")),
-        planned.git("rev-parse", "trunk", "HEAD"),
-    )
+    before = users_side(planned)
     peeked, step = take(planned, "amy", "--peek"), take(planned)
     assert peeked["worktree"] == step["worktree"] != str(planned.root)
     assert Path(step["worktree"]).name == "lane-planning"

@@ -106,9 +106,9 @@ def _left_over(mission: OpenMission, work_package_id: str, begun: str, tip: str)
 
     To go on from there would take it for part of the base, which nobody reviews.
     """
-    repository, history = mission.project.repository, mission.project.history
-    for kept in repository.refs.under(f"refs/kitty/salvage/{mission.id}/{work_package_id}/").values():
-        common = repository.git.call("merge-base", kept, tip, ok=(0, 1)).stdout.decode().strip()
+    history, refs = mission.project.history, mission.project.repository.refs
+    for kept in refs.under(f"refs/kitty/salvage/{mission.id}/{work_package_id}/").values():
+        common = history.common_ancestor(kept, tip)
         if begun and common and common != begun and history.is_ancestor(begun, common):
             return common
     return None

@@ -42,7 +42,7 @@ def give_back(
     """
     reason = message[:2000]
     work_package_id = held.work_package_id
-    ref, left = keep_work(mission, held, invocation_id or "claim")
+    ref = keep_work(mission, held, invocation_id or "claim")
 
     def build(view: LedgerView) -> Batch:
         builder = BatchBuilder(view, actor=actor or held.actor, correlation_id=run_id)
@@ -57,7 +57,7 @@ def give_back(
         if is_held:
             told = follow(entity, view)
             counted = _counted(entity, code, reason)
-            evidence = {"salvage_ref": ref, "failure_code": code, **left, **counted, **told.evidence}
+            evidence = {"salvage_ref": ref, "failure_code": code, **counted, **told.evidence}
             facts = Facts(reason=reason)
             builder.transition("work_package", work_package_id, "release", facts, reason=reason, evidence=evidence)
             for note in told.annotations:
@@ -102,20 +102,18 @@ def abandon_invocation(builder: BatchBuilder, invocation_id: str, reason: str) -
     builder.transition("invocation", invocation_id, "abandon", Facts(reason=reason), reason=reason)
 
 
-def keep_work(mission: OpenMission, held: Claim, label: str) -> tuple[str | None, dict[str, str | None]]:
-    """Keep what the holder left; nothing was left before it started. In the main checkout the target goes back too.
+def keep_work(mission: OpenMission, held: Claim, label: str) -> str | None:
+    """Keep what the holder left, under a salvage ref; nothing was left before it started.
 
-    Returns the salvage ref, if there was anything to keep, and what else is to be on record.
+    In the main checkout the target goes back too, as far as only this attempt moved it.
     """
-    work_package_id = held.work_package_id
-    entity = mission.recorded_work_package(work_package_id)
+    entity = mission.recorded_work_package(held.work_package_id)
+    if entity.state != "in_progress" or held.current_epoch(entity) != held.epoch:
+        return None
     place = entity.facts.get("place")
-    if entity.state != "in_progress" or held.current_epoch(entity) != held.epoch or place == "scratch":
-        return None, {}
-    if place == "checkout":
-        ref, left = withdraw(mission, entity, label)
-        return ref, {"left_on_target": left}
-    return _salvaged(mission, entity, label), {}
+    if place == "scratch":
+        return None
+    return withdraw(mission, entity, label) if place == "checkout" else _salvaged(mission, entity, label)
 
 
 def _salvaged(mission: OpenMission, entity: EntityState, label: str) -> str | None:

@@ -26,7 +26,7 @@ def integration_conflict(mission: OpenMission, entity: EntityState) -> str | Non
     """In words, why the submitted head cannot be merged into the mission branch; None when it can."""
     head = str(entity.facts.get("head_commit"))
     tip = mission.project.repository.refs.commit(mission.branch) or head
-    if mission.project.history.is_ancestor(tip, head):
+    if mission.project.history.is_near_ancestor(tip, head):
         return None
     with open_merger(mission.project.repository) as merger:
         merged = merger.merge_trees(tip, head)
@@ -88,12 +88,12 @@ def integrate(mission: OpenMission, work_package_id: str, *, run_id: str | None 
                 f"{mission.branch} is gone; approved work cannot be integrated",
                 hint=f"git branch {mission.branch.removeprefix('refs/heads/')} COMMIT, then run again",
             )
-        is_forward = tip != head and mission.project.history.is_ancestor(tip, head)
-        if not is_forward and mission.project.history.is_ancestor(head, tip):
+        common = mission.project.history.common_ancestor(head, tip)
+        if common == head:
             _note(mission, work_package_id, tip, run_id)
             return tip
         refuse_checked_out_branch(mission)
-        new = head if is_forward else _merge(mission, entity, tip, head)
+        new = head if common == tip else _merge(mission, entity, tip, head)
         try:
             refs.swap(mission.branch, new, tip)
         except RefMovedError as error:

@@ -69,15 +69,14 @@ def force(mission: OpenMission, work_package_id: str, to_state: str, *, reason: 
     last = entity.last_event
     if (last.trigger, last.actor, last.reason, entity.state) == (FORCE, actor, reason[:2000], to_state):
         return _receipt(mission, view, last.event_id)
-    _decide_force(mission, view, work_package_id, to_state, reason, actor, {})
+    _decide_force(mission, view, work_package_id, to_state, reason, actor, None)
     _end_agent(mission, entity, view)
-    ref, left = keep_work(mission, Claim.on(entity), open_invocation(entity, view) or "claim")
-    kept = {"salvage_ref": ref, **left}
-    return mission.ledger.record(lambda v: _decide_force(mission, v, work_package_id, to_state, reason, actor, kept))
+    ref = keep_work(mission, Claim.on(entity), open_invocation(entity, view) or "claim")
+    return mission.ledger.record(lambda v: _decide_force(mission, v, work_package_id, to_state, reason, actor, ref))
 
 
 def _decide_force(
-    mission: OpenMission, view: LedgerView, name: str, to_state: str, reason: str, actor: str, kept: dict[str, Any]
+    mission: OpenMission, view: LedgerView, name: str, to_state: str, reason: str, actor: str, ref: str | None
 ) -> Batch:
     builder = BatchBuilder(view, actor=actor)
     entity = mission.recorded_work_package(name, view)
@@ -86,7 +85,7 @@ def _decide_force(
         raise RefusedError("ALREADY_THERE", f"{name} is {to_state} already; nothing was forced", hint=hint)
     evidence: dict[str, Any] = {"attempts_before": entity.counts.get("start", 0)}
     if entity.state in ("claimed", "in_progress"):
-        evidence |= kept
+        evidence["salvage_ref"] = ref
     if to_state in ("claimed", "in_progress"):
         free = {"invocation_id": None, "run_id": None, "lease_expires_at": None, "lease_s": None, "lease_clock": None}
         evidence |= {"holder": actor, **free}

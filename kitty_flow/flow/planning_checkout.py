@@ -69,9 +69,9 @@ def find_place(mission: OpenMission, work_package_id: str, view: LedgerView) -> 
     if not contains_prerequisites(mission, work_package_id, tip, view):
         return CheckoutPlace(hindrance=f"{target} does not contain the work of all prerequisites")
     facts = mission.work_package(work_package_id, view).facts
-    left = facts.get("left_on_target")
-    if left and history.is_ancestor(str(left), tip):
-        return CheckoutPlace(hindrance=f"{target} still has commits of an earlier attempt, up to {str(left)[:12]}")
+    left = _left_over(mission, work_package_id, str(facts.get("start_commit", "")), tip)
+    if left is not None:
+        return CheckoutPlace(hindrance=f"{target} still has commits of an earlier attempt, up to {left[:12]}")
     earlier, base = facts.get("continue_at"), facts.get("base_commit")
     if earlier and not history.is_ancestor(str(earlier), tip):
         return CheckoutPlace(hindrance=f"{target} does not contain the attempt that is to be continued")
@@ -101,6 +101,19 @@ def _reservation(mission: OpenMission) -> Any:
     return mission.project.repository.state_dir / "planning-checkout.json"
 
 
+def _left_over(mission: OpenMission, work_package_id: str, begun: str, tip: str) -> str | None:
+    """The last commit of an earlier attempt that could not be taken back from the target and still is on it.
+
+    To go on from there would take it for part of the base, which nobody reviews.
+    """
+    history, refs = mission.project.history, mission.project.repository.refs
+    for kept in refs.under(f"refs/kitty/salvage/{mission.id}/{work_package_id}/").values():
+        common = history.common_ancestor(kept, tip)
+        if begun and common and common != begun and history.is_ancestor(begun, common):
+            return common
+    return None
+
+
 def _user(mission: OpenMission, work_package_id: str, view: LedgerView) -> str | None:
     """Which other work package has reserved the main checkout and still holds the claim that it did so for."""
     try:
@@ -123,28 +136,30 @@ def _user(mission: OpenMission, work_package_id: str, view: LedgerView) -> str |
     return f"{name} of {slug}" if is_held and entity and entity.facts.get("claim_id") == claim_id else None
 
 
-def take_back(mission: OpenMission, entity: EntityState) -> str | None:
-    """Put the target back to where the attempt began, as far as only the attempt moved it; its commits must be kept
-    under a salvage ref already. Returns the commit that stays on the target all the same; None when nothing does.
+def take_back(mission: OpenMission, entity: EntityState) -> None:
+    """Put the target back to where the attempt began, if only the attempt moved it and nothing of the user's is in the
+    way. Its commits must be kept under a salvage ref already.
+
+    Raises:
+        GitFailedError, ExternalToolError: the files cannot follow.
     """
     checkout, begun = main_checkout(mission), str(entity.facts.get("start_commit", ""))
     refs = mission.project.repository.refs
     tip = refs.commit(mission.target_ref)
     if tip is None or tip == begun or not mission.project.history.is_ancestor(begun, tip):
-        return None
+        return
     if checkout is None or (checkout.branch, checkout.head) != (mission.target_ref, tip):
-        return tip
+        return
     if checkout.operation_in_progress() or not _is_the_attempts(mission, entity, begun, tip):
-        return tip
+        return
+    if not checkout.can_move(tip, begun):
+        return
     try:
-        if not checkout.can_move(tip, begun):
-            return tip
         refs.swap(mission.target_ref, begun, tip)
     except RefMovedError:
-        return refs.commit(mission.target_ref)
+        return
     # The files follow; edits that are not committed stay. Killed here, the checkout shows the attempt as staged.
     checkout.move(tip, begun)
-    return None
 
 
 def _is_the_attempts(mission: OpenMission, entity: EntityState, begun: str, tip: str) -> bool:

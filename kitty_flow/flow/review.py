@@ -25,7 +25,7 @@ from kitty_flow.flow.prompt_check import refuse_other_prompt
 from kitty_flow.flow.readiness import is_under_review
 from kitty_flow.flow.run_context import RunContext
 from kitty_flow.flow.verdict import collect_begin, record_carried, record_verdict, refuse_taken
-from kitty_flow.flow.workspace import describe, keep_commit, prepare, salvage, workspace_path
+from kitty_flow.flow.workspace import describe, keep, prepare, salvage, workspace_path
 from kitty_flow.ledger.ledger import Batch
 from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.machines import Facts
@@ -253,7 +253,7 @@ def _put_right(mission: OpenMission, invocation: Invocation) -> RefusedError | N
         label = f"review-{invocation.id}"
         ref = salvage(mission, checkout, work_package_id=name, label=label, held_by=head)
         if found[0] is not None and found[0] not in (head, found[1]):
-            ref = keep_commit(mission, found[0], work_package_id=name, label=label)
+            ref = keep(mission, found[0], work_package_id=name, label=label)
     lane = mission.plan.placements[name].execution_lane
     prepare(mission, lane, head, work_package_id=name, epoch=entity.epoch)
     if found == [head, head]:

@@ -8,23 +8,22 @@ from kitty_flow.errors import ExternalToolError
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.planning_checkout import main_checkout, take_back
 from kitty_flow.flow.standing import is_noted_integrated
-from kitty_flow.flow.workspace import keep_commit, salvage
+from kitty_flow.flow.workspace import keep, salvage
 from kitty_flow.ledger.view import EntityState
 
 __all__ = ["keep_attempt", "withdraw", "withdraw_rejected"]
 
 
-def withdraw(mission: OpenMission, entity: EntityState, label: str) -> tuple[str | None, str | None]:
+def withdraw(mission: OpenMission, entity: EntityState, label: str) -> str | None:
     """Keep and take back an attempt that came to nothing; changes that are not committed stay in the checkout.
 
-    Returns the salvage ref, None when there was nothing to keep; and the commit that stays on the target all the same,
-    because somebody else may have moved it too.
+    What somebody else may have moved too stays on the target; the next attempt sees that (`find_place`). Returns the
+    salvage ref, None when there was nothing to keep.
     """
     kept = keep_attempt(mission, entity, label)
-    try:
-        return kept, take_back(mission, entity)
-    except ExternalToolError:
-        return kept, mission.project.repository.refs.commit(mission.target_ref) if kept else None
+    with suppress(ExternalToolError):  # it cannot be looked at: everything stays as it is
+        take_back(mission, entity)
+    return kept
 
 
 def keep_attempt(mission: OpenMission, entity: EntityState, label: str) -> str | None:
@@ -33,7 +32,7 @@ def keep_attempt(mission: OpenMission, entity: EntityState, label: str) -> str |
     tip = mission.project.repository.refs.commit(mission.target_ref)
     kept = None
     if tip and tip != begun and mission.project.history.is_ancestor(begun, tip):
-        kept = keep_commit(mission, tip, work_package_id=name, label=label)
+        kept = keep(mission, tip, work_package_id=name, label=label)
     checkout = main_checkout(mission)
     if checkout is None:
         return kept

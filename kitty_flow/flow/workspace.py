@@ -18,7 +18,7 @@ from kitty_flow.flow.workspace_ports import known_ports
 from kitty_flow.flow.workspace_setup import set_up
 from kitty_flow.git.identity import OWN_IDENTITY, stamp
 from kitty_flow.git.objects import CommitText
-from kitty_flow.git.refs import ABSENT
+from kitty_flow.git.refs import ABSENT, RefMovedError
 from kitty_flow.git.worktrees import Checkout
 from kitty_flow.ledger.view import LedgerView
 
@@ -30,7 +30,7 @@ __all__ = [
     "describe",
     "in_checkout",
     "invocation_folder",
-    "keep_commit",
+    "keep",
     "lane_generation",
     "place_of",
     "prepare",
@@ -224,15 +224,19 @@ def _salvage(
         message = f"Unsaved work of {work_package_id}, kept by kitty-flow\n"
         with repository.objects() as objects:
             tip = objects.write_commit(CommitText(tree, (head,), now, now, message))
-    return keep_commit(mission, tip, work_package_id=work_package_id, label=label)
+    return keep(mission, tip, work_package_id=work_package_id, label=label)
 
 
-def keep_commit(mission: OpenMission, commit: str, *, work_package_id: str, label: str) -> str:
-    """Put a commit of a work package under a salvage ref, and return the ref. Repeating it is harmless."""
+def keep(mission: OpenMission, commit: str, *, work_package_id: str, label: str) -> str:
+    """Keep a commit of a work package under a salvage ref, which is returned; repeating it is harmless."""
     refs = mission.project.repository.refs
     ref = f"refs/kitty/salvage/{mission.id}/{work_package_id}/{label}-{commit[:12]}"
     if refs.read(ref) is None:
-        refs.swap(ref, commit, ABSENT)
+        try:
+            refs.swap(ref, commit, ABSENT)
+        except RefMovedError:
+            if refs.read(ref) != commit:  # otherwise somebody else kept the very same
+                raise
     return ref
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import os
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -53,6 +51,9 @@ def set_up(project: Project, checkout: Checkout, name: str) -> dict[str, str]:
 
 def _run(project: Project, checkout: Checkout, settings: WorkspaceSettings, name: str, ports: dict[str, str]) -> None:
     """Run the setup command to its end; its log is new each time."""
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
+
     from kitty_flow.agents.command import AgentSpec, check_executable
     from kitty_flow.agents.process import ProcessSpec, run_process
 

@@ -21,9 +21,21 @@ class History:
 
     def is_ancestor(self, ancestor: str, descendant: str) -> bool:
         """Whether `descendant` contains `ancestor`."""
-        if self.objects is not None and is_near_ancestor(self.objects, ancestor, descendant):
+        if self.is_near_ancestor(ancestor, descendant):
             return True
         return self.git.status("merge-base", "--is-ancestor", ancestor, descendant) == 0
+
+    def is_near_ancestor(self, ancestor: str, descendant: str) -> bool:
+        """As `is_ancestor`, as far as it can be told without a git process; False says nothing."""
+        return self.objects is not None and is_near_ancestor(self.objects, ancestor, descendant)
+
+    def common_ancestor(self, one: str, other: str) -> str | None:
+        """A best common ancestor of two commits: one of both themselves where it contains the other; None if none."""
+        for older, newer in ((one, other), (other, one)):
+            if self.is_near_ancestor(older, newer):
+                return older
+        found = self.git.call("merge-base", one, other, ok=(0, 1)).stdout.decode().strip()
+        return found or None
 
     def changed_paths(self, base: str, head: str) -> tuple[str, ...]:
         """Paths that differ between two commits or trees, sorted; both sides of a rename are named.

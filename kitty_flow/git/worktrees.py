@@ -178,6 +178,10 @@ class Checkout:
         """
         restore_link(self.path, self._linked())
 
+    def set_sparse(self, folders: Sequence[str]) -> bool:
+        """Limit our own worktree to some folders, or to none; says whether `switch` has to put it right for that."""
+        return write_patterns(self._linked(), folders)
+
     def clear_stale_locks(self) -> None:
         """Make our own worktree usable again: its `.git` file, and lock files that killed git processes left.
 
@@ -220,10 +224,6 @@ class Checkout:
         self.clear_stale_locks()
         head = self.git.text("rev-parse", "--verify", "HEAD")
         self.git.call("update-ref", "--no-deref", "-m", "kitty-flow: its lease ran out", "HEAD", head)
-
-    def set_sparse(self, folders: Sequence[str]) -> bool:
-        """Limit our own worktree to some folders, or to none; says whether `switch` has to put it right for that."""
-        return write_patterns(self._linked(), folders)
 
     def _linked(self) -> Path:
         """The administrative directory; the main checkout is the user's, and nothing of ours is done to it."""

@@ -35,7 +35,7 @@ def findings(bench: Workbench, *words: str) -> dict[str, dict[str, Any]]:
     return {f["subject"].rpartition("/")[2]: f for f in found}
 
 
-@pytest.mark.parametrize(("keep", "stays"), [("0", False), ('"always"', True), ("3", True)])
+@pytest.mark.parametrize(("keep", "stays"), [("0", False), ("3", True)])
 def test_the_settings_say_how_long(approved: Workbench, keep: str, stays: bool) -> None:
     approved.settings(f"[workspace]\nkeep = {keep}\n")
     path = lane(approved)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from workbench import Workbench
 
 MISSION: dict[str, dict[str, Any]] = {
@@ -15,6 +16,7 @@ MISSION: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 def test_it_is_run_reviewed_and_landed_without_a_worktree(bench: Workbench) -> None:
     bench.mission(MISSION)
     run = bench.run("look=WP02", "look=WP02")["data"]

@@ -130,6 +130,7 @@ def test_nothing_is_copied_that_git_would_see_or_through_a_link_of_the_agent(ben
     assert list(outside.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_sparse_worktree_has_its_folders_and_loses_no_other_file(bench: Workbench) -> None:
     for name in ("a/x/f", "a/g", "b/f", "c/d/f"):
         path = bench.root / name
@@ -177,6 +178,7 @@ def test_sparse_can_be_changed_and_taken_back(bench: Workbench) -> None:
     assert seen == [["a"], ["b"], ["a", "b"]]
 
 
+@pytest.mark.slow
 def test_each_worktree_has_ports_of_its_own_over_all_missions(bench: Workbench) -> None:
     wide = {f"WP0{n}": {"owned_files": [f"{n}.txt"]} for n in (1, 2, 3)}
     bench.mission(wide)

@@ -34,6 +34,8 @@ def test_a_near_ancestor_is_one_for_git_too(repo: Path, git: RunGit, shape: list
     for one in commits:
         for other in commits:
             assert is_near_ancestor(repo / ".git/objects", one, other) is alone.is_ancestor(one, other)
+            common = History(Git(repo), repo / ".git/objects").common_ancestor(one, other)
+            assert common in git(repo, "merge-base", "--all", one, other).split()
 
 
 def test_packed_and_far_commits_are_left_to_git(repo: Path, git: RunGit) -> None:

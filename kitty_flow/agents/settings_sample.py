@@ -26,6 +26,10 @@ _TEXT: Final = """\
 jobs = 2
 max_attempts = 3
 lease_s = 900
+schedule = "waves"
+# What must pass on the mission branch after each wave, before the next one begins.
+# wave_gate = ["python", "-m", "pytest", "-q"]
+wave_gate_timeout_s = 1800
 
 [merge]
 # The command that must pass on the exact tree that will land.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from time import monotonic
 from typing import Any, Final
@@ -22,6 +22,7 @@ from kitty_flow.flow.run_options import RunOptions
 from kitty_flow.flow.standing import ACTIVE
 from kitty_flow.flow.steps import Step, possible_steps
 from kitty_flow.flow.stopping import StopLevel
+from kitty_flow.flow.wave_gate import GateResult, is_green, pass_gate, wave_gate_of, wave_to_pass
 from kitty_flow.ledger.ledger import Batch
 from kitty_flow.ledger.view import EntityState, LedgerView
 
@@ -49,7 +50,7 @@ _LAST_PAUSE_S: Final = 1.0
 Say = Callable[[StopLevel, "tuple[str, ...]"], None]
 """Tells a person how far the run is being stopped, and which work packages are at work."""
 
-_Ended = tuple[Step, "Future[AttemptFailure | None]"]
+_Ended = tuple[Step, "Future[Any]"]
 
 
 class RunLoop:
@@ -81,6 +82,8 @@ class RunLoop:
         self._closed: set[str] = set()
         self._looks: Counter[str] = Counter()
         self._is_announced = False
+        self._gate = wave_gate_of(mission) if options.schedule == "waves" else None
+        self.red_gate: GateResult | None = None
         self._pause_s = _FIRST_PAUSE_S
         self._renewal_s = mission.project.settings.run.lease_s / 3
         self._next_renewal = monotonic() + self._renewal_s
@@ -154,26 +157,44 @@ class RunLoop:
             busy=self._busy,
             closed=self._closed,
         )
+        if self._is_held_by_gate(view, steps):
+            return
         lanes: set[str] = set()
         for step in steps:
             lane = placements[step.work_package_id].execution_lane
             if len(self._busy) < options.jobs and lane not in lanes:
                 lanes.add(lane)
-                self._begin(step)
+                last = self._failures.get(step.work_package_id)
+                self._submit(step, self._driver.perform, self._mission, step, last)
 
-    def _begin(self, step: Step) -> None:
-        name = step.work_package_id
+    def _is_held_by_gate(self, view: LedgerView, steps: Sequence[Step]) -> bool:
+        """Whether the gate behind a wave has to pass before anything else is begun; it is asked if it was not yet."""
+        if self._gate is None or self._busy or self.red_gate is not None:
+            return self.red_gate is not None or "" in self._busy
+        wave = wave_to_pass(self._mission, view, steps, self._options.until)
+        if wave is None or is_green(self._mission, view):
+            return False
+        if not self._identity.joined:  # the run that was joined asks
+            gate = Step("gate", "")
+            self._submit(gate, pass_gate, self._mission, self._gate, self._run, wave, self._identity.actor)
+        return True
+
+    def _submit(self, step: Step, work: Callable[..., object], *arguments: object) -> None:
         if not self._is_announced:
             self._is_announced = True
             self._record("run_started", {"run_id": self._run.id, **self._identity.as_evidence()})
-        self._busy[name] = step
-        future = self._pool.submit(self._driver.perform, self._mission, step, self._failures.get(name))
+        self._busy[step.work_package_id] = step
+        future = self._pool.submit(work, *arguments)
         future.add_done_callback(lambda ended: self._ended.put((step, ended)))
 
-    def _finish(self, step: Step, future: Future[AttemptFailure | None]) -> None:
+    def _finish(self, step: Step, future: Future[Any]) -> None:
         name = step.work_package_id
         del self._busy[name]
         try:
+            if step.kind == "gate":
+                result: GateResult = future.result()
+                self.red_gate = result if result.problem is not None else None
+                return
             self._failures[name] = future.result()
             self._looks[name] = 0
         except InterruptedRunError:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
+from time import monotonic, sleep
 from typing import Final
 
 from kitty_flow.errors import ConflictError
@@ -29,10 +29,10 @@ def wait_for_step(mission: OpenMission, agent: str, *, role: Role = "implement",
     Raises:
         As `next_step`, but CLAIM_LOST only when the time is over.
     """
-    deadline = time.monotonic() + seconds
+    deadline = monotonic() + seconds
     while True:
         mark = tip_mark(mission)  # before the look: what moves meanwhile is looked at again
-        begun = time.monotonic()
+        begun = monotonic()
         lost: ConflictError | None = None
         answer = NextStep("wait")
         try:
@@ -41,16 +41,16 @@ def wait_for_step(mission: OpenMission, agent: str, *, role: Role = "implement",
             if error.code != "CLAIM_LOST":
                 raise
             lost = error
-        decided = time.monotonic()
+        decided = monotonic()
         if answer.kind != "wait":
             return answer
-        time.sleep(max(0.0, min(_SHARE * (decided - begun), deadline - decided)))
+        sleep(max(0.0, min(_SHARE * (decided - begun), deadline - decided)))
         if lost is None:
             _pause(mission, mark, min(deadline, decided + _due_s(mission, answer)))
-        if time.monotonic() >= deadline:
+        if monotonic() >= deadline:
             if lost is not None:
                 raise lost
-            return answer if answer.due_s is None else _later(answer, time.monotonic() - decided)
+            return answer if answer.due_s is None else _later(answer, monotonic() - decided)
 
 
 def tip_mark(mission: OpenMission) -> object:
@@ -69,8 +69,8 @@ def _due_s(mission: OpenMission, answer: NextStep) -> float:
 def _pause(mission: OpenMission, mark: object, until: float) -> None:
     """Sleep until the ledger moves or the time has come; the looks become rarer, and each costs microseconds."""
     pause = _FIRST_PAUSE_S
-    while (left := until - time.monotonic()) > 0 and tip_mark(mission) == mark:
-        time.sleep(min(pause, left))
+    while (left := until - monotonic()) > 0 and tip_mark(mission) == mark:
+        sleep(min(pause, left))
         pause = min(_LONGEST_PAUSE_S, pause * _GROWTH)
 
 

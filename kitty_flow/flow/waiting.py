@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from time import monotonic, sleep
 from typing import Final
 
@@ -33,24 +32,18 @@ def wait_for_step(mission: OpenMission, agent: str, *, role: Role = "implement",
     while True:
         mark = tip_mark(mission)  # before the look: what moves meanwhile is looked at again
         begun = monotonic()
-        lost: ConflictError | None = None
-        answer = NextStep("wait")
+        answer: NextStep | None = None
         try:
             answer = next_step(mission, agent, role=role)
         except ConflictError as error:
-            if error.code != "CLAIM_LOST":
+            if error.code != "CLAIM_LOST" or begun >= deadline:
                 raise
-            lost = error
-        decided = monotonic()
-        if answer.kind != "wait":
+        if answer is not None and (answer.kind != "wait" or begun >= deadline):
             return answer
+        decided = monotonic()
         sleep(max(0.0, min(_SHARE * (decided - begun), deadline - decided)))
-        if lost is None:
+        if answer is not None:
             _pause(mission, mark, min(deadline, decided + _due_s(mission, answer)))
-        if monotonic() >= deadline:
-            if lost is not None:
-                raise lost
-            return answer if answer.due_s is None else _later(answer, monotonic() - decided)
 
 
 def tip_mark(mission: OpenMission) -> object:
@@ -72,7 +65,3 @@ def _pause(mission: OpenMission, mark: object, until: float) -> None:
     while (left := until - monotonic()) > 0 and tip_mark(mission) == mark:
         sleep(min(pause, left))
         pause = min(_LONGEST_PAUSE_S, pause * _GROWTH)
-
-
-def _later(answer: NextStep, seconds: float) -> NextStep:
-    return replace(answer, due_s=max(0.0, (answer.due_s or 0.0) - seconds))

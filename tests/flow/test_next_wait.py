@@ -88,7 +88,7 @@ def test_a_lease_that_runs_out_wakes_who_waits(mission: OpenMission, passing: Ti
 
 def test_when_the_time_is_over_the_reasons_are_told(mission: OpenMission, passing: Time) -> None:
     answer = wait(mission, 600)
-    assert (answer.kind, len(passing.decided)) == ("wait", 1)
+    assert (answer.kind, passing.decided) == ("wait", [0, pytest.approx(600)]), "once more, for reasons that are fresh"
     assert passing.now_s - passing.began == pytest.approx(600)
     assert 2990 < answer.as_data()["retry_after_s"] <= 3000, "what is left of the lease after the waiting"
 
@@ -140,4 +140,6 @@ def test_ctrl_c_ends_a_wait(bench: Workbench) -> None:
         assert waits.poll() is None
     waits.send_signal(signal.SIGINT)
     document = json.loads(waits.communicate(timeout=60)[0])
-    assert (waits.returncode, document["error"]["code"]) == (130, "INTERRUPTED")
+    assert document["error"]["code"] == "INTERRUPTED"
+    # CPython ends by the signal itself when that came while it compiled something; a shell shows 130 for both.
+    assert waits.returncode in (130, -signal.SIGINT)

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from kitty_flow.flow.lease import holder_of, leases
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.provisional import provisional
 from kitty_flow.flow.readiness import Readiness
@@ -151,4 +152,6 @@ def _warnings(cards: tuple[WorkPackageStatus, ...], view: LedgerView) -> list[st
     conflicts = [f"{name} has {count} superseded event(s): kitty-flow doctor conflicts" for name, count in lost.items()]
     forced = [f"{c.id} was forced {c.force_count} time(s)" for c in cards if c.force_count]
     blocked = [f"{c.id} is blocked: {c.reason}" for c in cards if c.state == "blocked"]
-    return [*blocked, *forced, *conflicts, *waiting]
+    late = [(e.entity_id, holder_of(e)) for e, lease in leases(view) if lease.remaining_s() <= 0]
+    overdue = [f"the lease of {who} on {name} ran out: whoever asks for work takes it back" for name, who in late]
+    return [*blocked, *overdue, *forced, *conflicts, *waiting]

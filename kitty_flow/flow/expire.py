@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from kitty_flow.errors import ConflictError, ExternalToolError, UsageError
 from kitty_flow.flow.lease import Now, holder_of, is_foreign, lease_of, leases, now, run_out, shown_s
+from kitty_flow.git.refs import ABSENT
 from kitty_flow.ledger.lock import exclusive
 
 if TYPE_CHECKING:
@@ -154,7 +155,22 @@ def _left(mission: OpenMission, entity: EntityState, held: Claim, view: LedgerVi
         ref = salvage(mission, checkout, work_package_id=name, label=label, held_by="")
     except ExternalToolError:
         ref = None  # the worktree itself is broken; it stays as it is, and nobody uses it again
-    return _Left(lane, path, checkout, ref)
+    branch = _keep_branch(mission, lane, f"refs/kitty/salvage/{mission.id}/{name}/{label}-branch")
+    return _Left(lane, path, checkout, ref or branch)
+
+
+def _keep_branch(mission: OpenMission, lane: str, ref: str) -> str | None:
+    """Keep what is only on the lane's branch: who had committed there may have left it since."""
+    repository = mission.project.repository
+    tip = repository.refs.commit(mission.lane_branch(lane))
+    if tip is None:
+        return None
+    places = (mission.branch, mission.target_ref, "refs/kitty/salvage/")
+    if repository.git.text("for-each-ref", "--count=1", f"--contains={tip}", "--", *places):
+        return None
+    ref = f"{ref}-{tip[:12]}"
+    repository.refs.swap(ref, tip, ABSENT)
+    return ref
 
 
 def _decide(mission: OpenMission, view: LedgerView, held: Claim, left: _Left, at: Now) -> Batch:

@@ -16,6 +16,7 @@ from workbench import Workbench
 
 from kitty_flow.errors import ConflictError, RefusedError
 from kitty_flow.flow import lease as leasing
+from kitty_flow.flow.board import make_board
 from kitty_flow.flow.claim import Claim
 from kitty_flow.flow.expire import expire, expire_due
 from kitty_flow.flow.hand_in import hand_in, sign_of_life
@@ -313,6 +314,18 @@ def test_a_worktree_that_was_not_retired_in_time_is_retired_by_the_next_holder(
     assert "done" in salvaged(bench, "one.txt")
 
 
+def test_commits_on_a_branch_that_the_holder_has_left_are_kept(
+    bench: Workbench, mission: OpenMission, clock: Clock
+) -> None:
+    step = take(mission, "ann")
+    work(bench, step)
+    bench.git("checkout", "-q", "--detach", step["base_commit"], cwd=Path(step["worktree"]))
+    clock.ahead_s = 61
+    assert expire_due(mission) == ("WP01",)
+    assert salvaged(bench, "one.txt") == {"done"}
+    assert bench.git("show", f"{mission.work_package('WP01').facts['salvage_ref']}:one.txt") == "done"
+
+
 def test_processes_of_the_holder_are_ended(bench: Workbench, mission: OpenMission, clock: Clock) -> None:
     import os
     import subprocess
@@ -339,6 +352,7 @@ def test_looking_takes_nothing_back(mission: OpenMission, clock: Clock) -> None:
         ("WP01", "LEASE_EXPIRED"),
         ("WP02", "LEASE_EXPIRED"),
     }
+    assert "the lease of ann on WP01 ran out: whoever asks for work takes it back" in make_board(mission).warnings
     assert (mission.view().tip, seen.as_data()["retry_after_s"]) == (tip, 1)
 
 

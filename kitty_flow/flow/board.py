@@ -6,12 +6,12 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from kitty_flow.flow.lease import holder_of, leases
+from kitty_flow.flow.lease import holder_of, lease_of, leases
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.provisional import provisional
 from kitty_flow.flow.readiness import Readiness
 from kitty_flow.flow.remarks import open_conflicts
-from kitty_flow.flow.standing import ACTIVE
+from kitty_flow.flow.standing import ACTIVE, is_under_review
 from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.model.ids import natural_key
 from kitty_flow.model.mission import WorkPackage
@@ -125,7 +125,8 @@ def work_package_status(
     entity: EntityState = mission.work_package(work_package.id, view)
     placement = mission.plan.placements[work_package.id]
     facts = entity.facts
-    held = entity.state in ("claimed", "in_progress")
+    held = entity.state in ("claimed", "in_progress") or is_under_review(entity, view)
+    lease = lease_of(entity) if held else None
     return WorkPackageStatus(
         work_package.id,
         work_package.title,
@@ -136,7 +137,7 @@ def work_package_status(
         if entity.state in ACTIVE
         else None,
         entity.epoch,
-        facts.get("lease_expires_at") if held else None,
+        lease.expires_at if lease else None,
         entity.counts.get("start", 0),
         entity.forced,
         is_provisional,

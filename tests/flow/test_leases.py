@@ -261,7 +261,8 @@ def test_a_reviewer_that_has_gone_is_replaced(bench: Workbench, mission: OpenMis
     report(mission, "ann", "success")
     gone = take(mission, "ben", "review")
     (Path(gone["worktree"]) / "notes.txt").write_text("seen so far\n", encoding="utf-8")
-    assert gone["lease_expires_at"]
+    card = {c.id: c for c in make_board(mission).work_packages}["WP01"]
+    assert (card.actor, card.lease_expires_at) == ("ben", gone["lease_expires_at"]) and gone["lease_expires_at"]
     assert next_step(mission, "cleo", role="review").kind == "wait"
     clock.ahead_s = 61
     review = take(mission, "cleo", "review")

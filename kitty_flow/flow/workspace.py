@@ -10,7 +10,7 @@ from kitty_flow.errors import ExternalToolError
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.git.identity import OWN_IDENTITY, stamp
 from kitty_flow.git.objects import CommitText
-from kitty_flow.git.refs import ABSENT
+from kitty_flow.git.refs import ABSENT, RefMovedError
 from kitty_flow.git.worktrees import Checkout
 from kitty_flow.ledger.view import LedgerView
 
@@ -69,6 +69,7 @@ def prepare(mission: OpenMission, lane_id: str, start: str, *, work_package_id: 
     """
     path = workspace_path(mission, lane_id)
     worktrees = mission.project.worktrees
+    _free_branch(mission, lane_id, path)
     checkout = worktrees.at(path)
     if checkout is None:
         worktrees.clear_unfinished(path)
@@ -83,11 +84,17 @@ def prepare(mission: OpenMission, lane_id: str, start: str, *, work_package_id: 
         checkout.clear_stale_locks()
         salvage(mission, checkout, work_package_id=work_package_id, label=f"before-{epoch}", held_by=start)
     branch = mission.lane_branch(lane_id)
-    for retired in worktrees.on_branch(branch):
-        if retired.path.parent == path.parent and retired.path != path:
-            retired.detach()  # whoever let the lease run out was killed before it came to this
     checkout.switch(branch.removeprefix("refs/heads/"), start)
     return Workspace(replace(checkout, path=path, head=start, branch=branch), branch, start)
+
+
+def _free_branch(mission: OpenMission, lane_id: str, path: Path) -> None:
+    """Take retired worktrees of the lane off its branch; whoever retired them may have been killed before that."""
+    if not lane_generation(mission, lane_id, mission.view()):
+        return
+    for other in mission.project.worktrees.on_branch(mission.lane_branch(lane_id)):
+        if other.path.parent == path.parent and other.path != path:
+            other.detach()
 
 
 def describe(mission: OpenMission, lane_id: str, start: str) -> Workspace:
@@ -132,7 +139,11 @@ def salvage(mission: OpenMission, checkout: Checkout, *, work_package_id: str, l
             tip = objects.write_commit(CommitText(tree, (head,), now, now, message))
     ref = f"{prefix}{label}-{tip[:12]}"
     if repository.refs.read(ref) is None:
-        repository.refs.swap(ref, tip, ABSENT)
+        try:
+            repository.refs.swap(ref, tip, ABSENT)
+        except RefMovedError:
+            if repository.refs.read(ref) != tip:  # otherwise somebody else kept the very same
+                raise
     return ref
 
 

@@ -20,6 +20,7 @@ class RunSettings(Model):
     jobs: Annotated[int, Field(strict=True, ge=1, le=256)] = 2
     max_attempts: Count = 3
     lease_s: Limit = 900.0
+    hand_lease_s: Limit = 14400.0
     schedule: Literal["waves", "eager"] = "waves"
     wave_gate: Command | None = None
     wave_gate_timeout_s: Limit = 1800.0

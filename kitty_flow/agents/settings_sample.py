@@ -26,6 +26,7 @@ _TEXT: Final = """\
 jobs = 2
 max_attempts = 3
 lease_s = 900
+hand_lease_s = 14400
 schedule = "waves"
 # What must pass on the mission branch after each wave, before the next one begins.
 # wave_gate = ["python", "-m", "pytest", "-q"]

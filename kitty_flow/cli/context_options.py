@@ -12,6 +12,7 @@ __all__ = [
     "AgentsOption",
     "DirectoryArgument",
     "DryRunOption",
+    "EpochOption",
     "MissionArgument",
     "MissionOption",
     "OutputFileOption",
@@ -38,6 +39,17 @@ ActorOption = Annotated[
         "--actor",
         metavar="NAME",
         help="Who acts; default: KITTY_FLOW_ACTOR, else the login name.",
+        show_default=False,
+    ),
+]
+EpochOption = Annotated[
+    int | None,
+    typer.Option(
+        "--epoch",
+        metavar="N",
+        min=1,
+        envvar="KITTY_FLOW_EPOCH",
+        help="The fencing number of the claim that is meant; a later claim is not taken for it.",
         show_default=False,
     ),
 ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from kitty_flow.cli.context_options import MissionOption
+from kitty_flow.cli.context_options import EpochOption, MissionOption
 from kitty_flow.cli.output import Result, command
 from kitty_flow.cli.terminal import fields, safe
 
@@ -22,6 +22,7 @@ __all__ = ["next_step"]
         "kitty-flow next --agent claude-1",
         "kitty-flow next --agent claude-1 --peek",
         "kitty-flow next --agent claude-1 --result success",
+        "kitty-flow next --agent claude-1 --role any --wait 600",
     ]
 )
 def next_step(
@@ -40,6 +41,27 @@ def next_step(
             show_default=False,
         ),
     ] = None,
+    wait: Annotated[
+        float | None,
+        typer.Option(
+            "--wait",
+            metavar="SECONDS",
+            min=0,
+            help="Wait so long for a step, unless waiting is of no use.",
+            show_default=False,
+        ),
+    ] = None,
+    epoch: EpochOption = None,
+    work_package: Annotated[
+        str | None,
+        typer.Option(
+            "--wp",
+            metavar="WP",
+            envvar="KITTY_FLOW_WP",
+            help="Which work package --result is about; another one that is held is not taken for it.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> Result:
     """Claim the most urgent ready work package for an agent; with --result, report the one it holds first.
 
@@ -53,6 +75,9 @@ def next_step(
 
     if peek and result is not None:
         raise UsageError("PEEK_REPORTS_NOTHING", "--peek changes nothing, so it cannot report", hint="leave out --peek")
+    if wait is not None and (peek or not wait < float("inf")):
+        hint = "leave out --peek or --wait" if peek else "name a number of seconds"
+        raise UsageError("WAIT_NOT_POSSIBLE", "--wait waits for a step to be claimed, and not for ever", hint=hint)
     name = plain_actor(agent)
     with open_mission(Project.discover(), mission) as opened:
         if peek:
@@ -61,7 +86,8 @@ def next_step(
         from kitty_flow.ledger.evidence import collected
 
         with collected(opened.ledger) as recorded:
-            reported, answer = _advance(opened, name, role, result)
+            reported = _report(opened, name, result, epoch, work_package) if result is not None else None
+            answer = _advance(opened, name, role, wait)
         data = answer.as_data() | {"recorded": recorded} | ({"reported": reported} if reported else {})
         return Result(data, lambda: _text(answer, reported), opened.diagnostics)
 
@@ -72,11 +98,20 @@ def _peek(opened: OpenMission, agent: str, role: Role) -> NextStep:
     return peek(opened, agent, role=role)
 
 
-def _advance(opened: OpenMission, agent: str, role: Role, result: str | None) -> tuple[str | None, NextStep]:
-    from kitty_flow.flow.next_step import next_step, report
+def _report(opened: OpenMission, agent: str, result: str, epoch: int | None, work_package: str | None) -> str:
+    from kitty_flow.flow.next_step import report
 
-    reported = report(opened, agent, result) if result is not None else None
-    return reported, next_step(opened, agent, role=role)
+    return report(opened, agent, result, epoch=epoch, work_package_id=work_package)
+
+
+def _advance(opened: OpenMission, agent: str, role: Role, wait: float | None) -> NextStep:
+    from kitty_flow.flow.next_step import next_step
+
+    if wait is None:
+        return next_step(opened, agent, role=role)
+    from kitty_flow.flow.waiting import wait_for_step
+
+    return wait_for_step(opened, agent, role=role, seconds=wait)
 
 
 def _text(answer: NextStep, reported: str | None) -> str:

@@ -152,3 +152,6 @@ def reopen(
 ) -> Result:
     """Withdraw an approval and plan the work package again."""
     return _move(work_package, mission, "reopen", reason, actor)
+
+
+from kitty_flow.cli import wp_step_cmd  # noqa: E402, F401 - registers its commands on `app`, which has to be there first

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from kitty_flow.errors import RefusedError
 from kitty_flow.flow.batch import BatchBuilder
+from kitty_flow.flow.lease import Lease
 from kitty_flow.flow.mission import OpenMission
-from kitty_flow.flow.readiness import Readiness
+from kitty_flow.flow.readiness import Readiness, is_under_review
 from kitty_flow.ledger.ledger import Batch, new_ulid
 from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.machines import Facts
@@ -23,7 +23,7 @@ class Claim:
 
     Two clones that do not know of each other may give out the same epoch; the claim's own `id` tells them apart (None
     for a claim from an imported history). `confirmation` is ``confirmed`` or ``provisional`` where a remote is to
-    confirm claims.
+    confirm claims. A reviewer has the claim whose work it reviews, with its own invocation in `review`.
     """
 
     id: str | None
@@ -32,6 +32,7 @@ class Claim:
     epoch: int
     lease_expires_at: str
     confirmation: str | None = None
+    review: str | None = None
 
     @classmethod
     def on(cls, entity: EntityState) -> Claim:
@@ -48,6 +49,14 @@ class Claim:
     def current_epoch(self, entity: EntityState) -> int:
         """The epoch to compare with ours: that of the work package, or 0 when somebody else's claim counts."""
         return entity.epoch if entity.facts.get("claim_id") == self.id else 0
+
+    def counts(self, entity: EntityState, view: LedgerView) -> bool:
+        """Whether it still holds the work package, or still reviews it."""
+        if self.current_epoch(entity) != self.epoch:
+            return False
+        if self.review is None:
+            return entity.state in ("claimed", "in_progress")
+        return is_under_review(entity, view) and entity.facts.get("review_invocation_id") == self.review
 
 
 def refuse_unless_open(mission: OpenMission, view: LedgerView) -> None:
@@ -77,7 +86,7 @@ def claim(
         ConflictError: SYNC_BUSY, other clones were faster at the remote that confirms claims.
     """
     confirm_at = _confirming_remote(mission)
-    expires = (datetime.now(UTC) + timedelta(seconds=lease_s)).isoformat(timespec="milliseconds")
+    lease = Lease.grant(lease_s)
     claim_id = new_ulid()
 
     def build(view: LedgerView) -> Batch:
@@ -94,7 +103,8 @@ def claim(
         evidence: dict[str, Any] = {
             "claim_id": claim_id,
             "holder": actor,
-            "lease_expires_at": expires,
+            **lease.evidence(),
+            "lease_for": claim_id,
             "run_id": run_id,
             "invocation_id": None,
             "confirm_at": confirm_at,
@@ -109,7 +119,7 @@ def claim(
         from kitty_flow.flow.sync.claims import record_confirmed
 
         receipt, confirmation = record_confirmed(mission, build)
-    return Claim(claim_id, work_package_id, actor, receipt.events[0].epoch or 0, expires, confirmation)
+    return Claim(claim_id, work_package_id, actor, receipt.events[0].epoch or 0, lease.expires_at, confirmation)
 
 
 def _confirming_remote(mission: OpenMission) -> str | None:

@@ -6,9 +6,9 @@ It comes from the gates on the edges to the work package (`flow/edge_gates.py`) 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from kitty_flow.flow.lease import lease_reason, run_out
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.readiness import (
     Readiness,
@@ -97,10 +97,8 @@ def _held_up(mission: OpenMission, entity: EntityState, view: LedgerView, readin
     """Why a work package that was claimed goes no further; its own edges do not hold it any more."""
     name = entity.entity_id
     match entity.state:
-        case "claimed" | "in_progress" if _has_run_out(entity):
-            message = f"the lease of {entity.facts.get('holder')} on {name} ran out at {_lease(entity)}"
-            hint = f"kitty-flow wp release {name} --reason TEXT{mission.option}"
-            return (Reason(name, "LEASE_EXPIRED", message, hint),)
+        case "claimed" | "in_progress" | "in_review" if run_out(entity, view):
+            return (lease_reason(mission, entity),)
         case "for_review" | "in_review" if not is_under_review(entity, view):
             users = readiness.lane_users(name)
             lane = mission.plan.placements[name].execution_lane
@@ -124,13 +122,6 @@ def _held_up(mission: OpenMission, entity: EntityState, view: LedgerView, readin
 
 def _lease(entity: EntityState) -> str:
     return str(entity.facts.get("lease_expires_at"))
-
-
-def _has_run_out(entity: EntityState) -> bool:
-    try:
-        return datetime.fromisoformat(_lease(entity)) < datetime.now(UTC)
-    except (ValueError, TypeError):
-        return False
 
 
 def _chain(mission: OpenMission, work_package_id: str, view: LedgerView, readiness: Readiness) -> tuple[str, ...]:
@@ -195,8 +186,8 @@ def _command(mission: OpenMission, entity: EntityState, view: LedgerView, readin
             return f"kitty-flow verify {mission.slug}"
         case "canceled":
             return f"kitty-flow wp show {name}{mission.option}"
-        case "claimed" | "in_progress" if _has_run_out(entity):
-            return f"kitty-flow wp release {name} --reason TEXT{mission.option}"
+        case "claimed" | "in_progress" | "in_review" if run_out(entity, view):
+            return lease_reason(mission, entity).hint
         case "planned" if mission.state(view) not in ("planned", "running"):
             return readiness.hindrances(name)[0].hint
         case "claimed" | "in_progress":

@@ -14,7 +14,7 @@ from kitty_flow.ledger.ledger import Batch, Receipt
 from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.machines import Facts
 
-__all__ = ["abandon_invocation", "block", "cancel", "give_back", "open_invocation"]
+__all__ = ["abandon_invocation", "block", "cancel", "give_back", "keep_work", "open_invocation"]
 
 _NOT_THE_AGENTS_FAULT: Final = ("INTERRUPTED", "RUN_LOST", "RELEASED")
 """Such an attempt is not counted, and its reason is no feedback."""
@@ -39,7 +39,7 @@ def give_back(
     """
     reason = message[:2000]
     work_package_id = held.work_package_id
-    ref = _salvaged(mission, held, invocation_id or "claim")
+    ref = keep_work(mission, held, invocation_id or "claim")
 
     def build(view: LedgerView) -> Batch:
         builder = BatchBuilder(view, actor=actor or held.actor, correlation_id=run_id)
@@ -95,8 +95,8 @@ def abandon_invocation(builder: BatchBuilder, invocation_id: str, reason: str) -
     builder.transition("invocation", invocation_id, "abandon", Facts(reason=reason), reason=reason)
 
 
-def _salvaged(mission: OpenMission, held: Claim, label: str) -> str | None:
-    """Keep what the holder left in the lane's worktree; nothing was left before it started."""
+def keep_work(mission: OpenMission, held: Claim, label: str) -> str | None:
+    """Keep what the holder left in the lane's worktree, under a salvage ref; nothing was left before it started."""
     work_package_id = held.work_package_id
     entity = mission.recorded_work_package(work_package_id)
     if entity.state != "in_progress" or held.current_epoch(entity) != held.epoch:

@@ -125,6 +125,7 @@ def prepare_invocation(
     path.write_text(text, encoding="utf-8", errors="surrogateescape", newline="\n")
     found = prompt_identity(path.read_text(encoding="utf-8", errors="surrogateescape"))
     matches = not identity_mismatches(context.identity(), found)
+    claim = replace(claim, review=invocation_id) if action == "review" else claim
     return Invocation(invocation_id, action, agent, claim, workspace, base_commit, folder, matches)
 
 
@@ -137,7 +138,10 @@ def rebuild_invocation(
     if known is None or workspace is None:
         return None
     agent = str(known.facts.get("agent", "unknown"))
-    claim = Claim(known.facts.get("claim_id"), work_package_id, agent, int(known.facts.get("epoch", 0)), "")
+    review = invocation_id if action == "review" else None
+    claim = Claim(
+        known.facts.get("claim_id"), work_package_id, agent, int(known.facts.get("epoch", 0)), "", review=review
+    )
     return Invocation(
         invocation_id,
         action,

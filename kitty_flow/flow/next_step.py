@@ -9,13 +9,16 @@ from kitty_flow.agents.command import AgentSpec
 from kitty_flow.agents.result import read_implement_result, read_review_result
 from kitty_flow.errors import ConflictError, KittyFlowError, RefusedError, UsageError
 from kitty_flow.flow.claim import Claim, claim
+from kitty_flow.flow.expire import expire, expire_due
 from kitty_flow.flow.give_back import give_back
 from kitty_flow.flow.integrate import integrate
 from kitty_flow.flow.invocation import Action, Invocation
+from kitty_flow.flow.late_report import refuse_another_step, refuse_late
+from kitty_flow.flow.lease import lease_of, renew
 from kitty_flow.flow.life import accept_if_finished, begin
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.peek import NextStep, Role, choose, claimed, held, nothing, step_of
-from kitty_flow.flow.readiness import is_noted_integrated
+from kitty_flow.flow.readiness import Readiness, is_noted_integrated
 from kitty_flow.flow.review import apply_verdict, begin_review
 from kitty_flow.flow.start import start
 from kitty_flow.flow.submission import submit
@@ -24,7 +27,7 @@ from kitty_flow.ledger.ledger import new_ulid
 from kitty_flow.ledger.view import EntityState
 from kitty_flow.model.result import ImplementResult
 
-__all__ = ["next_step", "report"]
+__all__ = ["next_step", "report", "take"]
 
 _TRIES: Final = 20
 _LOST: Final = (
@@ -43,6 +46,9 @@ _LOST: Final = (
 def next_step(mission: OpenMission, agent: str, *, role: Role = "implement") -> NextStep:
     """What `agent` is to do now: the step it holds already, else the most urgent one, claimed for it.
 
+    Before it chooses, it takes back what others hold longer than their leases allow. Who asks for the step that it
+    holds is alive, so that its lease is renewed once half of it is over.
+
     Raises:
         UsageError: TARGET_BRANCH_MISSING.
         RefusedError: MISSION_NOT_RUNNABLE, or WORKTREE_MISSING for a held step.
@@ -58,11 +64,13 @@ def next_step(mission: OpenMission, agent: str, *, role: Role = "implement") -> 
     mission = mission.at(view)
     holding = held(mission, agent, view)
     if holding is not None:
-        return step_of(mission, holding)
+        return _again(mission, holding)
     begun = claimed(mission, agent, view)
     if begun is not None:
         begin(mission, run_id=new_ulid())
         return step_of(mission, _start(mission, Claim.on(begun)))
+    if mission.state(view) in ("running", "paused"):
+        expire_due(mission)
     for _ in range(_TRIES):
         view = mission.view()
         mission = mission.at(view)
@@ -79,13 +87,54 @@ def next_step(mission: OpenMission, agent: str, *, role: Role = "implement") -> 
     )
 
 
+def take(mission: OpenMission, agent: str, work_package_id: str) -> NextStep:
+    """Claim and start exactly this work package for `agent`; one that it holds already is handed out again.
+
+    Raises:
+        RefusedError: the code of the first reason why it is not ready, with all reasons in the details; STEP_HELD, the
+            agent holds another one.
+        Otherwise as `next_step`.
+    """
+    view = mission.view()
+    mission = mission.at(view)
+    entity = mission.work_package(work_package_id, view)
+    holding = held(mission, agent, view)
+    if holding is not None and holding.work_package_id != work_package_id:
+        raise RefusedError(
+            "STEP_HELD",
+            f"{agent} holds {holding.work_package_id}, which it has to report first",
+            hint=f"kitty-flow next --agent {agent}{mission.option}",
+        )
+    if holding is not None:
+        return _again(mission, holding)
+    if entity.state == "claimed" and claimed(mission, agent, view) == entity:
+        begin(mission, run_id=new_ulid())
+        return step_of(mission, _start(mission, Claim.on(entity)))
+    if expire(mission, work_package_id):
+        view = mission.view()
+    reasons = Readiness(mission, view).hindrances(work_package_id)
+    if reasons:
+        told = {"reasons": [reason.as_data() for reason in reasons]}
+        message = "; ".join(reason.message for reason in reasons)
+        raise RefusedError(reasons[0].code, message, hint=reasons[0].hint, details=told)
+    return step_of(mission, _take(mission, agent, "implement", work_package_id))
+
+
+def _again(mission: OpenMission, holding: Invocation) -> NextStep:
+    """The step that is held already, with its lease renewed once half of it is over."""
+    lease = lease_of(mission.work_package(holding.work_package_id))
+    if lease is not None and lease.remaining_s() < lease.lease_s / 2:
+        renew(mission, [holding.claim])
+    return step_of(mission, holding)
+
+
 def _take(mission: OpenMission, agent: str, action: Action, work_package_id: str) -> Invocation:
     """Claim and start a step; a claim that cannot be started is given back at once."""
+    lease_s = mission.project.settings.run.hand_lease_s
     if action == "review":
-        return begin_review(mission, work_package_id, AgentSpec(agent, ()))
+        return begin_review(mission, work_package_id, AgentSpec(agent, ()), lease_s=lease_s)
     begin(mission, run_id=new_ulid())
-    won = claim(mission, work_package_id, actor=agent, lease_s=mission.project.settings.run.lease_s)
-    return _start(mission, won)
+    return _start(mission, claim(mission, work_package_id, actor=agent, lease_s=lease_s))
 
 
 def _start(mission: OpenMission, held: Claim) -> Invocation:
@@ -97,8 +146,13 @@ def _start(mission: OpenMission, held: Claim) -> Invocation:
         raise
 
 
-def report(mission: OpenMission, agent: str, result: str) -> str:
+def report(
+    mission: OpenMission, agent: str, result: str, *, epoch: int | None = None, work_package_id: str | None = None
+) -> str:
     """Report how the held step ended: a result file, or ``success``, ``failed``, ``blocked``; returns the WP's id.
+
+    `epoch` and `work_package_id` say which step is meant, and so does the folder of the invocation's own result file:
+    a report that means another one than the one that is held is not taken for it.
 
     In a mission without work packages yet it is a phase that is reported, and the phase's name that is returned.
 
@@ -106,8 +160,10 @@ def report(mission: OpenMission, agent: str, result: str) -> str:
 
     Raises:
         UsageError: NOTHING_HELD, or RESULT_FILE_NEEDED for a review.
-        ConflictError: CLAIM_SUPERSEDED, another clone's claim counts.
-        RefusedError: the submission or the verdict was refused; the step is still held and can be mended.
+        ConflictError: CLAIM_EXPIRED, its lease ran out, and what was done is kept; CLAIM_SUPERSEDED, another clone's
+            claim counts.
+        RefusedError: STALE_EPOCH, another step is meant than the one that is held; or the submission or the verdict was
+            refused, the step is still held and can be mended.
     """
     if not mission.definition.work_packages:
         from kitty_flow.flow.phase_report import report_phase
@@ -126,9 +182,13 @@ def report(mission: OpenMission, agent: str, result: str) -> str:
         phase = reported_phase(mission, agent, result)
         if phase is not None:
             return phase
-    invocation = held(mission, agent, mission.view())
+    view = mission.view()
+    mission = mission.at(view)
+    invocation = held(mission, agent, view)
+    refuse_another_step(mission, agent, invocation, result, epoch=epoch, work_package_id=work_package_id)
     if invocation is None:
         refuse_superseded(mission, agent)
+        refuse_late(mission, agent)
         raise UsageError(
             "NOTHING_HELD", f"{agent} holds no work package of {mission.slug}", hint=f"kitty-flow next --agent {agent}"
         )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from kitty_flow.errors import RefusedError
 from kitty_flow.flow.base import base_for
 from kitty_flow.flow.board import order_of_work
+from kitty_flow.flow.lease import lease_reason, leases, next_expiry, now
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.provisional import provisional
 from kitty_flow.flow.readiness import Readiness, Reason, has_no_head, is_under_review, unfinished
@@ -24,22 +26,31 @@ Role: TypeAlias = Literal["implement", "review", "any"]
 Kind: TypeAlias = Literal["step", "wait", "blocked", "decision_required", "terminal"]
 
 _RETRY_AFTER_S: Final = 30
+"""When to ask again where nothing says when something becomes due: what others do is not foreseen."""
+
+_PASSES: Final = ("POOL_PARKED", "RETRY_LATER")
+"""Reasons that pass by waiting although nobody is at work."""
 
 
 @dataclass(frozen=True)
 class NextStep:
-    """The answer to "what next": a step with all that is needed to do it, or the reasons why there is none."""
+    """The answer to "what next": a step with all that is needed to do it, or the reasons why there is none.
+
+    `due_s` is when the first of the reasons passes by itself, in seconds; None when that is not known.
+    """
 
     kind: Kind
     fields: dict[str, Any] = field(default_factory=dict)
     reasons: tuple[Reason, ...] = ()
+    due_s: float | None = None
 
     def as_data(self) -> dict[str, Any]:
         """The JSON shape of `next` (CLI reference)."""
         if self.kind == "step":
             return {"kind": self.kind, **self.fields}
         data: dict[str, Any] = {"kind": self.kind, "reasons": [r.as_data() for r in self.reasons]}
-        return data | ({"retry_after_s": _RETRY_AFTER_S} if self.kind == "wait" else {})
+        after = _RETRY_AFTER_S if self.due_s is None else max(1, math.ceil(self.due_s))
+        return data | ({"retry_after_s": after} if self.kind == "wait" else {})
 
 
 def peek(mission: OpenMission, agent: str, *, role: Role = "implement") -> NextStep:
@@ -71,7 +82,7 @@ def peek(mission: OpenMission, agent: str, *, role: Role = "implement") -> NextS
         "invocation_id": None,
         "epoch": entity.epoch + (entity.state == "planned"),
         "lease_expires_at": None,
-        "worktree": str(workspace_path(mission, lane)),
+        "worktree": str(workspace_path(mission, lane, view)),
         "branch": mission.lane_branch(lane).removeprefix("refs/heads/"),
         "base_commit": base,
         "prompt_path": None,
@@ -161,12 +172,16 @@ def nothing(mission: OpenMission, view: LedgerView) -> NextStep:
         reason = Reason(mission.slug, "NOTHING_LEFT", f"every work package of {mission.slug} is finished", "")
         command = "verify" if mission.state(view) in ("merged", "shipped") else "merge"
         return NextStep("terminal", reasons=(reason._replace(hint=f"kitty-flow {command} {mission.slug}"),))
-    readiness = Readiness(mission, view)
-    found = {i: readiness.hindrances(i) for i in left}
+    readiness, at = Readiness(mission, view), now()
+    leased = {entity.entity_id for entity, _ in leases(view)}
+    found = {
+        i: (lease_reason(mission, mission.work_package(i, view), at),) if i in leased else readiness.hindrances(i)
+        for i in left
+    }
     reasons = tuple(r for i, hindrances in found.items() for r in hindrances or (_other_role(mission, i),))
-    ready = not all(found.values())
+    ready = not all(found.values()) or any(r.code in _PASSES for r in reasons)
     active = ready or any(mission.work_package(i, view).state not in ("planned", "blocked") for i in left)
-    return NextStep("wait" if active else "blocked", reasons=reasons)
+    return NextStep("wait" if active else "blocked", reasons=reasons, due_s=next_expiry(mission, view))
 
 
 def _other_role(mission: OpenMission, work_package_id: str) -> Reason:

@@ -1,4 +1,4 @@
-"""What a person does to a work package by hand: block, unblock, release, cancel, reopen, each with a reason."""
+"""What a person does to a work package by hand: block, unblock, release, cancel, reopen, force, each with a reason."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any, Literal
 from kitty_flow.errors import RefusedError
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.claim import Claim
-from kitty_flow.flow.give_back import abandon_invocation, block, cancel, give_back, open_invocation
+from kitty_flow.flow.give_back import abandon_invocation, block, cancel, give_back, keep_work, open_invocation
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.readiness import has_no_head, is_noted_integrated
 from kitty_flow.ledger.ledger import Batch, Receipt
 from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.machines import FORCE, Facts
 
-__all__ = ["PersonTrigger", "move"]
+__all__ = ["PersonTrigger", "force", "move"]
 
 PersonTrigger = Literal["block", "unblock", "release", "cancel", "reopen"]
 
@@ -52,6 +52,53 @@ def move(mission: OpenMission, work_package_id: str, trigger: PersonTrigger, *, 
             then=then,
         )
     return mission.ledger.record(lambda v: _decide(mission, v, work_package_id, trigger, reason, actor))
+
+
+def force(mission: OpenMission, work_package_id: str, to_state: str, *, reason: str, actor: str) -> Receipt:
+    """Put a work package into any state of its machine past all guards; recorded as forced, counted and shown.
+
+    Who holds or reviews it loses it: its agent of this clone is ended, its invocation closed, its unsaved work kept,
+    and its epoch fenced off. A force that was made last is not made twice.
+
+    Raises:
+        UsageError: UNKNOWN_WORK_PACKAGE.
+        RefusedError: ACTOR_MISSING, REASON_MISSING, UNKNOWN_STATE, or ALREADY_THERE.
+    """
+    view = mission.view()
+    entity = mission.recorded_work_package(work_package_id, view)
+    last = entity.last_event
+    if (last.trigger, last.actor, last.reason, entity.state) == (FORCE, actor, reason[:2000], to_state):
+        return _receipt(mission, view, last.event_id)
+    _decide_force(mission, view, work_package_id, to_state, reason, actor, None)
+    _end_agent(mission, entity, view)
+    ref = keep_work(mission, Claim.on(entity), open_invocation(entity, view) or "claim")
+    return mission.ledger.record(lambda v: _decide_force(mission, v, work_package_id, to_state, reason, actor, ref))
+
+
+def _decide_force(
+    mission: OpenMission, view: LedgerView, name: str, to_state: str, reason: str, actor: str, ref: str | None
+) -> Batch:
+    builder = BatchBuilder(view, actor=actor)
+    entity = mission.recorded_work_package(name, view)
+    if entity.state == to_state:
+        hint = f"kitty-flow wp show {name}{mission.option}"
+        raise RefusedError("ALREADY_THERE", f"{name} is {to_state} already; nothing was forced", hint=hint)
+    evidence: dict[str, Any] = {"attempts_before": entity.counts.get("start", 0)}
+    if entity.state in ("claimed", "in_progress"):
+        evidence["salvage_ref"] = ref
+    if to_state in ("claimed", "in_progress"):
+        free = {"invocation_id": None, "run_id": None, "lease_expires_at": None, "lease_s": None, "lease_clock": None}
+        evidence |= {"holder": actor, **free}
+    evidence["claim_id"] = None  # whoever held it before holds nothing any more, also with the same epoch
+    invocation_id = open_invocation(entity, view)
+    facts = Facts(actor=actor, reason=reason)
+    epoch = entity.epoch + 1
+    builder.transition(
+        "work_package", name, FORCE, facts, reason=reason, epoch=epoch, evidence=evidence, force_to=to_state
+    )
+    if invocation_id is not None:
+        abandon_invocation(builder, invocation_id, reason)
+    return builder.build()
 
 
 def _asked_for(mission: OpenMission, work_package_id: str, trigger: PersonTrigger, view: LedgerView) -> EntityState:

@@ -141,7 +141,7 @@ def _begin(mission: OpenMission, agent: str, phase: Phase) -> Holding | None:
     prompt, result = folder / "prompt.md", folder / "result.json"
     text = phase_prompt(mission, phase, facts_of(mission, mission.view()), agent, str(result))
     prompt.write_text(text, encoding="utf-8", errors="surrogateescape", newline="\n")
-    expires = datetime.now(UTC) + timedelta(seconds=mission.project.settings.run.lease_s)
+    expires = datetime.now(UTC) + timedelta(seconds=mission.project.settings.run.hand_lease_s)
     begun: list[Holding] = []
 
     def build(view: LedgerView) -> Batch:

@@ -13,11 +13,12 @@ from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.claim import Claim, refuse_unless_open
 from kitty_flow.flow.integrate import integrate, integration_conflict, refuse_without_head
 from kitty_flow.flow.invocation import Invocation, launch, prepare_invocation
+from kitty_flow.flow.lease import LEASE_GRACE_S, Lease
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.outcome import AttemptFailure, process_failure, usage
 from kitty_flow.flow.readiness import Readiness, is_under_review
 from kitty_flow.flow.run_context import RunContext
-from kitty_flow.flow.workspace import describe, prepare
+from kitty_flow.flow.workspace import describe, prepare, workspace_path
 from kitty_flow.ledger.ledger import Batch
 from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.machines import Facts, decide, machine
@@ -46,8 +47,17 @@ def review(mission: OpenMission, work_package_id: str, agent: AgentSpec, run: Ru
         return conclude_review(mission, invocation, outcome, run_id=run.id)
 
 
-def begin_review(mission: OpenMission, work_package_id: str, agent: AgentSpec, run_id: str | None = None) -> Invocation:
+def begin_review(
+    mission: OpenMission,
+    work_package_id: str,
+    agent: AgentSpec,
+    run_id: str | None = None,
+    *,
+    lease_s: float | None = None,
+) -> Invocation:
     """Put the submitted head into the lane's worktree, write the prompt, and record that the review has begun.
+
+    Its lease is for `lease_s` seconds; without that, for as long as the agent may run.
 
     Raises:
         RefusedError: SELF_REVIEW, PROMPT_IDENTITY_MISMATCH or HEAD_UNKNOWN.
@@ -71,10 +81,18 @@ def begin_review(mission: OpenMission, work_package_id: str, agent: AgentSpec, r
         feedback=facts.get("feedback"),
     )
 
+    lease = Lease.grant(agent.timeout_s + LEASE_GRACE_S if lease_s is None else lease_s)
+
     def build(view: LedgerView) -> Batch:
         now = mission.work_package(work_package_id, view)
         refuse_unless_open(mission, view)
         _refuse_taken(mission, now, head, view)
+        if workspace_path(mission, lane, view) != workspace.checkout.path:
+            raise ConflictError(
+                "STATE_CHANGED",
+                f"the worktree of {lane} was retired in the meantime",
+                hint=f"kitty-flow wp show {work_package_id}",
+            )
         builder = BatchBuilder(view, actor=agent.name, correlation_id=run_id)
         known = Facts(
             actor=agent.name,
@@ -84,6 +102,7 @@ def begin_review(mission: OpenMission, work_package_id: str, agent: AgentSpec, r
             prompt_identity_matches=invocation.identity_matches,
         )
         evidence = {"review_invocation_id": invocation.id, "reviewer": agent.name}
+        evidence |= {**lease.evidence(), "lease_for": invocation.id}
         if now.state == "in_review":
             decide(machine("work_package"), "for_review", "begin_review", known)  # the same guards hold
             builder.annotate("work_package", work_package_id, "review_again", evidence=evidence)

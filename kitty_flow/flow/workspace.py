@@ -10,10 +10,20 @@ from kitty_flow.errors import ExternalToolError
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.git.identity import OWN_IDENTITY, stamp
 from kitty_flow.git.objects import CommitText
-from kitty_flow.git.refs import ABSENT
+from kitty_flow.git.refs import ABSENT, RefMovedError
 from kitty_flow.git.worktrees import Checkout
+from kitty_flow.ledger.view import LedgerView
 
-__all__ = ["Workspace", "describe", "invocation_folder", "prepare", "salvage", "workspace_of", "workspace_path"]
+__all__ = [
+    "Workspace",
+    "describe",
+    "invocation_folder",
+    "lane_generation",
+    "prepare",
+    "salvage",
+    "workspace_of",
+    "workspace_path",
+]
 
 
 @dataclass(frozen=True)
@@ -25,10 +35,21 @@ class Workspace:
     start: str
 
 
-def workspace_path(mission: OpenMission, lane_id: str) -> Path:
-    """Where the worktree of an execution lane is."""
+def workspace_path(mission: OpenMission, lane_id: str, view: LedgerView | None = None) -> Path:
+    """Where the worktree of an execution lane is now: ``lane-a``, and ``lane-a.2`` once the first one was retired."""
     stem = mission.branch.removeprefix("refs/heads/kitty/mission-")
-    return mission.project.workspace_root / "worktrees" / stem / lane_id
+    retired = lane_generation(mission, lane_id, view or mission.view())
+    name = f"{lane_id}.{retired + 1}" if retired else lane_id
+    return mission.project.workspace_root / "worktrees" / stem / name
+
+
+def lane_generation(mission: OpenMission, lane_id: str, view: LedgerView) -> int:
+    """How many worktrees of the lane were retired: one each time that a lease in it ran out (`flow/expire.py`).
+
+    Who held that lease may be alive and go on writing there, so nobody else ever works at such a path again.
+    """
+    used = (e for e in view.of_type("work_package").values() if e.facts.get("retired_lane") == lane_id)
+    return sum(e.counts.get("expire", 0) + e.counts.get("expire_review", 0) for e in used)
 
 
 def invocation_folder(mission: OpenMission, invocation_id: str) -> Path:
@@ -48,6 +69,7 @@ def prepare(mission: OpenMission, lane_id: str, start: str, *, work_package_id: 
     """
     path = workspace_path(mission, lane_id)
     worktrees = mission.project.worktrees
+    _free_branch(mission, lane_id, path)
     checkout = worktrees.at(path)
     if checkout is None:
         worktrees.clear_unfinished(path)
@@ -64,6 +86,15 @@ def prepare(mission: OpenMission, lane_id: str, start: str, *, work_package_id: 
     branch = mission.lane_branch(lane_id)
     checkout.switch(branch.removeprefix("refs/heads/"), start)
     return Workspace(replace(checkout, path=path, head=start, branch=branch), branch, start)
+
+
+def _free_branch(mission: OpenMission, lane_id: str, path: Path) -> None:
+    """Take retired worktrees of the lane off its branch; whoever retired them may have been killed before that."""
+    if not lane_generation(mission, lane_id, mission.view()):
+        return
+    for other in mission.project.worktrees.on_branch(mission.lane_branch(lane_id)):
+        if other.path.parent == path.parent and other.path != path:
+            other.detach()
 
 
 def describe(mission: OpenMission, lane_id: str, start: str) -> Workspace:
@@ -108,7 +139,11 @@ def salvage(mission: OpenMission, checkout: Checkout, *, work_package_id: str, l
             tip = objects.write_commit(CommitText(tree, (head,), now, now, message))
     ref = f"{prefix}{label}-{tip[:12]}"
     if repository.refs.read(ref) is None:
-        repository.refs.swap(ref, tip, ABSENT)
+        try:
+            repository.refs.swap(ref, tip, ABSENT)
+        except RefMovedError:
+            if repository.refs.read(ref) != tip:  # otherwise somebody else kept the very same
+                raise
     return ref
 
 

@@ -172,6 +172,18 @@ class Checkout:
         git.call("checkout", "--quiet", "--force", "-B", branch, start, "--")
         git.call("clean", "-d", "--force", "--force", "--quiet")
 
+    def detach(self) -> None:
+        """Free the branch that our own worktree is on: HEAD stays at its commit, index and files stay as they are.
+
+        Who still works here loses nothing, and what is committed here from now on moves no branch.
+
+        Raises:
+            ExternalToolError: WORKTREE_BUSY or WORKTREE_BROKEN.
+        """
+        self.clear_stale_locks()
+        head = self.git.text("rev-parse", "--verify", "HEAD")
+        self.git.call("update-ref", "--no-deref", "-m", "kitty-flow: its lease ran out", "HEAD", head)
+
     def _linked(self) -> Path:
         """The administrative directory; the main checkout is the user's, and nothing of ours is done to it."""
         if self.git_dir is None:

@@ -109,6 +109,16 @@ class Plan:
         return self._prerequisites.get(work_package_id, ())
 
     @cached_property
+    def remaining_path(self) -> Mapping[str, int]:
+        """How many work packages the longest chain has that begins with each one, itself included."""
+        found: dict[str, int] = {}
+        for work_package_id in reversed(self.merge_order):
+            found[work_package_id] = 1 + found.get(work_package_id, 0)
+            for before in self.prerequisites(work_package_id):
+                found[before] = max(found.get(before, 0), found[work_package_id])
+        return found
+
+    @cached_property
     def _prerequisites(self) -> Mapping[str, tuple[str, ...]]:
         found: dict[str, dict[str, None]] = {}
         for before, after in (*self.edges, *((c.before, c.after) for c in self.conflicts)):

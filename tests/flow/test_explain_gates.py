@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
 from workbench import Workbench
 
-from kitty_flow.flow import explain as explaining
+from kitty_flow.flow import lease as leasing
 from kitty_flow.flow.explain import Explanation, explain
 from kitty_flow.flow.mission import OpenMission, open_mission
 from kitty_flow.flow.next_step import next_step, report
@@ -68,15 +68,10 @@ def test_a_lease_that_ran_out_is_the_reason(mission: OpenMission, monkeypatch: p
     held = explain(mission, name)
     assert (held.state, held.reasons) == ("in_progress", ()) and "ann" in held.summary and "lease until" in held.summary
 
-    class Later(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> Any:
-            return datetime.now(tz) + timedelta(days=1)
-
-    monkeypatch.setattr(explaining, "datetime", Later)
+    monkeypatch.setattr(leasing, "monotonic", lambda: monotonic() + 86_400)
     late = explain(mission, name)
     assert [reason.code for reason in late.reasons] == ["LEASE_EXPIRED"]
-    assert late.next_command == f"kitty-flow wp release {name} --reason TEXT -m sample"
+    assert late.next_command == "kitty-flow next --agent NAME -m sample"
 
 
 def test_what_is_handed_in_blocked_or_canceled_is_explained(mission: OpenMission) -> None:

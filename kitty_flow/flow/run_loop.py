@@ -17,7 +17,7 @@ from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.outcome import AttemptFailure
 from kitty_flow.flow.policy.budget import BUDGET_EXHAUSTED
 from kitty_flow.flow.readiness import unfinished
-from kitty_flow.flow.renewal import renew_claims
+from kitty_flow.flow.renewal import renew_claims, take_back
 from kitty_flow.flow.run_context import RunContext
 from kitty_flow.flow.run_lock import RunIdentity, holding_run, living_runs
 from kitty_flow.flow.run_options import RunOptions
@@ -91,6 +91,7 @@ class RunLoop:
         self._pause_s = _FIRST_PAUSE_S
         self._renewal_s = mission.project.settings.run.lease_s / 3
         self._next_renewal = monotonic() + self._renewal_s
+        self._next_expiry: float | None = None
 
     def run(self) -> None:
         """Go on until nothing more can be done, or the run is stopped and its agents have ended.
@@ -105,6 +106,7 @@ class RunLoop:
                 self._tell_of_stop()
                 view = self._mission.view()
                 if self._run.stop.level == StopLevel.NONE:
+                    view = self._take_back(view)
                     self._begin_steps(view)
                 if not self._busy and (self._run.stop.level > StopLevel.NONE or not (self._due or self._stays(view))):
                     break
@@ -146,6 +148,12 @@ class RunLoop:
     def _follow_stop(self, level: StopLevel) -> None:
         self._run.follow_stop(level)
         self._ended.put(None)  # wakes the loop
+
+    def _take_back(self, view: LedgerView) -> LedgerView:
+        """What the lease of somebody who has gone kept from being done can be done now."""
+        left = take_back(self._mission, view)
+        self._next_expiry = None if left is None else monotonic() + max(left, _FIRST_PAUSE_S)
+        return self._mission.view()
 
     def _begin_steps(self, view: LedgerView) -> None:
         self._due = None
@@ -258,7 +266,8 @@ class RunLoop:
             try:
                 ended = self._ended.get(timeout=min(self._pause_s, until_renewal) if has_room else until_renewal)
             except queue.Empty:
-                if has_room and self._seen() != seen:
+                is_due = self._next_expiry is not None and monotonic() >= self._next_expiry
+                if has_room and (is_due or self._seen() != seen):
                     self._pause_s = _FIRST_PAUSE_S
                     return
                 self._pause_s = min(2 * self._pause_s, _LAST_PAUSE_S)
@@ -282,7 +291,7 @@ class RunLoop:
         """Renew the claims of the agents at work; one whose claim is lost works for nobody any more, and is ended."""
         self._next_renewal = monotonic() + self._renewal_s
         claims = self._run.claims()
-        lost = renew_claims(self._mission, list(claims.values())) if claims else ()
+        lost = renew_claims(self._mission, list(claims.values()), self._run.id) if claims else ()
         for invocation_id, held in claims.items():
             if held in lost:
                 message = f"{held.work_package_id} was taken from {held.actor}: its claim does not count any more"

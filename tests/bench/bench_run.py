@@ -75,7 +75,9 @@ def repository(root: Path, name: str, work_packages: int, *, changes: bool) -> P
         script = place.parent / agent
         script.write_text(text)
         script.chmod(0o755)
-    subprocess.run([*kitty(), "plan", "large"], cwd=place, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [*kitty(), "plan", "large"], cwd=place, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     return place
 
 
@@ -129,7 +131,7 @@ def transitions(place: Path, work_packages: int) -> None:
                 mission.ledger.record(lambda view, draft=draft: Batch([draft]))  # type: ignore[misc]
 
 
-def spawns(place: Path, work_packages: int, *, changes: bool) -> None:
+def spawns(place: Path, work_packages: int) -> None:
     """Start the two agents as often as a run does, as many at once, in the same environment and with a log."""
     environment = {**os.environ, "KITTY_FLOW_RESULT": str(place.parent / "result"), "KITTY_FLOW_WP": "WP0000"}
     review = [str(place.parent / "review"), str(place)]
@@ -178,17 +180,17 @@ def by_hand(place: Path, work_packages: int) -> None:
 
 @pytest.mark.parametrize("changes", [False, True], ids=["without worktrees", "with worktrees"])
 def test_a_run_costs_twice_its_parts_at_most(tmp_path: Path, changes: bool) -> None:
-    if not changes and "changes" not in WorkPackage.model_fields:
+    if not changes and "changes" not in WorkPackage.__annotations__:
         pytest.skip("work packages that change no files are not there yet")
     count = WORK_PACKAGES // (4 if changes else 1)
+    names = ("transitions", "spawns", "hand", "run")
+    place, spawned, hand, driven = (repository(tmp_path, name, count, changes=changes) for name in names)
     parts = {
-        "transitions": seconds(lambda: transitions(repository(tmp_path, "transitions", count, changes=changes), count)),
-        "spawns": seconds(lambda: spawns(tmp_path / "transitions" / "repository", count, changes=changes)),
+        "transitions": seconds(lambda: transitions(place, count)),
+        "spawns": seconds(lambda: spawns(spawned, count)),
+        **({"git by hand": seconds(lambda: by_hand(hand, count))} if changes else {}),
     }
-    if changes:
-        parts["git by hand"] = seconds(lambda: by_hand(repository(tmp_path, "hand", count, changes=True), count))
-    place = repository(tmp_path, "run", count, changes=changes)
-    whole = seconds(lambda: run(place, changes=changes))
+    whole = seconds(lambda: run(driven, changes=changes))
     told = ", ".join(f"{name} {value / count * 1e3:.1f}" for name, value in parts.items())
     ratio = whole / sum(parts.values())
     print(f"\n{count} work packages, ms each: run {whole / count * 1e3:.1f}; {told}; ratio {ratio:.2f}")

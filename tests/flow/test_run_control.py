@@ -88,7 +88,8 @@ def test_a_second_run_is_told_whose_the_first_is(bench: Workbench) -> None:
 @pytest.mark.slow
 def test_a_run_that_joins_shares_the_queue(bench: Workbench) -> None:
     """The first run's only agent waits for what the second run does meanwhile; and then the first for the second."""
-    bench.mission({**SIDE_BY_SIDE, "WP03": {"owned_files": ["three.txt"], "dependencies": ["WP02"]}})
+    chains = {"WP03": {"owned_files": ["3"], "dependencies": ["WP02"]}, "WP04": {"dependencies": ["WP01"]}}
+    bench.mission({**SIDE_BY_SIDE, **chains})
     helped, once = bench.root.parent / "helped", bench.root.parent / "once"
     waiting = meddler(bench, f"until test -d {shlex.quote(str(helped))}; do sleep 0.1; done")
     reviewer = bench.root.parent / "reviewer.sh"
@@ -105,7 +106,7 @@ def test_a_run_that_joins_shares_the_queue(bench: Workbench) -> None:
     assert set(bench.states().values()) == {"approved"}
     runs = {e["entity_id"]: e["correlation_id"] for e in bench.events() if e["trigger"] == "claim"}
     assert (runs["WP01"], runs["WP03"]) == (first_data["run_id"], joined["run_id"])
-    assert [trigger for _, trigger in bench.steps()].count("claim") == 3
+    assert [trigger for _, trigger in bench.steps()].count("claim") == 4
     bench.expect_sound_ledger()
 
 

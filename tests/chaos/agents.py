@@ -141,9 +141,7 @@ class Fate(NamedTuple):
 
 def fate(number: int, chance: random.Random) -> Fate:
     """What becomes of a victim."""
-    return (
-        Fate("", chance.randint(2, 8), chance.random() * 0.4) if number % 2 else Fate("marked", chance.randint(1, 2), 0)
-    )
+    return Fate("", chance.randint(2, 6), chance.random() * 0.4) if number % 2 else Fate("marked", 1, 0)
 
 
 def main(settings: dict[str, Any]) -> int:

@@ -1,10 +1,10 @@
 """Taking back what somebody held longer than the lease allows, and fencing off who may still be at work.
 
-The old holder may be a process that nobody here can kill and that goes on writing. So the event comes first: from then
-on its epoch is refused. Then its worktree is retired: taken off the lane's branch where it stands, and never used
-again; the lane gets a fresh one (`workspace.lane_generation`). What it left is kept under a salvage ref before, and
-what it still writes when it reports. A process that is killed between the two leaves the worktree to whoever prepares
-the lane next.
+The old holder may be a process that nobody here can kill and that goes on writing. So what it left is kept under a
+salvage ref, and then comes the event: from then on its epoch is refused, and its worktree is never used again; the
+lane gets a fresh one (`workspace.lane_generation`). Only after that its processes on this machine are killed and the
+worktree is taken off the lane's branch where it stands. Who is killed in between leaves that to whoever prepares the
+lane next. What the old holder still writes is kept when it reports (`flow/late_report.py`).
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def expire_due(mission: OpenMission) -> tuple[str, ...]:
             due = [entity.entity_id for entity, lease in leases(mission.view()) if lease.remaining_s(at) <= 0]
             return tuple(work_package_id for work_package_id in due if expire(mission, work_package_id))
     except ConflictError as error:
-        if error.code != "LOCK_TIMEOUT":
+        if error.details.get("lock") != str(path):
             raise
         return ()  # somebody is at it
 
@@ -94,11 +94,13 @@ def expire(mission: OpenMission, work_package_id: str) -> bool:
     if not run_out(entity, view, at):
         return False
     held = _claim_on(entity)
-    _end_processes(entity, view)
     left = _left(mission, entity, held, view)
     receipt = mission.ledger.record(lambda v: _decide(mission, v, held, left, at))
     if not receipt.events:
         return False  # renewed, given back or taken back by somebody who was faster
+    # Only now: a sign of life in the last moment must not find its agent killed.
+    if _end_processes(entity, view):
+        _left(mission, entity, held, view)  # what they had written by then is kept too
     if left.checkout is not None:
         with suppress(ExternalToolError):  # whoever prepares the lane next does it
             left.checkout.detach()
@@ -123,11 +125,12 @@ def _claim_on(entity: EntityState) -> Claim:
     return replace(Claim.on(entity), review=review)
 
 
-def _end_processes(entity: EntityState, view: LedgerView) -> None:
+def _end_processes(entity: EntityState, view: LedgerView) -> int:
+    """Kill what is left of the invocation on this machine; returns how many processes that were."""
     from kitty_flow.agents.group import kill_invocation
     from kitty_flow.flow.give_back import open_invocation
 
-    kill_invocation(open_invocation(entity, view) or "")
+    return kill_invocation(open_invocation(entity, view) or "")
 
 
 def _left(mission: OpenMission, entity: EntityState, held: Claim, view: LedgerView) -> _Left:

@@ -2,8 +2,8 @@
 
 ``agents.py SETTINGS``: one JSON object with `root`, `slug`, `agents`, `victims`, `seed` and `command`, the words that
 start kitty-flow; without them each command is a fork of this process, which has imported everything. The first
-`victims` agents are killed with SIGKILL, with all they started: every second one while it has something unsaved, the
-others anywhere in their first steps.
+`victims` agents are killed with SIGKILL, with all they started: a third of them with something unsaved, a third in a
+review, the others anywhere in their first steps.
 
 Standard output has one JSON line for all that an agent is about to do or has done; what an agent says it says before
 anything follows from it. Ends with 1 when an agent that was not killed failed.
@@ -30,12 +30,12 @@ TRY_AGAIN = ("CLAIM_LOST", "LEDGER_BUSY", "LOCK_TIMEOUT", "REF_MOVED", "STATE_CH
 class Agent:
     """One agent: it takes what there is, implements or reviews it, and reports.
 
-    In its implementation number `stops` it waits for its end, with something unsaved.
+    When it has said `stops_at` it waits for its end.
     """
 
-    def __init__(self, name: str, settings: dict[str, Any], saying: int, *, stops: int | None) -> None:
+    def __init__(self, name: str, settings: dict[str, Any], saying: int, *, stops_at: str) -> None:
         self.name = name
-        self._stops = stops
+        self._stops_at = stops_at
         self._settings = settings
         self._saying = saying
         self._chance = random.Random(f"{name} {settings['seed']}")
@@ -43,6 +43,8 @@ class Agent:
     def say(self, what: str, **more: Any) -> None:
         """Tell the world; one write, so that lines of several agents do not mix."""
         os.write(self._saying, (json.dumps({"agent": self.name, "what": what, **more}) + "\n").encode())
+        while what == self._stops_at:
+            signal.pause()
 
     def work(self) -> int:
         """Loop until nothing is left."""
@@ -71,6 +73,7 @@ class Agent:
     def _do(self, step: dict[str, Any]) -> str:
         result = Path(step["result_path"])
         if step["action"] == "review":
+            self.say("reviews", wp=step["wp_id"])
             self._pause()
             head = self._git(step, "rev-parse", "HEAD")
             told: dict[str, Any] = {"verdict": "approved", "reviewed_commit": head, "summary": "seen"}
@@ -86,10 +89,6 @@ class Agent:
         folder.mkdir(exist_ok=True)
         marker.write_text(step["invocation_id"], encoding="utf-8")
         self.say("marked", wp=step["wp_id"], path=str(marker.relative_to(step["worktree"])), text=step["invocation_id"])
-        if self._stops is not None:
-            self._stops -= 1
-            while self._stops == 0:
-                signal.pause()
         self._pause()
         self.say("commits", wp=step["wp_id"])
         marker.unlink()
@@ -141,9 +140,9 @@ class Fate(NamedTuple):
 
 def fate(number: int, chance: random.Random) -> Fate:
     """What becomes of a victim."""
-    return (
-        Fate("", chance.randint(2, 8), chance.random() * 0.4) if number % 2 else Fate("marked", chance.randint(1, 2), 0)
-    )
+    if number % 3 == 2:
+        return Fate("", chance.randint(2, 6), chance.random() * 0.4)
+    return Fate(("marked", "reviews")[number % 3], 1, 0)
 
 
 def main(settings: dict[str, Any]) -> int:
@@ -161,8 +160,8 @@ def main(settings: dict[str, Any]) -> int:
             os.setsid()
             status = 1
             try:
-                stops = fates[number].number if number < len(fates) and fates[number].what == "marked" else None
-                status = Agent(name, settings, saying, stops=stops).work()
+                stops_at = fates[number].what if number < len(fates) else ""
+                status = Agent(name, settings, saying, stops_at=stops_at or "the end").work()
             finally:
                 sys.excepthook(*sys.exc_info()) if sys.exc_info()[0] else None  # type: ignore[arg-type]
                 os._exit(status)

@@ -134,8 +134,8 @@ def presets_page() -> str:
         "# Presets",
         "",
         'What `preset = "NAME"` in `[agents.NAME]` stands for; [how to use them](../how-to/use-a-coding-cli.md).',
-        "*Checked*: the help of that version names every option. *Tried*: it did a whole work package, with a stand-in for",
-        "its model.",
+        "*Checked*: the help of that version names every option. *Tried*: it did a whole work package, with a stand-in",
+        "for its model.",
     ]
     for name in preset_names():
         known = preset(name)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from workbench import STOPPED, Workbench, agent
+from workbench import Workbench, agent
 
 from kitty_flow.cli.run_policies import seconds_of
 from kitty_flow.errors import UsageError
@@ -95,6 +95,7 @@ def test_the_last_attempt_is_blocked_at_once_and_has_no_retry(crew: Crew) -> Non
     assert len(crew.events("retry_scheduled")) == 1
 
 
+@pytest.mark.slow
 def test_a_killed_run_waits_on_and_neither_forgets_nor_retries_twice(crew: Crew) -> None:
     crew.add("ann", "crash:1").settings("[run]\nretry_backoff_s = 300\n")
     words = ("run", crew.bench.slug, "--agent", "ann", "--review-command", agent("reviewer"))
@@ -122,6 +123,7 @@ def test_a_killed_run_waits_on_and_neither_forgets_nor_retries_twice(crew: Crew)
     assert crew.bench.kitty("status")["data"]["mission"]["state"] == "paused", "nothing resumes it"
 
 
+@pytest.mark.slow
 def test_a_fallback_takes_over_with_all_attempts_and_its_name_is_on_record(crew: Crew) -> None:
     crew.add("ann", "crash:9", retries=1, fallbacks=["bob"]).add("bob", "crash:1", retries=2)
     crew.settings("[run]\nretry_backoff_s = 0.01\nmax_attempts = 2\n")
@@ -131,6 +133,7 @@ def test_a_fallback_takes_over_with_all_attempts_and_its_name_is_on_record(crew:
     assert crew.events("submit")[0]["evidence"]["implementer"] == "bob"
 
 
+@pytest.mark.slow
 def test_a_fallback_that_implemented_does_not_review_it(crew: Crew) -> None:
     crew.add("ann", "crash:9", retries=0, fallbacks=["bob"]).add("bob", script="implementer")
     crew.add("rev", script="reviewer", role="review").settings()
@@ -149,6 +152,7 @@ def test_who_cannot_be_started_is_left_out_with_a_remark(crew: Crew) -> None:
     assert "AGENT_LEFT_OUT" in [d["diagnostic_code"] for d in envelope["diagnostics"]]
 
 
+@pytest.mark.slow
 def test_one_quota_error_parks_the_pool_and_costs_nobody_an_attempt(crew: Crew) -> None:
     crew.bench.mission(TWO)
     shared = {"preset": "claude", "pool": "east"}
@@ -173,6 +177,7 @@ def test_a_run_waits_for_its_only_pool_and_goes_on_by_itself(crew: Crew) -> None
     assert len(crew.calls("ann")) == 2
 
 
+@pytest.mark.slow
 def test_agents_and_pools_do_only_so_much_at_once(crew: Crew) -> None:
     crew.bench.mission({f"WP0{n}": {"owned_files": [f"{n}.txt"]} for n in range(1, 5)})
     crew.add("ann", concurrency=1).settings()
@@ -185,6 +190,7 @@ def test_agents_and_pools_do_only_so_much_at_once(crew: Crew) -> None:
             assert at_work <= 1
 
 
+@pytest.mark.slow
 def test_a_budget_ends_the_run_with_what_was_spent_and_no_restart_passes_it(crew: Crew) -> None:
     crew.bench.mission(TWO)
     crew.add("ann", "tokens:600", "cost:0.25").settings("[budget]\nmax_tokens = 500\n")
@@ -234,13 +240,3 @@ def test_a_span_of_time_is_read_strictly() -> None:
         with pytest.raises(UsageError) as caught:
             seconds_of(text)
         assert caught.value.code == "INVALID_TIME"
-
-
-def test_the_failure_and_its_schedule_are_one_commit(crew: Crew) -> None:
-    """A run that dies right after the failure was recorded has recorded the delay too, and one before it neither."""
-    crew.add("ann", "crash:1").settings("[run]\nretry_backoff_s = 300\n")
-    crew.bench.env["KITTY_FLOW_FAILPOINT"] = "ledger.acknowledge#4:exit"
-    words = ("run", crew.bench.slug, "--agent", "ann", "--review-command", agent("reviewer"))
-    crew.bench.kitty(*words, exit=STOPPED)
-    del crew.bench.env["KITTY_FLOW_FAILPOINT"]
-    assert bool(crew.events("release")) == bool(crew.events("retry_scheduled"))

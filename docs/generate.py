@@ -6,6 +6,7 @@ tox -e docs -- --write    make the pages anew
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from typing import Any
 
 import typer
 
+from kitty_flow.agents.presets import preset, preset_names
 from kitty_flow.cli.main import COMMANDS, root_command
 from kitty_flow.graph import compute_plan
 from kitty_flow.machines import END, dag, dag_names, machine, machine_names, mermaid, step_order, work_package_edges
@@ -35,6 +37,7 @@ def main() -> int:
         "reference/commands.md": commands_page(),
         "reference/machines.md": machines_page(),
         "reference/dags.md": dags_page(),
+        "reference/presets.md": presets_page(),
         "images/mission.svg": mission_picture(),
     }
     if "--write" in sys.argv[1:]:
@@ -122,6 +125,31 @@ def dags_page() -> str:
     parts.extend(f"| {each.name} | {', '.join(each.gates)} | {each.description} |" for each in edges.kinds.values())
     parts.append("")
     return "\n".join(parts)
+
+
+def presets_page() -> str:
+    """Every preset: its command, with what it was checked, and what to know."""
+    lines = [
+        _MARK,
+        "# Presets",
+        "",
+        'What `preset = "NAME"` in `[agents.NAME]` stands for; [how to use them](../how-to/use-a-coding-cli.md).',
+        "*Checked*: the help of that version names every option. *Tried*: it did a whole work package, with a stand-in",
+        "for its model.",
+    ]
+    for name in preset_names():
+        known = preset(name)
+        what = "tried" if known.tried else "checked"
+        state = f"{what} with {known.checked} on {known.checked_on}" if known.checked else "unchecked"
+        words = json.dumps(known.command, ensure_ascii=False) if known.command else "# command: a wrapper of yours"
+        text = [f"command = {words}"] if known.command else [words]
+        text += ['stdin = "prompt"'] if known.prompt_on_stdin else []
+        variables = ", ".join(f"{variable} = {json.dumps(value)}" for variable, value in known.env.items())
+        text += [f"env = {{ {variables} }}"] if variables else []
+        install = known.install if known.install.startswith("https:") else f"`{known.install}`"
+        lines += ["", f"## {name}", "", f"{known.title}, {state}. {known.note}", "", "```toml", *text, "```", ""]
+        lines += [f"Install: {install}"]
+    return "\n".join(lines) + "\n"
 
 
 def mission_picture() -> str:

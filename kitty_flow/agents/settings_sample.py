@@ -47,6 +47,10 @@ retry_backoff_s = 5
 retry_backoff_max_s = 300
 lease_s = 900
 hand_lease_s = 14400
+schedule = "waves"
+# What must pass on the mission branch after each wave, before the next one begins.
+# wave_gate = ["python", "-m", "pytest", "-q"]
+wave_gate_timeout_s = 1800
 
 [budget]
 # Hard limits, of the mission and of each work package: nothing new is started when one is reached.

@@ -2,9 +2,9 @@
 
 Each parser is a pure function on the end of the log. The shapes are those that the tools themselves printed on
 2026-11-24 against a stand-in model server (claude 2.1.197, codex 0.169.0, gemini 0.61.0, qwen 0.15.10, kilo 7.7.9,
-opencode 1.18.33, pi 0.73.1, aider 0.86.2); of cline's `run_result` only zeros were seen, and amp documents that its
-stream has the shape of Claude Code (`amp --help`, `--stream-json`). Input tokens count everything that the model read,
-cached or not; output tokens include reasoning. The other tools were not seen to print any tokens.
+opencode 1.18.33, pi 0.73.1, cline 3.0.65, aider 0.86.2); amp documents that its stream has the shape of Claude Code
+(`amp --help`, `--stream-json`). Input tokens count everything that the model read, cached or not; output tokens include
+reasoning. The other tools were not seen to print any tokens.
 """
 
 from __future__ import annotations
@@ -146,10 +146,9 @@ def _pi(text: str) -> Usage:
 
 
 def _cline(text: str) -> Usage:
-    """The `run_result`, with the sums of all its agents."""
+    """The `run_result`, with the sums of all its agents; its input includes the cache, and a price of 0 is unknown."""
     usage = _of((_last(text, "run_result") or {}).get("aggregateUsage"))
-    read = _sum(usage, "inputTokens", "cacheReadTokens", "cacheWriteTokens")
-    return Usage(read, _sum(usage, "outputTokens"), _money(usage.get("totalCost")))
+    return Usage(_sum(usage, "inputTokens"), _sum(usage, "outputTokens"), _money(usage.get("totalCost")) or None)
 
 
 def _aider(text: str) -> Usage:

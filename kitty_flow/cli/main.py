@@ -37,6 +37,7 @@ COMMANDS: Final = (
     Row("graph", "kitty_flow.cli.graph_cmd:graph", "Draw a mission's work packages as a picture.", "Plan"),
     Row("run", "kitty_flow.cli.run_cmd:run", "Drive a mission, wave by wave.", "Run"),
     Row("next", "kitty_flow.cli.next_cmd:next_step", "Report the last step and claim the next one.", "Run"),
+    Row("agents", "kitty_flow.cli.agents_cmd:app", "List and check the agents of the settings.", "Run"),
     Row("wp", "kitty_flow.cli.wp_cmd:app", "Show or move one work package.", "Run"),
     Row("guard", "kitty_flow.cli.guard_cmd:app", "Keep commits inside the owned files.", "Run"),
     Row("skills", "kitty_flow.cli.skills_cmd:app", "Teach coding agents the loop.", "Run"),

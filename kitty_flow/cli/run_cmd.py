@@ -205,6 +205,23 @@ def _data(opened: OpenMission, report: RunReport) -> dict[str, Any]:
 def _error(opened: OpenMission, report: RunReport) -> KittyFlowError | None:
     if report.exit_status == 0:
         return None
+    gate = report.red_gate
+    if gate is not None:
+        return RefusedError(
+            "WAVE_GATE_RED",
+            f"the gate after wave {gate.wave} {gate.problem}; nothing more was begun"
+            + (f"; its output ends with: {gate.tail[-300:]}" if gate.tail else ""),
+            hint=f"read {gate.log_path}, mend it, then kitty-flow run {opened.slug}",
+            details={**gate.as_data(), "tail": gate.tail},
+        )
+    if report.mission_state == "paused":
+        open_ones = sorted(i for i, o in report.outcomes.items() if o.code is not None)
+        return RefusedError(
+            "RUN_PAUSED",
+            f"{opened.slug} was paused: what ran was finished, and {', '.join(open_ones) or 'nothing'} is left",
+            hint=f"kitty-flow mission resume {opened.slug}, then kitty-flow run {opened.slug}",
+            details={"work_packages": open_ones},
+        )
     left = {i: o for i, o in report.outcomes.items() if o.code is not None}
     words = "; ".join(_why_open(i, o.state, str(o.message)) for i, o in left.items())
     first = next(iter(left), "WP")

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from kitty_flow.flow.hollow import hollow_approvals
+from kitty_flow.flow.lease import holder_of, lease_of, leases
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.policy_reasons import mission_spent, policy_warnings
 from kitty_flow.flow.provisional import provisional
 from kitty_flow.flow.readiness import Readiness
 from kitty_flow.flow.remarks import open_conflicts
-from kitty_flow.flow.standing import ACTIVE
+from kitty_flow.flow.standing import ACTIVE, is_under_review
 from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.model.ids import natural_key
 from kitty_flow.model.mission import WorkPackage
@@ -149,7 +150,8 @@ def work_package_status(
     entity: EntityState = mission.work_package(work_package.id, view)
     placement = mission.plan.placements[work_package.id]
     facts = entity.facts
-    held = entity.state in ("claimed", "in_progress")
+    held = entity.state in ("claimed", "in_progress") or is_under_review(entity, view)
+    lease = lease_of(entity) if held else None
     return WorkPackageStatus(
         work_package.id,
         work_package.title,
@@ -160,7 +162,7 @@ def work_package_status(
         if entity.state in ACTIVE
         else None,
         entity.epoch,
-        facts.get("lease_expires_at") if held else None,
+        lease.expires_at if lease else None,
         entity.counts.get("start", 0),
         entity.forced,
         is_provisional,
@@ -176,4 +178,6 @@ def _warnings(cards: tuple[WorkPackageStatus, ...], view: LedgerView) -> list[st
     conflicts = [f"{name} has {count} superseded event(s): kitty-flow doctor conflicts" for name, count in lost.items()]
     forced = [f"{c.id} was forced {c.force_count} time(s)" for c in cards if c.force_count]
     blocked = [f"{c.id} is blocked: {c.reason}" for c in cards if c.state == "blocked"]
-    return [*blocked, *forced, *conflicts, *waiting]
+    late = [(e.entity_id, holder_of(e)) for e, lease in leases(view) if lease.remaining_s() <= 0]
+    overdue = [f"the lease of {who} on {name} ran out: whoever asks for work takes it back" for name, who in late]
+    return [*blocked, *overdue, *forced, *conflicts, *waiting]

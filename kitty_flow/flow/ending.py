@@ -11,17 +11,24 @@ from kitty_flow.flow.lease import now
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.outcome import AttemptFailure
 from kitty_flow.flow.policies import Ended, Policies, consequence, quota_failure
+from kitty_flow.flow.policy.budget import added
 from kitty_flow.flow.policy.follow import Consequence, Follow
 from kitty_flow.flow.spending import spent_by_process, spent_in
 from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.model.result import ImplementResult, ReviewResult
 
-__all__ = ["came_to_nothing", "timed"]
+__all__ = ["came_to_nothing", "only_spent", "timed"]
 
 
 def timed(invocation: Invocation, outcome: ProcessOutcome | None) -> Invocation:
     """The invocation with the time that its process took; `outcome` is None when nobody watched it end."""
     return invocation if outcome is None else replace(invocation, worked=spent_by_process(outcome, now()))
+
+
+def only_spent(invocation: Invocation, result: ImplementResult | ReviewResult | None) -> Follow:
+    """Records what the invocation used, and nothing more: where no run decides what comes next."""
+    spent = spent_in(invocation, result)
+    return lambda entity, view: Consequence(added(entity, spent))
 
 
 def came_to_nothing(

@@ -1,10 +1,10 @@
 """Taking back what somebody held longer than the lease allows, and fencing off who may still be at work.
 
-The old holder may be a process that nobody here can kill and that goes on writing. So the event comes first: from then
-on its epoch is refused. Then its worktree is retired: taken off the lane's branch where it stands, and never used
-again; the lane gets a fresh one (`workspace.lane_generation`). What it left is kept under a salvage ref before, and
-what it still writes when it reports. A process that is killed between the two leaves the worktree to whoever prepares
-the lane next.
+The old holder may be a process that nobody here can kill and that goes on writing. So what it left is kept under a
+salvage ref, and then comes the event: from then on its epoch is refused, and its worktree is never used again; the
+lane gets a fresh one (`workspace.lane_generation`). Only after that its processes on this machine are killed and the
+worktree is taken off the lane's branch where it stands. Who is killed in between leaves that to whoever prepares the
+lane next. What the old holder still writes is kept when it reports (`flow/late_report.py`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from kitty_flow.errors import ExternalToolError, UsageError
+from kitty_flow.errors import ConflictError, ExternalToolError, UsageError
 from kitty_flow.flow.lease import Now, holder_of, is_foreign, lease_of, leases, now, run_out, shown_s
+from kitty_flow.git.refs import ABSENT
+from kitty_flow.ledger.lock import exclusive
 
 if TYPE_CHECKING:
     from kitty_flow.flow.claim import Claim
@@ -30,6 +32,7 @@ EXPIRED: Final = "LEASE_EXPIRED"
 """The code of an invocation that was abandoned because its lease ran out."""
 
 _ACTOR: Final = "kitty-flow"
+_PATIENCE_S: Final = 30.0
 
 
 class _Left(NamedTuple):
@@ -56,8 +59,18 @@ def expire_due(mission: OpenMission) -> tuple[str, ...]:
         As `Ledger.record`.
     """
     view, at = mission.view(), now()
-    due = [entity.entity_id for entity, lease in leases(view) if lease.remaining_s(at) <= 0]
-    return tuple(work_package_id for work_package_id in due if expire(mission, work_package_id))
+    if all(lease.remaining_s(at) > 0 for _, lease in leases(view)):
+        return ()
+    path = mission.project.repository.state_dir / "locks" / f"{mission.id}.expire.lock"
+    try:
+        # Who waits for the same lease wakes at the same moment: one looks through the worktree, the others see it done.
+        with exclusive(path, timeout_s=_PATIENCE_S, what="the taking back of claims"):
+            due = [entity.entity_id for entity, lease in leases(mission.view()) if lease.remaining_s(at) <= 0]
+            return tuple(work_package_id for work_package_id in due if expire(mission, work_package_id))
+    except ConflictError as error:
+        if error.details.get("lock") != str(path):
+            raise
+        return ()  # somebody is at it
 
 
 def expire(mission: OpenMission, work_package_id: str) -> bool:
@@ -81,11 +94,13 @@ def expire(mission: OpenMission, work_package_id: str) -> bool:
     if not run_out(entity, view, at):
         return False
     held = _claim_on(entity)
-    _end_processes(entity, view)
     left = _left(mission, entity, held, view)
     receipt = mission.ledger.record(lambda v: _decide(mission, v, held, left, at))
     if not receipt.events:
         return False  # renewed, given back or taken back by somebody who was faster
+    # Only now: a sign of life in the last moment must not find its agent killed.
+    if _end_processes(entity, view):
+        _left(mission, entity, held, view)  # what they had written by then is kept too
     if left.checkout is not None:
         with suppress(ExternalToolError):  # whoever prepares the lane next does it
             left.checkout.detach()
@@ -115,19 +130,25 @@ def _claim_on(entity: EntityState) -> Claim:
     return replace(Claim.on(entity), review=review)
 
 
-def _end_processes(entity: EntityState, view: LedgerView) -> None:
+def _end_processes(entity: EntityState, view: LedgerView) -> int:
+    """Kill what is left of the invocation on this machine; returns how many processes that were."""
     from kitty_flow.agents.group import kill_invocation
     from kitty_flow.flow.give_back import open_invocation
 
-    kill_invocation(open_invocation(entity, view) or "")
+    return kill_invocation(open_invocation(entity, view) or "")
 
 
 def _left(mission: OpenMission, entity: EntityState, held: Claim, view: LedgerView) -> _Left:
     """Keep what is unsaved in the worktree that the lease was for."""
     from kitty_flow.flow.amend_lanes import lane_on_record
+    from kitty_flow.flow.give_back import keep_work
     from kitty_flow.flow.workspace import salvage, workspace_path
 
-    name = entity.entity_id
+    name, place = entity.entity_id, entity.facts.get("place")
+    label = f"expired-{held.review or entity.epoch}"
+    if place == "scratch" or (place == "checkout" and not held.review):
+        # A folder that nobody else gets, or the user's own checkout, which is not ours to retire.
+        return _Left(None, None, None, keep_work(mission, held, label))
     placement = mission.plan.placements.get(name)
     lane = placement.execution_lane if placement else lane_on_record(entity)
     place = entity.facts.get("place") if entity.state == "in_progress" else None
@@ -148,7 +169,22 @@ def _left(mission: OpenMission, entity: EntityState, held: Claim, view: LedgerVi
         ref = salvage(mission, checkout, work_package_id=name, label=label, held_by="")
     except ExternalToolError:
         ref = None  # the worktree itself is broken; it stays as it is, and nobody uses it again
-    return _Left(lane, path, checkout, ref)
+    branch = _keep_branch(mission, lane, f"refs/kitty/salvage/{mission.id}/{name}/{label}-branch")
+    return _Left(lane, path, checkout, ref or branch)
+
+
+def _keep_branch(mission: OpenMission, lane: str, ref: str) -> str | None:
+    """Keep what is only on the lane's branch: who had committed there may have left it since."""
+    repository = mission.project.repository
+    tip = repository.refs.commit(mission.lane_branch(lane))
+    if tip is None:
+        return None
+    places = (mission.branch, mission.target_ref, "refs/kitty/salvage/")
+    if repository.git.text("for-each-ref", "--count=1", f"--contains={tip}", "--", *places):
+        return None
+    ref = f"{ref}-{tip[:12]}"
+    repository.refs.swap(ref, tip, ABSENT)
+    return ref
 
 
 def _decide(mission: OpenMission, view: LedgerView, held: Claim, left: _Left, at: Now) -> Batch:

@@ -7,7 +7,7 @@ from typing import Any
 from kitty_flow.errors import RefusedError
 from kitty_flow.flow.claim import Claim
 from kitty_flow.flow.invocation import Invocation
-from kitty_flow.flow.lease import holder_of, renew
+from kitty_flow.flow.lease import holder_of, lease_of, renew
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.next_step import report
 from kitty_flow.flow.peek import held
@@ -61,15 +61,21 @@ def sign_of_life(mission: OpenMission, work_package_id: str, agent: str, *, epoc
         raise _stale(mission, entity, agent, is_held)
     facts = entity.facts
     claim = Claim(facts.get("claim_id"), work_package_id, agent, entity.epoch, "", review=review)
-    if renew(mission, [claim]):
-        now = mission.work_package(work_package_id)
-        if claim.counts(now, mission.view()):
-            hint = f"kitty-flow wp show {work_package_id}{mission.option}"
-            raise RefusedError("NO_LEASE", f"{agent} holds {work_package_id} without a lease", hint=hint)
+    lost = renew(mission, [claim])
+    now = mission.work_package(work_package_id)
+    if lost:
         raise _stale(mission, now, agent, is_held)
-    after = mission.work_package(work_package_id).facts
-    told = {name: after.get(name) for name in ("lease_expires_at", "lease_s")}
-    return {"wp_id": work_package_id, "agent": agent, "epoch": entity.epoch, **told}
+    lease = lease_of(now)
+    if lease is None:
+        hint = f"kitty-flow wp show {work_package_id}{mission.option}"
+        raise RefusedError("NO_LEASE", f"{agent} holds {work_package_id} without a lease", hint=hint)
+    return {
+        "wp_id": work_package_id,
+        "agent": agent,
+        "epoch": entity.epoch,
+        "lease_expires_at": lease.expires_at,
+        "lease_s": lease.lease_s,
+    }
 
 
 def _stale(mission: OpenMission, entity: EntityState, agent: str, is_held: bool) -> RefusedError:

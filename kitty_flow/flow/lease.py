@@ -180,7 +180,8 @@ def is_foreign(mission: OpenMission, entity: EntityState) -> bool:
 def renew(mission: OpenMission, claims: Iterable[Claim], *, run_id: str | None = None) -> tuple[Claim, ...]:
     """Prolong several claims by the length of their leases, all in one commit; returns those that count no more.
 
-    A claim whose lease has run out and that nobody has taken back yet is renewed like any other.
+    A claim whose lease has run out and that nobody has taken back yet is renewed like any other; one without an end
+    needs no renewal.
 
     Raises:
         As `Ledger.record`.
@@ -189,6 +190,7 @@ def renew(mission: OpenMission, claims: Iterable[Claim], *, run_id: str | None =
     from kitty_flow.ledger.ledger import Batch
 
     wanted, at = tuple(claims), now()
+    unknown_s = mission.project.settings.run.hand_lease_s  # an older claim does not tell how long it was to hold
     lost: list[Claim] = []
 
     def build(view: LedgerView) -> Batch:
@@ -196,14 +198,14 @@ def renew(mission: OpenMission, claims: Iterable[Claim], *, run_id: str | None =
         lost.clear()
         for claim in wanted:
             entity = mission.recorded_work_package(claim.work_package_id, view)
-            lease = lease_of(entity) if claim.counts(entity, view) else None
-            if lease is None:
+            lease = lease_of(entity)
+            if not claim.counts(entity, view):
                 lost.append(claim)
-                continue
-            builder = BatchBuilder(view, actor=holder_of(entity), correlation_id=run_id)
-            evidence = Lease.grant(lease.lease_s, at).evidence()
-            builder.annotate("work_package", entity.entity_id, "heartbeat", evidence=evidence)
-            drafts += builder.build().drafts
+            elif lease is not None:
+                builder = BatchBuilder(view, actor=holder_of(entity), correlation_id=run_id)
+                evidence = Lease.grant(lease.lease_s or unknown_s, at).evidence()
+                builder.annotate("work_package", entity.entity_id, "heartbeat", evidence=evidence)
+                drafts += builder.build().drafts
         return Batch(tuple(drafts))
 
     mission.ledger.record(build)

@@ -9,6 +9,7 @@ from kitty_flow.agents.command import AgentSpec
 from kitty_flow.agents.result import read_implement_result, read_review_result
 from kitty_flow.errors import ConflictError, KittyFlowError, RefusedError, UsageError
 from kitty_flow.flow.claim import Claim, claim
+from kitty_flow.flow.ending import only_spent
 from kitty_flow.flow.expire import expire, expire_due
 from kitty_flow.flow.give_back import give_back
 from kitty_flow.flow.integrate import integrate
@@ -113,7 +114,8 @@ def take(mission: OpenMission, agent: str, work_package_id: str) -> NextStep:
         return step_of(mission, _start(mission, Claim.on(entity)))
     if expire(mission, work_package_id):
         view = mission.view()
-    reasons = Readiness(mission, view).hindrances(work_package_id)
+    # Who names the work package wants it now: the delay of a retry is for those who take what comes.
+    reasons = [r for r in Readiness(mission, view).hindrances(work_package_id) if r.code != "RETRY_LATER"]
     if reasons:
         told = {"reasons": [reason.as_data() for reason in reasons]}
         message = "; ".join(reason.message for reason in reasons)
@@ -239,4 +241,5 @@ def _report_work(mission: OpenMission, invocation: Invocation, result: str) -> N
         code,
         reason,
         then="block" if told.outcome == "blocked" else None,
+        follow=only_spent(invocation, told),
     )

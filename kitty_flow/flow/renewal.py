@@ -1,43 +1,34 @@
-"""Renewing the claims of living agents, several in one commit."""
+"""What a run does about leases: it renews those of its living agents, and takes back those that ran out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 
 from kitty_flow.errors import ConflictError
-from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.claim import Claim
+from kitty_flow.flow.expire import expire_due
+from kitty_flow.flow.lease import next_expiry, renew
 from kitty_flow.flow.mission import OpenMission
-from kitty_flow.ledger.ledger import Batch
 from kitty_flow.ledger.view import LedgerView
 
-__all__ = ["renew_claims"]
+__all__ = ["renew_claims", "take_back"]
 
 
-def renew_claims(mission: OpenMission, claims: Sequence[Claim]) -> tuple[Claim, ...]:
+def renew_claims(mission: OpenMission, claims: Sequence[Claim], run_id: str) -> tuple[Claim, ...]:
     """Renew claims for another lease; returns those that do not count any more.
 
     Where the ledger is held by somebody else for too long nothing is renewed; the next time does.
     """
-    lost: list[Claim] = []
-    lease_s = mission.project.settings.run.lease_s
-
-    def build(view: LedgerView) -> Batch:
-        lost.clear()
-        builder = BatchBuilder(view, actor=claims[0].actor)
-        expires = (datetime.now(UTC) + timedelta(seconds=lease_s)).isoformat(timespec="milliseconds")
-        for held in claims:
-            entity = mission.recorded_work_package(held.work_package_id, view)
-            if held.current_epoch(entity) != held.epoch:
-                lost.append(held)
-            elif entity.state in ("claimed", "in_progress"):
-                evidence = {"lease_expires_at": expires}
-                builder.annotate("work_package", held.work_package_id, "heartbeat", evidence=evidence)
-        return builder.build()
-
     try:
-        mission.ledger.record(build)
+        return renew(mission, claims, run_id=run_id)
     except ConflictError:
         return ()
-    return tuple(lost)
+
+
+def take_back(mission: OpenMission, view: LedgerView) -> float | None:
+    """Take back what has run out; returns in how many seconds there may be more to do, None for never."""
+    left = next_expiry(mission, view)
+    if left is not None and left <= 0:
+        expire_due(mission)
+        return next_expiry(mission)
+    return left

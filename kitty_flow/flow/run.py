@@ -21,6 +21,7 @@ from kitty_flow.flow.run_loop import RunLoop, Say
 from kitty_flow.flow.run_options import RunOptions
 from kitty_flow.flow.steps import Schedule
 from kitty_flow.flow.stopping import Stop, StopLevel, stopped_by_signals
+from kitty_flow.flow.wave_gate import GateResult
 from kitty_flow.ledger.ledger import new_ulid
 from kitty_flow.ledger.view import LedgerView
 
@@ -39,10 +40,13 @@ class RunReport:
     joined: bool = False
     usage: dict[str, Any] = field(default_factory=dict)
     budget: str | None = None
+    red_gate: GateResult | None = None
 
     @property
     def exit_status(self) -> int:
         """0: everything driven is approved or done; 7: an agent failed; 4: something was refused or is blocked."""
+        if self.red_gate is not None:
+            return 4
         open_ones = [o for o in self.outcomes.values() if o.code is not None]
         if not open_ones:
             return 0
@@ -61,6 +65,7 @@ class RunReport:
             "joined": self.joined,
             "usage": self.usage,
             "budget": self.budget,
+            "wave_gate": self.red_gate.as_data() if self.red_gate is not None else None,
         }
 
 
@@ -105,12 +110,14 @@ def run_mission(
             loop.run()
         report.outcomes.update(loop.outcomes())
         report.usage = mission_spent(mission.view()).as_data()
-        report.budget = loop.spent_out.sentence() if loop.spent_out is not None else None
+        report.budget = loop.assigner.spent_out.sentence() if loop.assigner.spent_out is not None else None
+        report.red_gate = loop.red_gate
         report.outcomes.update(_left_over(mission, options, report))
         if stop.level > StopLevel.NONE:
             report.mission_state = mission.state()
             raise _interrupted(mission, report)
-        report.mission_state = accept_if_finished(mission, run_id=report.run_id)
+        may_accept = report.red_gate is None
+        report.mission_state = accept_if_finished(mission, run_id=report.run_id) if may_accept else mission.state()
         report.mission_head = mission.project.repository.refs.commit(mission.branch)
         return report
 

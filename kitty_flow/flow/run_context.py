@@ -30,7 +30,7 @@ class RunContext:
         self.integrating = threading.Lock()
         """Verdicts and integrations come one after the other: each needs the tip that the one before it made."""
         self._door = threading.RLock()  # a signal handler may come while it is held
-        self._at_work: dict[str, Claim] = {}
+        self._at_work: dict[str, Claim | None] = {}
         self._ended_for: dict[str, tuple[str, str]] = {}
 
     def refuse_if_stopped(self) -> None:
@@ -43,8 +43,8 @@ class RunContext:
             raise InterruptedRunError("INTERRUPTED", "the run is being stopped; nothing new is begun")
 
     @contextmanager
-    def at_work(self, invocation_id: str, held: Claim) -> Iterator[None]:
-        """Counts an agent among those at work for the block, which hands its job over and waits for it.
+    def at_work(self, invocation_id: str, held: Claim | None) -> Iterator[None]:
+        """Counts a job among those at work for the block, which hands it over and waits for it. `held` is its claim.
 
         Raises:
             InterruptedRunError: INTERRUPTED, the run is being stopped; the block is not entered.
@@ -61,7 +61,7 @@ class RunContext:
     def claims(self) -> dict[str, Claim]:
         """The claim behind each invocation at work."""
         with self._door:
-            return dict(self._at_work)
+            return {name: held for name, held in self._at_work.items() if held is not None}
 
     def end(self, invocation_id: str, code: str, message: str) -> None:
         """End one agent for a reason of the run's own, such as a budget: its attempt fails with code and message."""

@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import queue
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from time import monotonic
 from typing import Any, Final
 
-from kitty_flow.agents.command import AgentSpec
 from kitty_flow.errors import InterruptedRunError, KittyFlowError
-from kitty_flow.flow.assign import Assignment, assign
+from kitty_flow.flow.assign import Assigner, Assignment, exhaustion
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.drive import Driver, Outcome
-from kitty_flow.flow.lease import now
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.outcome import AttemptFailure
-from kitty_flow.flow.policy.budget import BUDGET_EXHAUSTED, Overrun
-from kitty_flow.flow.policy.retry import retry_wait
+from kitty_flow.flow.policy.budget import BUDGET_EXHAUSTED
 from kitty_flow.flow.readiness import unfinished
-from kitty_flow.flow.renewal import renew_claims
+from kitty_flow.flow.renewal import renew_claims, take_back
 from kitty_flow.flow.run_context import RunContext
 from kitty_flow.flow.run_lock import RunIdentity, holding_run, living_runs
 from kitty_flow.flow.run_options import RunOptions
 from kitty_flow.flow.standing import ACTIVE
 from kitty_flow.flow.steps import Step, possible_steps
 from kitty_flow.flow.stopping import StopLevel
+from kitty_flow.flow.wave_gate import GateResult, is_green, pass_gate, wave_gate_of, wave_to_pass
 from kitty_flow.ledger.ledger import Batch
 from kitty_flow.ledger.view import EntityState, LedgerView
 
@@ -54,7 +52,7 @@ _LAST_PAUSE_S: Final = 1.0
 Say = Callable[[StopLevel, "tuple[str, ...]"], None]
 """Tells a person how far the run is being stopped, and which work packages are at work."""
 
-_Ended = tuple[Step, "Future[AttemptFailure | None]"]
+_Ended = tuple[Step, "Future[Any]"]
 
 
 class RunLoop:
@@ -83,16 +81,17 @@ class RunLoop:
         self._ended: queue.SimpleQueue[_Ended | None] = queue.SimpleQueue()
         self._busy: dict[str, Step] = {}
         self._failures: dict[str, AttemptFailure | None] = {}
-        self._agents: dict[str, AgentSpec] = {}
-        self._held_up: dict[str, AttemptFailure] = {}
+        self.assigner = Assigner(options.rules)
         self._due: float | None = None
-        self._spent_out: Overrun | None = None
         self._closed: set[str] = set()
         self._looks: Counter[str] = Counter()
         self._is_announced = False
+        self._gate = wave_gate_of(mission) if options.schedule == "waves" else None
+        self.red_gate: GateResult | None = None
         self._pause_s = _FIRST_PAUSE_S
         self._renewal_s = mission.project.settings.run.lease_s / 3
         self._next_renewal = monotonic() + self._renewal_s
+        self._next_expiry: float | None = None
 
     def run(self) -> None:
         """Go on until nothing more can be done, or the run is stopped and its agents have ended.
@@ -107,6 +106,7 @@ class RunLoop:
                 self._tell_of_stop()
                 view = self._mission.view()
                 if self._run.stop.level == StopLevel.NONE:
+                    view = self._take_back(view)
                     self._begin_steps(view)
                 if not self._busy and (self._run.stop.level > StopLevel.NONE or not (self._due or self._stays(view))):
                     break
@@ -122,17 +122,12 @@ class RunLoop:
         """How every work package stands that this run did something for."""
         view = self._mission.view()
         found = {}
-        for name in dict.fromkeys((*self._failures, *self._held_up)):
+        for name in dict.fromkeys((*self._failures, *self.assigner.held_up)):
             entity = view.entity("work_package", name)
             if entity is not None:
-                failure = self._held_up.get(name) or self._failures.get(name)
+                failure = self.assigner.held_up.get(name) or self._failures.get(name)
                 found[name] = Outcome.of(entity, failure or self._hindrance(entity, view))
         return found
-
-    @property
-    def spent_out(self) -> Overrun | None:
-        """The limit of the mission's budget for which this run began nothing more."""
-        return self._spent_out
 
     def _hindrance(self, entity: EntityState, view: LedgerView) -> AttemptFailure | None:
         """Why this run did not take a work package further although nothing failed."""
@@ -154,6 +149,12 @@ class RunLoop:
         self._run.follow_stop(level)
         self._ended.put(None)  # wakes the loop
 
+    def _take_back(self, view: LedgerView) -> LedgerView:
+        """What the lease of somebody who has gone kept from being done can be done now."""
+        left = take_back(self._mission, view)
+        self._next_expiry = None if left is None else monotonic() + max(left, _FIRST_PAUSE_S)
+        return self._mission.view()
+
     def _begin_steps(self, view: LedgerView) -> None:
         self._due = None
         if len(self._busy) >= self._options.jobs:
@@ -170,8 +171,10 @@ class RunLoop:
             busy=self._busy,
             closed=self._closed,
         )
+        if self._is_held_by_gate(view, steps):
+            return
         lanes: set[str] = set()
-        self._held_up, waits = {}, self._retries(view)
+        self.assigner.look_again()
         for step in steps:
             lane = placements[step.work_package_id].execution_lane
             if len(self._busy) < options.jobs and lane not in lanes:
@@ -179,58 +182,51 @@ class RunLoop:
                 if found.agent is not None or found.why is None or found.ends_it:
                     lanes.add(lane)
                     self._begin(Step("give_up", step.work_package_id) if found.ends_it else step, found)
-                waits += [found.wait_s] if found.wait_s is not None else []
-        if waits and self._mission.state(view) == "running":
-            self._due = monotonic() + min(waits)
-
-    def _retries(self, view: LedgerView) -> list[float]:
-        """Seconds until the work packages of this run may be tried again that failed before."""
-        at, placements, until = now(), self._mission.plan.placements, self._options.until
-        ids = [w.id for w in self._mission.definition.work_packages if w.id not in self._closed]
-        ids = [i for i in ids if until is None or placements[i].wave <= until]
-        return [wait for i in ids if (wait := retry_wait(self._mission.work_package(i, view), at)) > 0]
+        wait_s = self.assigner.wait_s(self._mission, view, self._closed, options.until)
+        self._due = None if wait_s is None else monotonic() + wait_s
 
     def _assigned(self, step: Step, view: LedgerView) -> Assignment:
-        """Who does a step; why nobody does is remembered for the end, and a budget that is used up is recorded."""
-        if step.kind not in ("implement", "review"):
-            return Assignment()
-        name = step.work_package_id
-        entity = self._mission.work_package(name, view)
-        mission = view.entity("mission", self._mission.id)
-        found = assign(self._options.rules, step.kind, entity, view, mission, now(), self._agents.values())
-        if found.why is not None:
-            self._held_up[name] = found.why
-        if found.reached is not None and not found.ends_it and self._spent_out is None:
-            self._spent_out = found.reached
-            self._record(
-                BUDGET_EXHAUSTED,
-                {
-                    "budget_key": found.reached.key,
-                    "budget_limit": found.reached.limit,
-                    "budget_used": found.reached.used,
-                    "exhausted_in_run": mission.counts.get("run_started", 0) if mission is not None else 0,
-                },
-            )
+        """Who does a step; a budget that turns out to be used up goes on record."""
+        known = self.assigner.spent_out
+        found = self.assigner.assign(step, self._mission, view)
+        if (spent_out := self.assigner.spent_out) is not None and known is None:
+            self._record(BUDGET_EXHAUSTED, exhaustion(spent_out, view.entity("mission", self._mission.id)))
         return found
 
     def _begin(self, step: Step, assigned: Assignment) -> None:
-        name = step.work_package_id
-        if assigned.agent is not None:
-            self._agents[name] = assigned.agent
+        name, last = step.work_package_id, self._failures.get(step.work_package_id)
+        self.assigner.begun(name, assigned.agent)
+        self._submit(step, self._driver.perform, self._mission, step, assigned.agent, assigned.why or last)
+
+    def _is_held_by_gate(self, view: LedgerView, steps: Sequence[Step]) -> bool:
+        """Whether the gate behind a wave has to pass before anything else is begun; it is asked if it was not yet."""
+        if self._gate is None or self._busy or self.red_gate is not None:
+            return self.red_gate is not None or "" in self._busy
+        wave = wave_to_pass(self._mission, view, steps, self._options.until)
+        if wave is None or is_green(self._mission, view):
+            return False
+        if not self._identity.joined:  # the run that was joined asks
+            gate = Step("gate", "")
+            self._submit(gate, pass_gate, self._mission, self._gate, self._run, wave, self._identity.actor)
+        return True
+
+    def _submit(self, step: Step, work: Callable[..., object], *arguments: object) -> None:
         if not self._is_announced:
             self._is_announced = True
             self._record("run_started", {"run_id": self._run.id, **self._identity.as_evidence()})
-        self._busy[name] = step
-        future = self._pool.submit(
-            self._driver.perform, self._mission, step, assigned.agent, assigned.why or self._failures.get(name)
-        )
+        self._busy[step.work_package_id] = step
+        future = self._pool.submit(work, *arguments)
         future.add_done_callback(lambda ended: self._ended.put((step, ended)))
 
-    def _finish(self, step: Step, future: Future[AttemptFailure | None]) -> None:
+    def _finish(self, step: Step, future: Future[Any]) -> None:
         name = step.work_package_id
         del self._busy[name]
-        self._agents.pop(name, None)
+        self.assigner.ended(name)
         try:
+            if step.kind == "gate":
+                result: GateResult = future.result()
+                self.red_gate = result if result.problem is not None else None
+                return
             self._failures[name] = future.result()
             self._looks[name] = 0
         except InterruptedRunError:
@@ -270,7 +266,8 @@ class RunLoop:
             try:
                 ended = self._ended.get(timeout=min(self._pause_s, until_renewal) if has_room else until_renewal)
             except queue.Empty:
-                if has_room and self._seen() != seen:
+                is_due = self._next_expiry is not None and monotonic() >= self._next_expiry
+                if has_room and (is_due or self._seen() != seen):
                     self._pause_s = _FIRST_PAUSE_S
                     return
                 self._pause_s = min(2 * self._pause_s, _LAST_PAUSE_S)
@@ -294,7 +291,7 @@ class RunLoop:
         """Renew the claims of the agents at work; one whose claim is lost works for nobody any more, and is ended."""
         self._next_renewal = monotonic() + self._renewal_s
         claims = self._run.claims()
-        lost = renew_claims(self._mission, list(claims.values())) if claims else ()
+        lost = renew_claims(self._mission, list(claims.values()), self._run.id) if claims else ()
         for invocation_id, held in claims.items():
             if held in lost:
                 message = f"{held.work_package_id} was taken from {held.actor}: its claim does not count any more"

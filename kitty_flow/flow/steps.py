@@ -16,14 +16,17 @@ __all__ = ["Schedule", "Step", "StepKind", "attempts_left", "possible_steps"]
 
 Schedule = Literal["waves", "eager"]
 
-StepKind = Literal["integrate", "review", "implement", "give_up"]
-"""In this order they are chosen: what was begun is finished before anything else is begun."""
+StepKind = Literal["integrate", "review", "implement", "give_up", "gate"]
 
 _URGENCY: dict[StepKind, int] = {"integrate": 0, "give_up": 0, "review": 1, "implement": 2}
+"""What was begun is finished before anything else is begun."""
 
 
 class Step(NamedTuple):
-    """One thing to be done for one work package. ``give_up`` blocks it: its attempts are used up."""
+    """One thing to be done for one work package. ``give_up`` blocks it: its attempts are used up.
+
+    ``gate`` is done for a whole wave, and for no work package.
+    """
 
     kind: StepKind
     work_package_id: str

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import replace
+from time import monotonic, sleep
 from typing import Final
 
 from kitty_flow.errors import ConflictError
@@ -29,28 +28,22 @@ def wait_for_step(mission: OpenMission, agent: str, *, role: Role = "implement",
     Raises:
         As `next_step`, but CLAIM_LOST only when the time is over.
     """
-    deadline = time.monotonic() + seconds
+    deadline = monotonic() + seconds
     while True:
         mark = tip_mark(mission)  # before the look: what moves meanwhile is looked at again
-        begun = time.monotonic()
-        lost: ConflictError | None = None
-        answer = NextStep("wait")
+        begun = monotonic()
+        answer: NextStep | None = None
         try:
             answer = next_step(mission, agent, role=role)
         except ConflictError as error:
-            if error.code != "CLAIM_LOST":
+            if error.code != "CLAIM_LOST" or begun >= deadline:
                 raise
-            lost = error
-        decided = time.monotonic()
-        if answer.kind != "wait":
+        if answer is not None and (answer.kind != "wait" or begun >= deadline):
             return answer
-        time.sleep(max(0.0, min(_SHARE * (decided - begun), deadline - decided)))
-        if lost is None:
+        decided = monotonic()
+        sleep(max(0.0, min(_SHARE * (decided - begun), deadline - decided)))
+        if answer is not None:
             _pause(mission, mark, min(deadline, decided + _due_s(mission, answer)))
-        if time.monotonic() >= deadline:
-            if lost is not None:
-                raise lost
-            return answer if answer.due_s is None else _later(answer, time.monotonic() - decided)
 
 
 def tip_mark(mission: OpenMission) -> object:
@@ -69,10 +62,6 @@ def _due_s(mission: OpenMission, answer: NextStep) -> float:
 def _pause(mission: OpenMission, mark: object, until: float) -> None:
     """Sleep until the ledger moves or the time has come; the looks become rarer, and each costs microseconds."""
     pause = _FIRST_PAUSE_S
-    while (left := until - time.monotonic()) > 0 and tip_mark(mission) == mark:
-        time.sleep(min(pause, left))
+    while (left := until - monotonic()) > 0 and tip_mark(mission) == mark:
+        sleep(min(pause, left))
         pause = min(_LONGEST_PAUSE_S, pause * _GROWTH)
-
-
-def _later(answer: NextStep, seconds: float) -> NextStep:
-    return replace(answer, due_s=max(0.0, (answer.due_s or 0.0) - seconds))

@@ -35,7 +35,8 @@ def test_every_broken_rule_is_told_at_once(tmp_path: Path) -> None:
         '[agents.a]\ncommand = ["a", "{promt}"]\nfallbacks = ["b", "nobody"]\nrole = "implement"\n'
         '[agents.b]\npreset = "claud"\nrole = "review"\nfallbacks = ["c"]\nretries = -1\n'
         '[agents.c]\npreset = "codex"\nrole = "review"\nfallbacks = ["b"]\nstdin = "prompt"\npool = "../x"\n'
-        '[agents.f]\npreset = "aider"\n[agents.d]\ncommand = ["d"]\nargs = ["x"]\nconcurrency = 0\n[agents.e]\ntimeout_s = 1\n'
+        '[agents.f]\npreset = "aider"\n'
+        '[agents.d]\ncommand = ["d"]\nargs = ["x"]\nconcurrency = 0\n[agents.e]\ntimeout_s = 1\n'
         '[pools.claude]\nquota_pause_s = 0\n[run]\nagent = "b"\nreviewer = "a"\n',
     )
     assert found >= {

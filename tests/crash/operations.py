@@ -132,6 +132,22 @@ def _move(trigger: str, *earlier: str, unsaved: bool = False) -> Prepare:
     return prepare
 
 
+def _expire(bench: Workbench, do: Do) -> Sequence[Any]:
+    """Ann is in the middle of it, and her lease has run out; bob asks for work and gets hers."""
+    bench.settings("[run]\nhand_lease_s = 0.001\n")
+    _mission(bench, do, _ALONE)
+    (Path(do("kitty", *_AS_ANN)["worktree"]) / "one.txt").write_text("half\n", encoding="utf-8")
+    bench.settings("[run]\nhand_lease_s = 3600\n")
+    return ("next", "--agent", "bob")
+
+
+def _force(bench: Workbench, do: Do) -> Sequence[Any]:
+    """Ann is in the middle of it."""
+    _mission(bench, do, _ALONE)
+    (Path(do("kitty", *_AS_ANN)["worktree"]) / "one.txt").write_text("half\n", encoding="utf-8")
+    return ("wp", "force", "WP01", "--to", "blocked", "--reason", "for a reason", "--actor", "ada")
+
+
 def _amend(bench: Workbench, do: Do) -> Sequence[Any]:
     """One work package is being worked on, one is dropped, and one comes in that needs the first."""
     _mission(bench, do)
@@ -228,6 +244,8 @@ OPERATIONS: Final = {
         Operation("release", _move("release", unsaved=True)),
         Operation("cancel", _move("cancel")),
         Operation("reopen", _reopen),
+        Operation("force", _force),
+        Operation("expire", _expire),
         Operation("amend", _amend),
         Operation("run", _run, same_events=False),
         Operation("merge", _merge, lands=True),

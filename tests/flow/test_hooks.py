@@ -42,7 +42,7 @@ def notes(bench: Workbench) -> Path:
     """Where the recording hook writes; it hears of every work package."""
     bench.mission(ONE)
     path = bench.root.parent / "notes.jsonl"
-    hook(bench, ["work_package.*", "mission.accepted"], RECORDER, str(path))
+    hook(bench, ["work_package.*", "mission.accepted", "run.*"], RECORDER, str(path))
     return path
 
 
@@ -67,6 +67,7 @@ def test_a_run_tells_its_end_once_everything_is_durable(bench: Workbench, notes:
     names = [event["name"] for document in told(notes) for event in document["events"]]
     assert names.count("work_package.approved") == 1
     assert names[-1] == "mission.accepted"
+    assert [name for name in names if name.startswith("run.")] == ["run.started", "run.ended"]
     assert not [name for name in names if name.startswith("invocation.")], "not asked for"
 
 

@@ -10,13 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kitty_flow.agents.command import AgentSpec
+from kitty_flow.flow.invocation import Action
 from kitty_flow.flow.lease import Now
+from kitty_flow.flow.policies import Ended, Policies, consequence
 from kitty_flow.flow.policy.breaker import park, parked_pools, pause_of
 from kitty_flow.flow.policy.budget import Limits, Spent, added, spent_by, spent_on
 from kitty_flow.flow.policy.deadline import Deadline
 from kitty_flow.flow.policy.fallback import choose
-from kitty_flow.flow.policy.retry import RetryRule, count_failure, failures, retry_wait, schedule
+from kitty_flow.flow.policy.retry import RetryRule, count_failure, failures, failures_against, retry_wait, schedule
 from kitty_flow.ledger.state import EntityState, LastEvent
+from kitty_flow.ledger.view import LedgerView
 
 WALL = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NOW = Now("boot-1", 1000.0, WALL)
@@ -196,3 +200,54 @@ def test_a_limit_is_reached_by_what_is_used_and_by_nothing_less() -> None:
     assert limits.time_left(Spent(worked=(("b", 0.0, 45.0),))) == 15.0
     assert not Limits().given
     assert Limits().reached(Spent(10**9, 0, 1e9)) is None
+
+
+def spec(name: str, **keys: Any) -> AgentSpec:
+    return AgentSpec(name, ("x",), pool=keys.pop("pool", name), **keys)
+
+
+def follow(policies: Policies, known: EntityState, agent: AgentSpec, code: str, action: Action = "implement") -> Any:
+    ended = Ended(action, agent, "01JZ5N3C8RWE5P1YF0K6SHTAVD", code, "it broke", Spent(5), NOW)
+    view = LedgerView("refs/kitty/m/M", "sample", None)
+    return consequence(policies, ended, known, view, "M")
+
+
+def test_what_follows_from_an_end_depends_on_why() -> None:
+    ann, bob = spec("ann", retries=0), spec("bob")
+    alone = Policies((spec("ann"),), (), RetryRule(5.0, 300.0), 3)
+    told = follow(alone, entity(start=1), alone.implementers[0], "AGENT_FAILED")
+    assert [note.name for note in told.annotations] == ["retry_scheduled"]
+    assert told.evidence["usage"]["input"] == 5
+    for code in ("AGENT_REPORTED_FAILURE", "OWNERSHIP_VIOLATED"):
+        told = follow(alone, entity(start=1), alone.implementers[0], code)
+        assert told.annotations == ()
+        assert told.evidence["implement_failures"]["by_agent"] == {"ann": 1}
+    for code in ("INTERRUPTED", "RUN_LOST", "BUDGET_EXHAUSTED"):
+        told = follow(alone, entity(start=1), alone.implementers[0], code)
+        assert (set(told.evidence), told.annotations) == ({"usage"}, ())
+    told = follow(alone, entity(start=3), alone.implementers[0], "AGENT_FAILED")
+    assert told.annotations == (), "it was the last attempt"
+    told = follow(Policies((ann, bob)), entity(start=2), ann, "AGENT_TIMEOUT")
+    assert (told.annotations, told.evidence["attempts_before"]) == ((), 2), "bob starts with all attempts, at once"
+
+
+def test_a_reviewer_that_breaks_down_is_followed_by_another_with_all_attempts() -> None:
+    ann, bob = spec("ann", retries=0), spec("bob", retries=9)
+    policies = Policies((spec("imp"),), (ann, bob), RetryRule(5.0, 300.0), 2)
+    known = entity({"implementer": "imp"}, state="in_review")
+    told = follow(policies, known, ann, "RESULT_MISSING", "review")
+    known = entity({**known.facts, **told.evidence}, state="in_review")
+    assert failures_against(known, "review") == 0
+    for number in (1, 2):
+        told = follow(policies, known, bob, "RESULT_MISSING", "review")
+        assert bool(told.annotations) is (number == 1)
+        known = entity({**known.facts, **told.evidence}, state="in_review")
+        assert failures_against(known, "review") == number
+    assert policies.choose("review", known, None, NOW).chosen == 1
+
+
+def test_one_that_cannot_be_started_is_not_tried_again() -> None:
+    ann, bob = spec("ann", retries=5), spec("bob")
+    told = follow(Policies((ann, bob)), entity(start=1), ann, "AGENT_NOT_STARTED")
+    assert told.evidence["implement_failures"]["by_agent"] == {"ann": 6}
+    assert Policies((ann, bob)).choose("implement", entity(told.evidence), None, NOW).chosen == 1

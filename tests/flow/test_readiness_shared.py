@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -131,3 +132,28 @@ def test_every_answer_is_that_of_a_search_through_all_pairs(situation: tuple[Ope
     board = make_board(mission)
     assert board.ready == tuple(sorted(ready, key=lambda i: order_of_work(mission, i)))
     assert {card.id: card.state for card in board.work_packages} == {i: states[i].state for i in states}
+
+
+def longest_chain(mission: OpenMission, name: str) -> int:
+    """By trying every way."""
+    after = [w.id for w in mission.definition.work_packages if name in mission.plan.prerequisites(w.id)]
+    return 1 + max((longest_chain(mission, other) for other in after), default=0)
+
+
+@given(situations())
+def test_what_is_ready_is_done_in_the_order_of_the_critical_path(situation: tuple[OpenMission, Any]) -> None:
+    """Least slack first, then the longest chain that still hangs on it, then the id; whatever the order of writing."""
+    mission, _ = situation
+    names = [w.id for w in mission.definition.work_packages]
+    for name in names:
+        assert mission.plan.remaining_path[name] == longest_chain(mission, name)
+    ordered = sorted(names, key=lambda i: order_of_work(mission, i))
+    slack = {name: mission.plan.placements[name].slack for name in names}
+    for one, other in pairwise(ordered):
+        assert slack[one] <= slack[other]
+        if slack[one] == slack[other]:
+            chains = longest_chain(mission, one), longest_chain(mission, other)
+            assert chains[0] > chains[1] or (chains[0] == chains[1] and int(one[2:]) < int(other[2:]))
+    assert slack[ordered[0]] == 0
+    backwards = names[::-1]
+    assert sorted(backwards, key=lambda i: order_of_work(mission, i)) == ordered

@@ -71,7 +71,10 @@ class Workbench:
         return self.git("rev-parse", "HEAD")
 
     def mission(self, work_packages: Mapping[str, Mapping[str, Any]] = DIAMOND, **keys: Any) -> Path:
-        """Write the native mission file; strings, numbers and lists of them look alike in JSON and TOML."""
+        """Write the native mission file, and settings that let nobody wait for a retry.
+
+        Strings, numbers and lists of them look alike in JSON and TOML.
+        """
         tables = [("[mission]", {"title": "A sample", "id": "01JZ5N3C8RWE5P1YF0K6SHTAVD", **keys})]
         tables += [("[[work_package]]", {"id": name, **values}) for name, values in work_packages.items()]
         text = "\n".join(
@@ -81,6 +84,8 @@ class Workbench:
         path = self.root / ".kitty-flow" / "missions" / f"{self.slug}.toml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+        if not (self.root / ".kitty-flow" / "config.toml").exists():
+            self.settings("[run]\nretry_backoff_s = 0\n")
         return path
 
     def settings(self, text: str) -> None:

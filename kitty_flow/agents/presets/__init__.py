@@ -3,7 +3,7 @@
 A preset says how the tool is called without a person: its words, where the prompt goes, and the flags that let it work
 and write the result file without asking. `checked` names the version whose own `--help` was seen to have all of these
 options, and `checked_on` the day; a preset without them comes from the tool's documentation and says so in its `note`.
-To add one, write the file and run `kitty-flow agents check NAME --preset`; the tests then read it.
+To add one, write the file and type `kitty-flow agents check NAME`; the tests then read it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Preset(Model):
 
     Args:
         title: the product's name.
-        install: how its makers say that it is installed.
+        install: how it is installed: a command, or the page of its makers.
         command: program and arguments, with placeholders; an agent's `args` follow. None where the tool alone cannot
             do the job, so that the agent has to name a wrapper as its `command`.
         prompt_on_stdin: whether the prompt is its standard input.

@@ -103,12 +103,15 @@ class Limits(NamedTuple):
 
 
 def spent_on(entity: EntityState) -> Spent:
-    """What the work package has cost so far."""
+    """What the work package has cost so far; nothing where another program wrote something else under that name."""
     known = entity.facts.get("usage")
     if not isinstance(known, Mapping):
         return Spent()
-    worked = tuple((str(b), float(start), float(stop)) for b, start, stop in known.get("worked", ()))
-    return Spent(int(known.get("input", 0)), int(known.get("output", 0)), float(known.get("cost_usd", 0.0)), worked)
+    try:
+        worked = tuple((str(b), float(start), float(stop)) for b, start, stop in known.get("worked", ()))
+        return Spent(int(known.get("input", 0)), int(known.get("output", 0)), float(known.get("cost_usd", 0)), worked)
+    except (TypeError, ValueError):
+        return Spent()
 
 
 def spent_by(work_packages: Iterable[EntityState]) -> Spent:

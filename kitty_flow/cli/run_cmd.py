@@ -251,6 +251,8 @@ def _text(opened: OpenMission, report: RunReport, quiet: bool) -> str | Renderab
     from kitty_flow.flow.report import make_report
     from kitty_flow.views.run_report import report_text
 
+    if len(report.outcomes) == len(opened.definition.work_packages):
+        lines = []  # the report counts the same
     if report.recovered:
         lines.append(f"picked up after an interrupted run: {', '.join(report.recovered)}")
     if report.mission_state == "accepted":

@@ -185,13 +185,11 @@ def _when(moment: datetime | None) -> str:
 
 
 def _table(rows: Sequence[tuple[str, ...]], ids: int, width: int) -> list[Line]:
-    """The cells in columns: title and remark share what the fixed ones leave; a narrow terminal has no title."""
-    states = max(len(cells[4]) for cells in rows)
+    """The cells in columns that stay where they are from frame to frame; a narrow terminal has no title."""
+    states = max(len(state) for state in STATE_STYLE)
     is_narrow = width < _NARROW
     left = width - (0 if is_narrow else 3) - 2 - ids - 2 - states - 2 - 7 - 2
-    remark = max((cell_len(cells[6]) for cells in rows), default=0)
-    longest = max(cell_len(cells[3]) for cells in rows)
-    title = 0 if is_narrow else min(longest, max(left - 2 - remark, left // 2 - 2))
+    title = 0 if is_narrow else min(max(cell_len(cells[3]) for cells in rows), left // 2)
     lines = []
     wave = ""
     for number, sign, name, text, state, took, told in rows:

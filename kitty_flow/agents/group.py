@@ -79,7 +79,8 @@ def kill_invocation(invocation_id: str) -> int:
     """Kill every process that carries this invocation id in its environment; returns how many.
 
     It also finds processes whose leader is gone, that moved to a session of their own, or whose start was never
-    recorded. This process and its ancestors are spared. Never for an empty id.
+    recorded. This process and its ancestors are spared, and its descendants when it belongs to the invocation itself.
+    Never for an empty id.
     """
     if not invocation_id:
         return 0
@@ -90,7 +91,7 @@ def kill_invocation(invocation_id: str) -> int:
     while time.monotonic() < deadline:
         found = _carriers(invocation_id)
         if found and not spared:
-            spared = _ourselves()
+            spared = _ourselves(with_children=os.getpid() in found)
         found = [pid for pid in found if pid not in spared]
         if not found:
             break
@@ -102,10 +103,12 @@ def kill_invocation(invocation_id: str) -> int:
     return len(killed)
 
 
-def _ourselves() -> set[int]:
+def _ourselves(*, with_children: bool) -> set[int]:
     import psutil
 
-    return {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    own = psutil.Process()
+    family = [own, *own.parents(), *(own.children(recursive=True) if with_children else [])]
+    return {process.pid for process in family}
 
 
 def _carriers(invocation_id: str) -> list[int]:

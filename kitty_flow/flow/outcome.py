@@ -9,6 +9,7 @@ from kitty_flow.flow.invocation import Invocation
 from kitty_flow.flow.policy.budget import Spent
 from kitty_flow.flow.spending import as_evidence
 from kitty_flow.model.result import ImplementResult, ReviewResult
+from kitty_flow.model.text import clean
 
 __all__ = ["AttemptFailure", "process_failure", "reported_failure", "usage"]
 
@@ -36,8 +37,9 @@ def process_failure(invocation: Invocation, outcome: ProcessOutcome | None) -> A
         "canceled": "was ended by the run",
         "exited": f"ended with status {outcome.exit_code}",
     }
-    last = outcome.tail.strip().splitlines()[-1:] or [""]
-    said = f"; its last line: {last[0][:200]}" if last[0] else ""
+    # Whatever it printed is data: control characters neither reach a terminal nor forge another line.
+    last = next((line for line in map(clean, reversed(outcome.tail.splitlines())) if line), "")
+    said = f"; its last line: {last[:200]}" if last else ""
     codes = {"timeout": "AGENT_TIMEOUT", "stalled": "AGENT_STALLED", "not_found": "AGENT_NOT_STARTED"}
     code = codes.get(outcome.reason, "AGENT_FAILED")
     return AttemptFailure(code, f"{invocation.agent.name} {words[outcome.reason]}{said}", True)

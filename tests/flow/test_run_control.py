@@ -202,3 +202,19 @@ def test_the_loop_needs_only_the_port_of_an_executor(bench: Workbench) -> None:
         report = run_mission(mission, RunOptions(*agents), executor=MemoryExecutor(work))
     assert (report.exit_status, report.mission_state) == (0, "accepted")
     bench.expect_sound_ledger()
+
+
+@pytest.mark.slow
+def test_an_agent_whose_claim_was_taken_away_is_ended_and_its_work_done_anew(bench: Workbench) -> None:
+    """It would go on for ever; the renewal of its lease tells the run that it works for nobody any more."""
+    bench.mission({"WP01": {"owned_files": ["one.txt"]}})
+    bench.settings("[run]\nlease_s = 1.5\n")
+    release = kitty_command(bench, "wp", "release", "WP01", "--reason", "I take it", answer="release")
+    done = run_with(bench, meddler(bench, f"sleep 2; {release}; sleep 600"))
+    assert answer(bench, "release")["ok"]
+    assert done["data"]["work_packages"]["WP01"]["state"] == "approved"
+    triggers = [e["trigger"] for e in bench.events() if e["entity_id"] == "WP01"]
+    assert "heartbeat" in triggers[: triggers.index("release")], "the run renewed the lease as long as it counted"
+    assert (triggers.count("claim"), triggers.count("release"), triggers.count("expire")) == (2, 1, 0)
+    assert bench.agents_alive() == []
+    bench.expect_sound_ledger()

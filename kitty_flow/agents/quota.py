@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any, Final, NamedTuple
 
 from kitty_flow.agents.quota_time import epoch_time, reset_time
@@ -22,6 +22,7 @@ from kitty_flow.model.text import printable
 
 __all__ = ["QuotaHit", "quota_hit"]
 
+_TAIL_BYTES: Final = 4096  # the length of `ProcessOutcome.tail`
 _LAST_LINES: Final = 30
 _JOINED_LINES: Final = 4
 _MAX_REASON: Final = 200
@@ -53,14 +54,17 @@ class QuotaHit(NamedTuple):
     resets_at: datetime | None
 
 
-def quota_hit(preset: str | None, tail: str, now: datetime) -> QuotaHit | None:
+def quota_hit(preset: str | None, tail: str, now: datetime, zone: tzinfo | None = None) -> QuotaHit | None:
     """The quota message at the end of what a *failed* agent printed; None when it failed for another reason.
 
-    `now` has to be aware of its zone. A clock time in the message that names no zone is in the zone of `now`, so give
-    the machine's: ``datetime.now().astimezone()``. A time that has passed already, or lies more than five weeks ahead,
-    is no usable one: bug reports show messages with old times, which would mean to try again at once and for ever.
+    `now` has to be aware of its zone. A clock time in the message that names no zone is in `zone`, by default the zone
+    of this machine, as the tool ran here. A time that has passed already, or lies more than five weeks ahead, is no
+    usable one: bug reports show messages with old times, which would mean to try again at once and for ever.
     """
+    now = now.astimezone(zone)
     lines = [line.strip() for line in tail.splitlines() if line.strip()]
+    if len(tail.encode("utf-8", errors="replace")) >= _TAIL_BYTES:
+        lines = lines[1:]  # it may begin in the middle of an event, where a model's words look like the tool's
     resets_at = None
     for number in range(len(lines) - 1, max(-1, len(lines) - 1 - _LAST_LINES), -1):
         line = lines[number]

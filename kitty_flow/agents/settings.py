@@ -15,7 +15,7 @@ from kitty_flow.agents.settings_budget import BudgetSettings
 from kitty_flow.agents.settings_file import SETTINGS_PATH, invalid, problem, read_settings
 from kitty_flow.agents.settings_hooks import MAX_HOOKS, HookSettings, as_tables
 from kitty_flow.agents.settings_pools import PoolSettings
-from kitty_flow.agents.settings_rules import near, rule_problems
+from kitty_flow.agents.settings_rules import is_preset, near, rule_problems
 from kitty_flow.agents.settings_run import RunSettings
 from kitty_flow.agents.settings_sample import settings_text
 from kitty_flow.agents.settings_types import Command, Limit, Text
@@ -96,17 +96,21 @@ def load_settings(root: Path) -> Settings:
 def resolve_agent(settings: Settings, name: str, role: Role | None = None) -> AgentSpec:
     """The agent called `name`, with what its preset gives it; `role` is what it is wanted for.
 
+    The name of a preset is an agent without a table of its own.
+
     Raises:
         UsageError: UNKNOWN_AGENT, listing the names there are; WRONG_ROLE, the settings keep it for the other one.
     """
     agent = settings.agents.get(name)
+    if agent is None and is_preset(name):
+        agent = AgentSettings(preset=name)
     if agent is None:
         names = sorted(settings.agents)
         raise UsageError(
             "UNKNOWN_AGENT",
             f"there is no agent {name!r}{near(name, names)}; "
             + (f"known agents: {', '.join(names)}" if names else "the settings name no agents"),
-            hint=f"add [agents.NAME] to {SETTINGS_PATH.as_posix()}, or kitty-flow run --command 'CMD'",
+            hint=f"kitty-flow agents list; add [agents.NAME] to {SETTINGS_PATH.as_posix()}, or name a preset",
             details={"agent": name, "known": names},
         )
     if role is not None and agent.role not in ("any", _WORK[role]):

@@ -14,7 +14,7 @@ from typing import Any, Final
 from kitty_flow.agents.placeholders import PLACEHOLDERS, misspelt
 from kitty_flow.agents.settings_file import problem
 
-__all__ = ["near", "rule_problems"]
+__all__ = ["is_preset", "near", "rule_problems"]
 
 _AGENT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", re.ASCII)
 _NAME_RULE: Final = "use letters, digits, '.', '_' and '-', at most 63"
@@ -35,6 +35,13 @@ def rule_problems(table: Mapping[str, Any]) -> list[_Problem]:
         *_pools(agents, pools),
         *_defaults(run if isinstance(run, dict) else {}, agents),
     ]
+
+
+def is_preset(name: str) -> bool:
+    """Whether `name` is a preset that is called by a command of its own, and so an agent without a table."""
+    from kitty_flow.agents.presets import preset, preset_names
+
+    return name in preset_names() and preset(name).command is not None
 
 
 def near(word: str, known: Iterable[str]) -> str:
@@ -66,7 +73,7 @@ def _command(name: str, agent: Mapping[str, Any]) -> Iterator[_Problem]:
         from kitty_flow.agents.presets import preset, preset_names
 
         if known in preset_names():
-            if "command" not in agent and preset(known).command is None:
+            if "command" not in agent and not is_preset(known):
                 yield problem("MISSING_KEY", f"is required: {preset(known).note}", f"{where}.command")
         else:
             message = f"there is no preset {known!r}{near(known, preset_names())}; kitty-flow agents list shows them"
@@ -87,9 +94,9 @@ def _fallbacks(name: str, agent: Mapping[str, Any], agents: _Tables) -> Iterator
     where = f"agents.{name}.fallbacks"
     for other in _words(agent.get("fallbacks")):
         role, others = agent.get("role", "any"), agents.get(other)
-        if others is None:
+        if others is None and not is_preset(other):
             yield problem("UNKNOWN_AGENT", f"there is no table [agents.{other}]{near(other, agents)}", where)
-        elif others.get("role", "any") not in ("any", role):
+        elif others is not None and others.get("role", "any") not in ("any", role):
             message = f"{other} is for {others['role']} only and cannot stand in for {name} ({role})"
             yield problem("ROLE_MISMATCH", message, where)
 
@@ -118,7 +125,7 @@ def _pools(agents: _Tables, pools: _Tables) -> Iterator[_Problem]:
     named = (agent.get("pool") or agent.get("preset") or name for name, agent in agents.items())
     used = {pool for pool in named if isinstance(pool, str)}
     for pool in pools:
-        if pool not in used:
+        if pool not in used and not is_preset(pool):
             message = f"no agent draws on it{near(pool, sorted(used))}"
             yield problem("UNUSED_POOL", message, f"pools.{pool}")
 
@@ -128,10 +135,10 @@ def _defaults(run: Mapping[str, Any], agents: _Tables) -> Iterator[_Problem]:
         wanted = run.get(key)
         if not isinstance(wanted, str):
             continue
-        if wanted not in agents:
+        if wanted not in agents and not is_preset(wanted):
             message = f"there is no table [agents.{wanted}]{near(wanted, agents)}"
             yield problem("UNKNOWN_AGENT", message, f"run.{key}")
-        elif (known := agents[wanted].get("role", "any")) not in ("any", role):
+        elif wanted in agents and (known := agents[wanted].get("role", "any")) not in ("any", role):
             yield problem("ROLE_MISMATCH", f"{wanted} is for {known} only", f"run.{key}")
 
 

@@ -97,7 +97,7 @@ def _list_text(data: dict[str, list[dict[str, Any]]]) -> RenderableType:
         "",
         table(("PRESET", "TOOL", "CHECKED WITH", "PROGRAM"), presets),
         "",
-        'use one: [agents.NAME] preset = "PRESET" in .kitty-flow/config.toml, then kitty-flow agents check NAME',
+        "see whether one works: kitty-flow agents check NAME; use it: kitty-flow run --agent NAME",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def end_of(name: str) -> str:
 
 @pytest.mark.parametrize("name", ["aider", "claude", "codex", "copilot", "gemini", "opencode", "pi"])
 def test_what_the_real_tools_print_when_the_quota_is_used_up(name: str) -> None:
-    hit = quota_hit(name, end_of(f"{name}-quota"), NOW)
+    hit = quota_hit(name, end_of(f"{name}-quota"), NOW, UTC)
     assert hit is not None
     assert "quota" in hit.reason or "limit" in hit.reason
     assert hit.resets_at == (datetime(2026, 11, 24, 14, 15, tzinfo=UTC) if name == "codex" else None)
@@ -31,7 +32,7 @@ def test_what_the_real_tools_print_when_the_quota_is_used_up(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["aider", "claude", "codex", "copilot", "gemini", "kilo", "opencode", "pi", "qwen"])
 def test_what_they_print_when_they_work_is_none(name: str) -> None:
-    assert quota_hit(name, end_of(name), NOW) is None
+    assert quota_hit(name, end_of(name), NOW, UTC) is None
 
 
 _LIMIT = "You've hit your usage limit. Try again in 2 hours."
@@ -60,21 +61,28 @@ _LIMIT = "You've hit your usage limit. Try again in 2 hours."
     ],
 )
 def test_quoted_overcome_and_other_failures_are_none(preset: str | None, tail: str) -> None:
-    assert quota_hit(preset, tail, NOW) is None
+    assert quota_hit(preset, tail, NOW, UTC) is None
 
 
 def test_the_reason_is_short_and_printable() -> None:
-    hit = quota_hit(None, f"Error: \x1b[31m429 Too Many Requests {'x' * 5000}", NOW)
+    hit = quota_hit(None, f"Error: \x1b[31m429 Too Many Requests {'x' * 3000}", NOW, UTC)
     assert hit is not None
     assert len(hit.reason) <= 200
     assert hit.reason.isprintable()
+
+
+def test_a_tail_that_begins_in_the_middle_of_an_event_is_no_message() -> None:
+    said = json.dumps({"type": "assistant", "message": {"content": "Error: 429 Too Many Requests" + "x" * 5000}})
+    cut = said[said.index("Error") :][:4096]
+    assert quota_hit("claude", cut, NOW, UTC) is None
+    assert quota_hit("claude", cut[:-30] + "\nError: 429 Too Many Requests", NOW, UTC) is not None
 
 
 def test_claude_tells_the_time_in_an_event_of_its_own() -> None:
     resets = int((NOW + timedelta(hours=3)).timestamp())
     told = {"type": "rate_limit_event", "rate_limit_info": {"status": "rejected", "resetsAt": resets}}
     final = {"type": "result", "is_error": True, "result": "You've hit your limit"}
-    hit = quota_hit("claude", f"{json.dumps(told)}\n{json.dumps(final)}\n", NOW)
+    hit = quota_hit("claude", f"{json.dumps(told)}\n{json.dumps(final)}\n", NOW, UTC)
     assert hit is not None
     assert hit.resets_at == NOW + timedelta(hours=3)
 
@@ -116,6 +124,18 @@ def test_a_clock_time_without_a_zone_is_in_the_zone_of_now() -> None:
     assert reset_time("resets 3pm", here) == datetime(2026, 11, 24, 13, 0, tzinfo=UTC)
 
 
+def test_it_is_the_zone_of_the_machine_unless_another_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = json.dumps({"type": "error", "message": "You've hit your usage limit. Try again at 3:15 PM."})
+    monkeypatch.setenv("TZ", "Etc/GMT-2")
+    time.tzset()
+    try:
+        hits = [quota_hit("codex", text, now) for now in (NOW, NOW.astimezone(timezone(timedelta(hours=-5))))]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert [hit and hit.resets_at for hit in hits] == [datetime(2026, 11, 24, 13, 15, tzinfo=UTC)] * 2
+
+
 _WORDS = st.sampled_from(
     [
         "resets",
@@ -146,5 +166,5 @@ _WORDS = st.sampled_from(
 @given(st.lists(_WORDS | st.text(max_size=4), max_size=12).map(" ".join), st.sampled_from([None, "claude", "aider"]))
 def test_no_text_breaks_it_and_every_time_lies_ahead(text: str, preset: str | None) -> None:
     for tail in (text, f"Error: 429 {text}"):
-        hit = quota_hit(preset, tail, NOW)
+        hit = quota_hit(preset, tail, NOW, UTC)
         assert hit is None or hit.resets_at is None or NOW < hit.resets_at <= NOW + timedelta(days=35)

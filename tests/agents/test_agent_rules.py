@@ -37,7 +37,7 @@ def test_every_broken_rule_is_told_at_once(tmp_path: Path) -> None:
         '[agents.c]\npreset = "codex"\nrole = "review"\nfallbacks = ["b"]\nstdin = "prompt"\npool = "../x"\n'
         '[agents.f]\npreset = "aider"\n'
         '[agents.d]\ncommand = ["d"]\nargs = ["x"]\nconcurrency = 0\n[agents.e]\ntimeout_s = 1\n'
-        '[pools.claude]\nquota_pause_s = 0\n[run]\nagent = "b"\nreviewer = "a"\n',
+        '[pools.clade]\nquota_pause_s = 0\n[run]\nagent = "b"\nreviewer = "a"\n',
     )
     assert found >= {
         ("agents.a.command", "UNKNOWN_PLACEHOLDER"),
@@ -53,8 +53,8 @@ def test_every_broken_rule_is_told_at_once(tmp_path: Path) -> None:
         ("agents.d.concurrency", "INVALID_VALUE"),
         ("agents.e.command", "MISSING_KEY"),
         ("agents.f.command", "MISSING_KEY"),
-        ("pools.claude", "UNUSED_POOL"),
-        ("pools.claude.quota_pause_s", "INVALID_VALUE"),
+        ("pools.clade", "UNUSED_POOL"),
+        ("pools.clade.quota_pause_s", "INVALID_VALUE"),
         ("run.agent", "ROLE_MISMATCH"),
         ("run.reviewer", "ROLE_MISMATCH"),
     }
@@ -113,6 +113,18 @@ def test_a_preset_gives_what_the_table_leaves_out(tmp_path: Path) -> None:
     assert (one.prompt_on_stdin, one.pool, one.preset, one.retries) == (known.prompt_on_stdin, "claude", "claude", 2)
     assert one.env == {**known.env, "X": "1"}
     assert (two.argv, two.prompt_on_stdin, two.pool, two.retries) == (("./wrapper",), True, "other", 0)
+
+
+def test_the_name_of_a_preset_is_an_agent_without_a_table(tmp_path: Path) -> None:
+    root = settings_file(
+        tmp_path,
+        '[agents.mine]\ncommand = ["m"]\nfallbacks = ["codex"]\n[run]\nagent = "mine"\nreviewer = "claude"\n'
+        "[pools.gemini]\nconcurrency = 1\n",
+    )
+    spec = resolve_agent(load_settings(root), "claude", "reviewer")
+    assert (spec.name, spec.pool, spec.argv) == ("claude", "claude", preset("claude").command)
+    with pytest.raises(UsageError, match="no agent 'aider'"):
+        resolve_agent(load_settings(root), "aider")
 
 
 def test_an_agent_is_refused_in_the_other_role(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 A preset says how the tool is called without a person: its words, where the prompt goes, and the flags that let it work
 and write the result file without asking. `checked` names the version whose own `--help` was seen to have all of these
 options, and `checked_on` the day; a preset without them comes from the tool's documentation and says so in its `note`.
-To add one, write the file and type `kitty-flow agents check NAME`; the tests then read it.
+How to add one: CONTRIBUTING.md.
 """
 
 from __future__ import annotations

@@ -94,6 +94,7 @@ def explain(mission: OpenMission, work_package_id: str) -> Explanation:
     command = _command(mission, root, view, readiness)
     for reason in readiness.hindrances(chain[-1]):
         command = reason.hint if reason.code == "DEPENDENCY_CANCELED" else command
+    command = next((reason.hint for reason in reasons if reason.code == "BUDGET_EXHAUSTED"), command)
     return Explanation(work_package_id, entity.state, summary, reasons, chain, command, gates)
 
 

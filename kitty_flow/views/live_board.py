@@ -137,7 +137,8 @@ def _cells(row: Row, now: datetime, ascii_only: bool) -> tuple[str, str, str, st
     """Wave, symbol, id, title, state, time and what is to be said about it."""
     card = row.card
     state = "ready" if row.is_ready else card.state
-    took = clock(row.worked_s) if row.worked_s >= 0.5 and card.state not in ("planned", "blocked") else ""
+    is_timed = row.work is not None or (row.worked_s >= 0.5 and card.state not in ("planned", "blocked"))
+    took = clock(row.worked_s) if is_timed else ""
     sign = symbol(card.state, ascii_only=ascii_only)
     return (
         str(card.wave),
@@ -199,10 +200,11 @@ def _table(rows: Sequence[tuple[str, ...]], ids: int, width: int) -> list[Line]:
         wave = number
         spans += [(f"{sign} ", style), (_filled(name, ids) + "  ", "")]
         spans += [] if is_narrow else [(_filled(text, title) + "  ", "dim" if style == "dim" else "")]
-        spans += [(f"{state:<{states}}  ", style), (f"{took:>7}  ", "")]
-        spans.append(
-            (_shortened(told, max(0, left - (title + 2 if title else 0))), "red" if state == "blocked" else "")
-        )
+        room = left - (title + 2 if title else 0)
+        spans += [(f"{state:<{states}}  ", style)]
+        spans += [(f"{took:>7}  ", ""), (_shortened(told, room), "")] if took else [(_shortened(told, room + 9), "")]
+        if state == "blocked":
+            spans[-1] = (spans[-1][0], "red")
         lines.append(tuple(spans))
     return lines
 
@@ -215,7 +217,8 @@ def _foot(seen: Snapshot, width: int, height: int) -> list[Line]:
         used.append(dollars(seen.usage.cost_usd))
     words = [f"used {', '.join(used)}"] if used else []
     if seen.eta is not None:
-        words.append(f"left {_about(seen.eta.median)} (p90 {_about(seen.eta.p90)})")
+        most = _about(seen.eta.p90)
+        words.append(f"left {_about(seen.eta.median)} (p90 {most})" if seen.eta.p90 >= 10 else f"left {most}")
     lines: list[Line] = [((part, ""),) for part in _packed(words, width)]
     for pool in seen.pools:
         until = "" if pool.until is None else f" until {pool.until.astimezone():%H:%M:%S}"
@@ -231,7 +234,7 @@ def _foot(seen: Snapshot, width: int, height: int) -> list[Line]:
 
 def _about(seconds: float) -> str:
     """A time that is not known to the second."""
-    return span(seconds) if seconds >= 10 else "seconds"
+    return span(seconds) if seconds >= 10 else "a few seconds"
 
 
 def _packed(parts: Iterable[str], width: int) -> list[str]:

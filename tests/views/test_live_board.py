@@ -93,7 +93,7 @@ def test_the_board_at_80_columns() -> None:
         " 1 + WP01  The core types  approved        1:15",
         " 2 > WP02  The left one    in_progress     1:15  quiet 3 min, The left one",
         "   @ WP04  The right one   in_review       1:15  1 KB, The right one",
-        f" 3 . WP09  The last one    planned               again {_local(30)}: AGENT_TIMEOUT",
+        f" 3 . WP09  The last one    planned      again {_local(30)}: AGENT_TIMEOUT",
         "",
         "used 12,345 tokens, $1.50    left 90 s (p90 2 min)",
         f"pool anthropic is parked until {_local(300)}: quota",

@@ -43,7 +43,7 @@ class Stop:
 
 @contextmanager
 def stopped_by_signals(stop: Stop) -> Iterator[None]:
-    """Ctrl-C raises the level by one each time, SIGTERM means END at once.
+    """Ctrl-C raises the level by one each time, SIGTERM and the end of the terminal mean END at once.
 
     Only the main thread gets signals; elsewhere, whoever owns the process decides.
     """
@@ -56,7 +56,9 @@ def stopped_by_signals(stop: Stop) -> Iterator[None]:
         stop.rise_to(StopLevel(min(stop.level + 1, StopLevel.KILL)) if is_interrupt else StopLevel.END)
 
     numbers = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if sys.platform != "win32" else [])]
-    before = {number: signal.signal(number, handle) for number in numbers}
+    # What is ignored stays so: a run under nohup outlives its terminal.
+    heard = [number for number in numbers if signal.getsignal(number) not in (signal.SIG_IGN, None)]
+    before = {number: signal.signal(number, handle) for number in heard}
     try:
         yield
     finally:

@@ -211,6 +211,20 @@ def test_a_run_that_waits_does_next_to_nothing(tmp_path: Path) -> None:
     assert share < IDLE_SHARE
 
 
+def test_next_that_waits_does_next_to_nothing(tmp_path: Path) -> None:
+    """Somebody else holds the only work package."""
+    place = repository(tmp_path, "wait", 1, changes=True)
+    subprocess.run([*kitty(), "next", "--agent", "amy"], cwd=place, check=True, stdout=subprocess.DEVNULL)
+    command = [*kitty(), "next", "--agent", "bob", "--wait", "60", "--json"]
+    with subprocess.Popen(command, cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as waiting:
+        try:
+            share = idle_share(waiting, lambda: states(place) == ["in_progress"])
+        finally:
+            waiting.terminate()
+    print(f"\nnext --wait: {share:.2%} of a core")
+    assert share < IDLE_SHARE
+
+
 def states(place: Path) -> list[str]:
     done = subprocess.run([*kitty(), "status", "large", "--json"], cwd=place, check=True, capture_output=True)
     return [card["state"] for card in json.loads(done.stdout)["data"]["work_packages"].values()]
@@ -221,7 +235,7 @@ def idle_share(process: subprocess.Popen[bytes], settled: Callable[[], bool]) ->
     while not settled():
         assert process.poll() is None
     watched = psutil.Process(process.pid)
-    time.sleep(1.0)  # the pauses between two looks grow to their full length
+    time.sleep(3.0)  # it starts, and the pauses between two looks grow to their full length
     before = sum(watched.cpu_times()[:2])
     time.sleep(IDLE_S)
     return float(sum(watched.cpu_times()[:2]) - before) / IDLE_S

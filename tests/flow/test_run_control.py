@@ -25,6 +25,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "agents"))
 
 from memory_executor import MemoryExecutor
 
+pytestmark = pytest.mark.slow
+
 PAIR: dict[str, dict[str, Any]] = {
     "WP01": {"owned_files": ["one.txt"]},
     "WP02": {"owned_files": ["two.txt"], "dependencies": ["WP01"]},
@@ -85,7 +87,6 @@ def test_a_second_run_is_told_whose_the_first_is(bench: Workbench) -> None:
     bench.expect_sound_ledger()
 
 
-@pytest.mark.slow
 def test_a_run_that_joins_shares_the_queue(bench: Workbench) -> None:
     """The first run's only agent waits for what the second run does meanwhile; and then the first for the second."""
     chains = {"WP03": {"owned_files": ["3"], "dependencies": ["WP02"]}, "WP04": {"dependencies": ["WP01"]}}
@@ -117,7 +118,6 @@ def test_joining_without_a_run_is_a_run(bench: Workbench) -> None:
     assert (done["joined"], done["recovered"]) == (False, ["WP01"])
 
 
-@pytest.mark.slow
 def test_a_merge_waits_for_no_run(bench: Workbench) -> None:
     bench.mission(PAIR)
     merge = kitty_command(bench, "merge", "sample", "--test-command", "true", answer="merge")
@@ -204,7 +204,6 @@ def test_the_loop_needs_only_the_port_of_an_executor(bench: Workbench) -> None:
     bench.expect_sound_ledger()
 
 
-@pytest.mark.slow
 def test_an_agent_whose_claim_was_taken_away_is_ended_and_its_work_done_anew(bench: Workbench) -> None:
     """It would go on for ever; the renewal of its lease tells the run that it works for nobody any more."""
     bench.mission({"WP01": {"owned_files": ["one.txt"]}})

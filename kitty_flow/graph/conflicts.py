@@ -129,10 +129,11 @@ def _essential(
             # looked at instead of sorting, because one of them mostly covers the rest.
             nearest = number
             while pending:
-                nearest -= 1
-                some = pending & waves[nearest]
                 if pending.bit_count() <= _FEW:
                     some = 1 << max(bits(pending), key=lambda other: wave_of[other])
+                else:
+                    nearest -= 1
+                    some = pending & waves[nearest]
                 for other in bits(some):
                     found.add((other, node))
                     before[node] |= before[other] | 1 << other

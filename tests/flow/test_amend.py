@@ -319,14 +319,14 @@ def test_an_amendment_between_the_choice_and_the_claim(bench: Workbench, monkeyp
     all_chosen = threading.Barrier(3, action=amend_once, timeout=60)
 
     def amend_first(
-        self: Driver, mission: OpenMission, step: Step, failure: AttemptFailure | None
+        self: Driver, mission: OpenMission, step: Step, agent: AgentSpec | None, failure: AttemptFailure | None
     ) -> AttemptFailure | None:
         if step.kind == "implement":
             is_first = step.work_package_id not in asked
             asked.append(step.work_package_id)
             if is_first:
                 all_chosen.wait()
-        return perform(self, mission, step, failure)
+        return perform(self, mission, step, agent, failure)
 
     monkeypatch.setattr(Driver, "perform", amend_first)
     agents = [AgentSpec(role, tuple(shlex.split(agent(role)))) for role in ("implementer", "reviewer")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import shutil
 import sys
@@ -15,12 +14,16 @@ import pytest
 from workbench import Workbench, agent
 
 from kitty_flow.agents.command import AgentSpec
+from kitty_flow.agents.local_executor import LocalExecutor
 from kitty_flow.agents.prompt import IDENTITY_FIELDS, prompt_identity
 from kitty_flow.errors import RefusedError
 from kitty_flow.flow.invocation import launch
 from kitty_flow.flow.mission import open_mission
+from kitty_flow.flow.policies import Policies
 from kitty_flow.flow.project import Project
 from kitty_flow.flow.review import begin_review
+from kitty_flow.flow.run_context import RunContext
+from kitty_flow.flow.stopping import Stop
 
 ONE = {"WP01": {"owned_files": ["one.txt"]}}
 OTHER_ID = "01JZ5N3C8RWE5P1YF0K6SHTAVE"  # the same first eight characters, which is all that a branch name has
@@ -157,12 +160,13 @@ def test_nothing_is_launched_with_a_prompt_that_was_tampered_with(bench: Workben
     submitted(bench)
     marker = tmp_path / "launched"
     spec = AgentSpec("eve", (sys.executable, "-c", f"open({str(marker)!r}, 'w')"))
-    with open_mission(Project.discover(bench.root), None) as mission:
+    with open_mission(Project.discover(bench.root), None) as mission, LocalExecutor() as executor:
+        run = RunContext("01RUN", executor, Stop())
         for number, (name, (tamper, kind, field)) in enumerate(TAMPERED.items()):
             invocation = begin_review(mission, "WP01", spec)
             tamper(invocation.prompt_path, tmp_path / f"aside-{number}")
             with pytest.raises(RefusedError) as caught:
-                asyncio.run(launch(mission, invocation))
+                launch(mission, invocation, run)
             error = caught.value
             assert error.code == error.details["diagnostic_code"] == f"REVIEW_PROMPT_METADATA_{kind}", name
             assert {*error.details["mismatches"]} == ({field, "content"} if field else set()), name
@@ -177,12 +181,12 @@ def test_nothing_is_launched_with_a_prompt_that_was_tampered_with(bench: Workben
             assert mission.work_package("WP01").state == "in_review"
         assert not marker.exists()
         invocation = begin_review(mission, "WP01", spec)
-        asyncio.run(launch(mission, invocation))
+        launch(mission, invocation, run)
         assert marker.exists()
         # The same prompt a second time, after its invocation was closed: it is not the ledger's any more.
         close_failed(mission, invocation, "INTERRUPTED", "enough", None)
         with pytest.raises(RefusedError) as caught:
-            asyncio.run(launch(mission, invocation))
+            launch(mission, invocation, run)
         assert caught.value.details["mismatches"] == ["invocation_state"]
 
 
@@ -218,8 +222,10 @@ def test_a_tampered_prompt_ends_a_run_before_its_reviewer(bench: Workbench, tmp_
     """The prompt of a run's reviewer is read again at the very last moment: here another process has changed it."""
     submitted(bench)
     details: dict[str, Any] = {}
-    with open_mission(Project.discover(bench.root), None) as mission:
+    with open_mission(Project.discover(bench.root), None) as mission, LocalExecutor() as executor:
         from kitty_flow.flow import review as reviews
+
+        run = RunContext("01RUN", executor, Stop())
 
         begun = reviews.begin_review
 
@@ -230,7 +236,7 @@ def test_a_tampered_prompt_ends_a_run_before_its_reviewer(bench: Workbench, tmp_
 
         with pytest.MonkeyPatch.context() as patch, pytest.raises(RefusedError) as caught:
             patch.setattr(reviews, "begin_review", begin_and_tamper)
-            asyncio.run(reviews.review(mission, "WP01", AgentSpec("eve", ("/nowhere",)), run_id="01RUN"))
+            reviews.review(mission, "WP01", AgentSpec("eve", ("/nowhere",)), run, Policies(()))
         details = caught.value.details
         entity = mission.work_package("WP01")
         known = mission.view().entity("invocation", str(entity.facts["review_invocation_id"]))

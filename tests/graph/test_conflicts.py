@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -83,3 +84,13 @@ def test_every_overlapping_pair_ends_up_ordered_without_a_cycle_or_a_superfluous
         without = DependencyGraph(ids, [*edges, *(other for other in added if other != edge)])
         assert edge[0] not in without.ancestors(edge[1])
     assert order_conflicts(list(reversed(ids)), list(reversed(edges)), owned) == conflicts
+
+
+@pytest.mark.parametrize("count", [2, 4, 70, 130])
+def test_many_prerequisites_beside_a_shared_file(count: int) -> None:
+    """What comes before a work package is looked at one by one, or wave by wave; neither runs out of waves."""
+    ids = [f"WP{number:03}" for number in range(count + 2)]
+    *first, last, apart = ids
+    owned = {ids[0]: ("shared.txt",), apart: ("shared.txt",)}
+    found = order_conflicts(ids, [(work_package, last) for work_package in first], owned)
+    assert [(conflict.before, conflict.after) for conflict in found] == [(ids[0], apart)]

@@ -16,6 +16,7 @@ from kitty_flow.flow.outcome import AttemptFailure
 from kitty_flow.flow.policies import Policies
 from kitty_flow.flow.review import review
 from kitty_flow.flow.run_context import RunContext
+from kitty_flow.flow.standing import is_finished
 from kitty_flow.flow.steps import Step
 from kitty_flow.ledger.ledger import Batch
 from kitty_flow.ledger.view import EntityState, LedgerView
@@ -39,7 +40,7 @@ class Outcome:
     def of(cls, entity: EntityState, failure: AttemptFailure | None) -> Outcome:
         """How a work package stands; `failure` is what came of the last step, if that failed."""
         attempts, rejections = entity.counts.get("start", 0), entity.counts.get("request_changes", 0)
-        if entity.state in ("approved", "done", "canceled"):
+        if is_finished(entity):
             return cls(entity.state, attempts, rejections)
         if failure is not None:
             return cls(entity.state, attempts, rejections, failure.code, failure.message, failure.by_agent)

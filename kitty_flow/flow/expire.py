@@ -105,10 +105,11 @@ def expire(mission: OpenMission, work_package_id: str) -> bool:
         with suppress(ExternalToolError):  # whoever prepares the lane next does it
             left.checkout.detach()
     elif entity.state == "in_progress" and entity.facts.get("place") == "checkout":
-        from kitty_flow.flow.planning_checkout import take_back
+        from kitty_flow.flow.planning_checkout import free, take_back
 
         with suppress(ExternalToolError):
             take_back(mission, entity)
+        free(mission, entity.entity_id)
     return True
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
 from kitty_flow.agents.command import AgentSpec
-from kitty_flow.errors import ConflictError, UsageError
+from kitty_flow.errors import ConflictError, RefusedError, UsageError
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.claim import Claim, refuse_unless_open
 from kitty_flow.flow.integrate import integrate, refuse_without_head
@@ -53,20 +53,29 @@ def show_for_review(mission: OpenMission, work_package_id: str, *, actor: str) -
     """Begin a review for a person, or show again what it has begun.
 
     Raises:
-        RefusedError: SELF_REVIEW, HEAD_UNKNOWN or MISSION_NOT_RUNNING.
-        ConflictError: ALREADY_UNDER_REVIEW by somebody else; STATE_CHANGED, it is not handed in.
+        RefusedError: NOTHING_TO_REVIEW, it is not handed in; SELF_REVIEW, HEAD_UNKNOWN or MISSION_NOT_RUNNING.
+        ConflictError: ALREADY_UNDER_REVIEW by somebody else; STATE_CHANGED.
     """
     view = mission.view()
     entity = mission.work_package(work_package_id, view)
     invocation = _own(mission, entity, view, actor)
     if invocation is None:
-        refuse_other_state(mission, entity)
+        _refuse_not_handed_in(mission, entity)
         invocation = _begun(mission, entity, actor)
     last = entity.facts.get("last_review") or {}
     head = str(entity.facts["head_commit"])
     seen = last.get("head") if last.get("head") != head else None
     base = str(entity.facts["base_commit"])
     return Shown(work_package_id, invocation.id, base, head, invocation.prompt_path, seen)
+
+
+def _refuse_not_handed_in(mission: OpenMission, entity: EntityState) -> None:
+    if entity.state not in ("for_review", "in_review"):
+        raise RefusedError(
+            "NOTHING_TO_REVIEW",
+            f"{entity.entity_id} is {entity.state}: nothing is handed in for review",
+            hint=f"kitty-flow why {entity.entity_id}{mission.option}",
+        )
 
 
 def _begun(mission: OpenMission, entity: EntityState, actor: str) -> Invocation:
@@ -107,12 +116,12 @@ def judge(
     Raises:
         UsageError: INVALID_COMMIT.
         ConflictError: HEAD_MOVED; ALREADY_UNDER_REVIEW; STATE_CHANGED.
-        RefusedError: SELF_REVIEW, FEEDBACK_MISSING, MISSION_NOT_RUNNING, or as `integrate`.
+        RefusedError: NOTHING_TO_REVIEW, SELF_REVIEW, FEEDBACK_MISSING, MISSION_NOT_RUNNING, or as `integrate`.
     """
     view = mission.view()
     entity = mission.work_package(work_package_id, view)
     if not _is_repeated(entity, verdict, actor, summary):
-        refuse_other_state(mission, entity)
+        _refuse_not_handed_in(mission, entity)
         refuse_without_head(mission, entity)
         own = _own(mission, entity, view, actor)
         _refuse_moved(mission, entity, actor, commit)

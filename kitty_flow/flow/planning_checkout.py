@@ -21,7 +21,7 @@ from kitty_flow.ledger.ledger import Ledger
 from kitty_flow.ledger.lock import exclusive
 from kitty_flow.ledger.view import EntityState, LedgerView
 
-__all__ = ["CheckoutPlace", "find_place", "main_checkout", "reserve", "take_back", "wants_checkout"]
+__all__ = ["CheckoutPlace", "find_place", "free", "main_checkout", "reserve", "take_back", "wants_checkout"]
 
 _LOCK_S: Final = 10.0
 
@@ -97,6 +97,21 @@ def reserve(mission: OpenMission, entity: EntityState, view: LedgerView) -> Chec
     return place
 
 
+def free(mission: OpenMission, work_package_id: str) -> None:
+    """Take the reservation back once the attempt is over: without it the guard's hook has nothing to look at there."""
+    if _reserved(mission)[:2] == (mission.id, work_package_id):
+        _reservation(mission).unlink(missing_ok=True)
+
+
+def _reserved(mission: OpenMission) -> tuple[str, ...]:
+    """Mission, work package, claim and slug of the reservation; nothing when there is none that can be read."""
+    try:
+        claim = json.loads(_reservation(mission).read_text(encoding="utf-8"))
+        return tuple(str(claim[key]) for key in ("mission_id", "work_package_id", "claim_id", "slug"))
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
+
+
 def _reservation(mission: OpenMission) -> Any:
     return mission.project.repository.state_dir / "planning-checkout.json"
 
@@ -116,13 +131,10 @@ def _left_over(mission: OpenMission, work_package_id: str, begun: str, tip: str)
 
 def _user(mission: OpenMission, work_package_id: str, view: LedgerView) -> str | None:
     """Which other work package has reserved the main checkout and still holds the claim that it did so for."""
-    try:
-        claim = json.loads(_reservation(mission).read_text(encoding="utf-8"))
-        mission_id, slug, name, claim_id = (
-            str(claim[key]) for key in ("mission_id", "slug", "work_package_id", "claim_id")
-        )
-    except (OSError, ValueError, KeyError, TypeError):
+    reserved = _reserved(mission)
+    if not reserved:
         return None
+    mission_id, name, claim_id, slug = reserved
     if (mission_id, name) == (mission.id, work_package_id):
         return None
     try:

@@ -10,6 +10,7 @@ from kitty_flow.flow.guard import diagnosed
 from kitty_flow.flow.invocation import Invocation
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.outcome import usage
+from kitty_flow.flow.planning_checkout import free
 from kitty_flow.flow.policy.budget import added
 from kitty_flow.flow.spending import spent_in
 from kitty_flow.graph.ownership import owns
@@ -73,6 +74,8 @@ def submit(mission: OpenMission, invocation: Invocation, result: ImplementResult
 
     with diagnosed(mission.definition, work_package.id, changed):
         mission.ledger.record(build)
+    if invocation.workspace.place == "checkout":
+        free(mission, work_package.id)
 
 
 class _Work(NamedTuple):

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from kitty_flow.errors import ExternalToolError
 from kitty_flow.flow.mission import OpenMission
-from kitty_flow.flow.planning_checkout import main_checkout, take_back
+from kitty_flow.flow.planning_checkout import free, main_checkout, take_back
 from kitty_flow.flow.standing import is_noted_integrated
 from kitty_flow.flow.workspace import keep, salvage
 from kitty_flow.ledger.view import EntityState
@@ -23,6 +23,7 @@ def withdraw(mission: OpenMission, entity: EntityState, label: str) -> str | Non
     kept = keep_attempt(mission, entity, label)
     with suppress(ExternalToolError):  # it cannot be looked at: everything stays as it is
         take_back(mission, entity)
+    free(mission, entity.entity_id)
     return kept
 
 

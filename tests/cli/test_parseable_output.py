@@ -20,6 +20,8 @@ import pytest
 
 from kitty_flow.cli.main import main, root_command
 
+pytestmark = pytest.mark.slow
+
 FULL_DISK: Final = "/dev/full" if Path("/dev/full").exists() else "gone"
 FAILPOINTS: Final = ("object.write:ENOSPC", "ref.commit:EIO", "object.sync:EIO")
 IN_COLOUR: Final = {"FORCE_COLOR": "1", "CLICOLOR_FORCE": "1", "TERM": "xterm-256color", "COLUMNS": "80"}
@@ -64,6 +66,20 @@ ROWS: Final = {
     "wp release": Row("wp release WP01 --reason why -m sample", exit=4, records=True),
     "wp cancel": Row("wp cancel WP01 --reason why -m sample", records=True),
     "wp reopen": Row("wp reopen WP01 --reason why -m sample", exit=4, records=True),
+    "wp start": Row("wp start WP01 --agent bob -m sample", records=True),
+    "wp submit": Row("wp submit WP01 --agent bob -m sample", exit=2, records=True),
+    "wp heartbeat": Row("wp heartbeat WP01 --agent bob -m sample", exit=4, records=True),
+    "wp force": Row("wp force WP01 --to done --reason why --actor ann -m sample", records=True),
+    "wp review": Row("wp review WP01 --mission sample", exit=4, records=True),
+    "wp approve": Row("wp approve WP01 --mission sample", exit=4, records=True),
+    "wp reject": Row("wp reject WP01 -m why --mission sample", exit=4, records=True),
+    "agents list": Row("agents list", anywhere=True),
+    "agents check": Row("agents check", exit=2, anywhere=True),
+    "guard install": Row("guard install", records=True),
+    "guard uninstall": Row("guard uninstall", records=True),
+    "guard check": Row("guard check"),
+    "skills install": Row("skills install", records=True),
+    "skills list": Row("skills list", anywhere=True),
     "demo": Row("demo --dir .", exit=2, anywhere=True),
     "status": Row("status sample"),
     "why": Row("why WP02 -m sample"),

@@ -115,7 +115,7 @@ def test_the_mission_branch_vanishes_while_the_tests_run(bench: Workbench, scrip
 
 def test_approved_work_that_was_never_integrated(bench: Workbench, killed: Killed) -> None:
     bench.kitty("wp", "reopen", "WP02", "--reason", "not good")
-    killed(-5, *bench.run_words())  # the approval; then the mission branch, its note, the acceptance, the end of the run
+    killed(-5, *bench.run_words())  # the approval; then mission branch, note, acceptance, end of the run
     assert bench.states() == {"WP01": "approved", "WP02": "approved"}
     before = bench.git("rev-parse", "trunk")
     error = refused_merge(bench)

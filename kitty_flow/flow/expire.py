@@ -43,11 +43,12 @@ class _Left(NamedTuple):
     checkout: Checkout | None
     salvage_ref: str | None
 
-    def evidence(self) -> dict[str, Any]:
-        return {
-            "retired_lane": self.lane,
-            "retired_worktree": None if self.worktree is None else str(self.worktree),
-        }
+    def evidence(self, entity: EntityState) -> dict[str, Any]:
+        told = {"retired_worktree": None if self.worktree is None else str(self.worktree)}
+        if self.lane is None:
+            return told
+        known = entity.facts.get("retired_lanes") or {}
+        return told | {"retired_lanes": {**known, self.lane: known.get(self.lane, 0) + 1}}
 
 
 def expire_due(mission: OpenMission) -> tuple[str, ...]:
@@ -142,19 +143,13 @@ def _end_processes(entity: EntityState, view: LedgerView) -> int:
 def _left(mission: OpenMission, entity: EntityState, held: Claim, view: LedgerView) -> _Left:
     """Keep what is unsaved in the worktree that the lease was for."""
     from kitty_flow.flow.amend_lanes import lane_on_record
-    from kitty_flow.flow.give_back import keep_work
     from kitty_flow.flow.workspace import salvage, workspace_path
 
     name, place = entity.entity_id, entity.facts.get("place")
     label = f"expired-{held.review or entity.epoch}"
-    if place == "scratch" or (place == "checkout" and not held.review):
-        # A folder that nobody else gets, or the user's own checkout, which is not ours to retire.
-        return _Left(None, None, None, keep_work(mission, held, label))
     placement = mission.plan.placements.get(name)
     lane = placement.execution_lane if placement else lane_on_record(entity)
-    place = entity.facts.get("place") if entity.state == "in_progress" else None
-    label = f"expired-{held.review or entity.epoch}"
-    if place == "checkout":
+    if place == "checkout" and entity.state == "in_progress":
         from kitty_flow.flow.withdrawal import keep_attempt
 
         return _Left(None, None, None, keep_attempt(mission, entity, label))  # the user's checkout is never retired
@@ -203,14 +198,19 @@ def _decide(mission: OpenMission, view: LedgerView, held: Claim, left: _Left, at
     facts = Facts(actor=_ACTOR, reason=reason, lease_expired=True)
     known = open_invocation(entity, view)
     if known is not None:
-        told = {"code": EXPIRED, "salvage_ref": left.salvage_ref, **left.evidence()}
+        told = {"code": EXPIRED, "salvage_ref": left.salvage_ref, **left.evidence(entity)}
         builder.transition("invocation", known, "abandon", facts, reason=reason, evidence=told)
     if held.review is not None:
-        told = {"review_salvage_ref": left.salvage_ref, **left.evidence()}
+        told = {"review_salvage_ref": left.salvage_ref, **left.evidence(entity)}
         builder.annotate("work_package", entity.entity_id, "expire_review", evidence=told, reason=reason)
         return builder.build()
     # As for any loss that is nobody's fault, the attempt is not counted.
     attempts = int(entity.facts.get("attempts_before", 0)) + (entity.state == "in_progress")
-    told = {"salvage_ref": left.salvage_ref, "failure_code": EXPIRED, "attempts_before": attempts, **left.evidence()}
+    told = {
+        "salvage_ref": left.salvage_ref,
+        "failure_code": EXPIRED,
+        "attempts_before": attempts,
+        **left.evidence(entity),
+    }
     builder.transition("work_package", entity.entity_id, "expire", facts, reason=reason, evidence=told)
     return builder.build()

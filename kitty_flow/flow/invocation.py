@@ -195,11 +195,11 @@ def _earlier(mission: OpenMission, entity: EntityState, action: Action) -> Delta
 
 
 def rebuild_invocation(
-    mission: OpenMission, work_package_id: str, invocation_id: str, action: Action
+    mission: OpenMission, work_package_id: str, invocation_id: str, action: Action, gone: Workspace | None = None
 ) -> Invocation | None:
-    """A recorded invocation as the ledger describes it; None when it or its worktree is gone."""
+    """A recorded invocation as the ledger describes it; in `gone` when its worktree is, or None without that."""
     known = mission.view().entity("invocation", invocation_id)
-    workspace = workspace_of(mission, work_package_id)
+    workspace = workspace_of(mission, work_package_id) or gone
     if known is None or workspace is None:
         return None
     agent = str(known.facts.get("agent", "unknown"))

@@ -18,6 +18,7 @@ from kitty_flow.flow.policies import Policies
 from kitty_flow.flow.policy.follow import Follow, nothing_follows
 from kitty_flow.flow.review import close_failed, conclude_review
 from kitty_flow.flow.run_lock import holding_run, is_alive
+from kitty_flow.flow.workspace import describe
 from kitty_flow.ledger.view import EntityState
 
 __all__ = ["recover"]
@@ -87,7 +88,11 @@ def _recover_review(mission: OpenMission, entity: EntityState, policies: Policie
     if known is None or known.state != "started" or known.last_event.writer != mission.ledger.store.writer:
         return False
     kill_invocation(invocation_id)
-    invocation = rebuild_invocation(mission, entity.entity_id, invocation_id, "review")
+    name = entity.entity_id
+    lane = mission.plan.placements[name].execution_lane
+    head = str(entity.facts.get("head_commit"))
+    gone = describe(mission, lane, head, work_package_id=name, epoch=entity.epoch)
+    invocation = rebuild_invocation(mission, name, invocation_id, "review", gone)
     if invocation is None:
         return False
     if _finished(invocation):

@@ -92,17 +92,19 @@ def pass_gate(mission: OpenMission, spec: AgentSpec, run: RunContext, wave: int,
 
     Raises:
         InterruptedRunError: INTERRUPTED, the run was stopped; nothing is recorded.
-        ExternalToolError: the worktree cannot be made.
     """
     commit, tree = str(mission.project.repository.refs.commit(mission.branch)), _tree(mission)
     job_id = new_ulid()
     worktrees = mission.project.worktrees
     path = mission.project.workspace_root / "gates" / mission.id
     log = path.with_name(f"{mission.id}-{job_id}.log")
-    left_over = worktrees.at(path)
-    if left_over is not None:
-        worktrees.remove(left_over, disposable=True)
-    checkout = worktrees.add(path, commit)
+    try:
+        left_over = worktrees.at(path)
+        if left_over is not None:
+            worktrees.remove(left_over, disposable=True)
+        checkout = worktrees.add(path, commit)
+    except (ExternalToolError, OSError) as error:  # a gate that cannot be asked is not green
+        return GateResult(wave, commit, tree, str(log), f"could not be asked: {error}", "")
     variables = {"PWD": str(path), "GIT_CEILING_DIRECTORIES": str(path.parent), "KITTY_FLOW_INVOCATION": job_id}
     try:
         problem, tail = _execute(Job(job_id, 0, spec.argv, str(path), variables, str(log), spec.timeout_s), run)

@@ -71,8 +71,7 @@ def lane_generation(mission: OpenMission, lane_id: str, view: LedgerView) -> int
 
     Who held that lease may be alive and go on writing there, so nobody else ever works at such a path again.
     """
-    used = (e for e in view.of_type("work_package").values() if e.facts.get("retired_lane") == lane_id)
-    return sum(e.counts.get("expire", 0) + e.counts.get("expire_review", 0) for e in used)
+    return sum((e.facts.get("retired_lanes") or {}).get(lane_id, 0) for e in view.of_type("work_package").values())
 
 
 def scratch_path(mission: OpenMission, work_package_id: str, epoch: int) -> Path:

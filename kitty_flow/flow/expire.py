@@ -110,7 +110,7 @@ def expire(mission: OpenMission, work_package_id: str) -> bool:
 
         with suppress(ExternalToolError):
             take_back(mission, entity)
-        free(mission, entity.entity_id)
+        free(mission, entity.facts.get("claim_id"))
     return True
 
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from kitty_flow.ledger.ledger import Draft
 
 __all__ = [
-    "LEASE_GRACE_S",
     "SKEW_S",
     "Lease",
     "Now",
@@ -45,9 +44,6 @@ __all__ = [
 
 SKEW_S: Final = 300.0
 """How far the clocks of two machines may be apart (DESIGN section 5 measured with as much)."""
-
-LEASE_GRACE_S: Final = 60.0
-"""How much longer than its agent may run a lease holds that nobody renews."""
 
 _ASK_AGAIN_S: Final = 60.0
 

@@ -7,6 +7,7 @@ nothing is forced. Commits of an attempt that came to nothing are kept under a s
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -83,10 +84,7 @@ def find_place(mission: OpenMission, work_package_id: str, view: LedgerView) -> 
 
 def reserve(mission: OpenMission, entity: EntityState, view: LedgerView) -> CheckoutPlace:
     """As `find_place`, and with the main checkout reserved for the claim on `entity`, among all missions."""
-    state = mission.project.repository.state_dir
-    lock = state / "locks" / "planning-checkout.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with exclusive(lock, timeout_s=_LOCK_S, what="the reservation of the main checkout"):
+    with _reserving(mission):
         place = find_place(mission, entity.entity_id, view)
         if place.hindrance is None:
             claim = {"mission_id": mission.id, "slug": mission.slug, "work_package_id": entity.entity_id}
@@ -97,10 +95,18 @@ def reserve(mission: OpenMission, entity: EntityState, view: LedgerView) -> Chec
     return place
 
 
-def free(mission: OpenMission, work_package_id: str) -> None:
-    """Take the reservation back once the attempt is over: without it the guard's hook has nothing to look at there."""
-    if _reserved(mission)[:2] == (mission.id, work_package_id):
-        _reservation(mission).unlink(missing_ok=True)
+def free(mission: OpenMission, claim_id: str | None) -> None:
+    """Take the reservation of a claim back once it is over: without one the guard's hook has nothing to look at."""
+    if _reserved(mission)[2:3] != (str(claim_id),):
+        return
+    with _reserving(mission):
+        if _reserved(mission)[2:3] == (str(claim_id),):  # else somebody else has it by now
+            _reservation(mission).unlink(missing_ok=True)
+
+
+def _reserving(mission: OpenMission) -> AbstractContextManager[None]:
+    lock = mission.project.repository.state_dir / "locks" / "planning-checkout.lock"
+    return exclusive(lock, timeout_s=_LOCK_S, what="the reservation of the main checkout")
 
 
 def _reserved(mission: OpenMission) -> tuple[str, ...]:

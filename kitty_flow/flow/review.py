@@ -15,7 +15,7 @@ from kitty_flow.flow.claim import Claim, refuse_unless_open
 from kitty_flow.flow.ending import came_to_nothing, timed
 from kitty_flow.flow.integrate import integration_conflict, refuse_without_head
 from kitty_flow.flow.invocation import Invocation, launch, prepare_invocation
-from kitty_flow.flow.lease import LEASE_GRACE_S, Lease
+from kitty_flow.flow.lease import Lease
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.outcome import AttemptFailure, process_failure
 from kitty_flow.flow.policies import Policies
@@ -138,7 +138,7 @@ def begin_review(
 ) -> Invocation:
     """Put the submitted head into the lane's worktree, write the prompt, and record that the review has begun.
 
-    Its lease is for `lease_s` seconds; without that, for as long as the agent may run.
+    Its lease is for `lease_s` seconds; without that for as long as one of a run, which renews it.
 
     Raises:
         RefusedError: SELF_REVIEW, REVIEW_PROMPT_METADATA_MISMATCH or HEAD_UNKNOWN.
@@ -148,7 +148,7 @@ def begin_review(
     invocation = review_invocation(mission, entity, agent)
     head, place = invocation.workspace.start, invocation.workspace.checkout.path
     lane = mission.plan.placements[work_package_id].execution_lane
-    lease = Lease.grant(agent.timeout_s + LEASE_GRACE_S if lease_s is None else lease_s)
+    lease = Lease.grant(mission.project.settings.run.lease_s if lease_s is None else lease_s)
 
     def build(view: LedgerView) -> Batch:
         now = mission.work_package(work_package_id, view)

@@ -75,7 +75,7 @@ def submit(mission: OpenMission, invocation: Invocation, result: ImplementResult
     with diagnosed(mission.definition, work_package.id, changed):
         mission.ledger.record(build)
     if invocation.workspace.place == "checkout":
-        free(mission, work_package.id)
+        free(mission, invocation.claim.id)
 
 
 class _Work(NamedTuple):

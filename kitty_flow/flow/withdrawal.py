@@ -23,7 +23,7 @@ def withdraw(mission: OpenMission, entity: EntityState, label: str) -> str | Non
     kept = keep_attempt(mission, entity, label)
     with suppress(ExternalToolError):  # it cannot be looked at: everything stays as it is
         take_back(mission, entity)
-    free(mission, entity.entity_id)
+    free(mission, entity.facts.get("claim_id"))
     return kept
 
 

@@ -15,7 +15,6 @@ from kitty_flow.errors import ExternalToolError
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.planning_checkout import main_checkout
 from kitty_flow.flow.workspace_ports import known_ports
-from kitty_flow.flow.workspace_setup import set_up
 from kitty_flow.git.identity import OWN_IDENTITY, stamp
 from kitty_flow.git.objects import CommitText
 from kitty_flow.git.refs import ABSENT, RefMovedError
@@ -110,6 +109,8 @@ def prepare(mission: OpenMission, lane_id: str, start: str, *, work_package_id: 
         found = describe(mission, lane_id, start, work_package_id=work_package_id, epoch=epoch)
         found.checkout.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         return found
+    from kitty_flow.flow.workspace_setup import set_up  # late: who only looks sets nothing up
+
     path, branch = workspace_path(mission, lane_id), mission.lane_branch(lane_id)
     sparse = mission.project.settings.workspace.sparse
     if path.name != lane_id:

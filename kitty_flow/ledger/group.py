@@ -20,7 +20,7 @@ from kitty_flow.ledger.view import LedgerView
 if TYPE_CHECKING:
     from kitty_flow.model.event import Event
 
-__all__ = ["Asked", "Decided", "decide_in_turn", "no_publication"]
+__all__ = ["Asked", "Decided", "answer_all", "decide_in_turn", "no_publication"]
 
 
 def no_publication(commit: str) -> None:
@@ -107,3 +107,26 @@ def _decide(
             refusal = not_recorded(view.ref, events, error)
             refusal.__cause__ = error
         return Decided(asked, (), (), {}, refusal, is_certain)
+
+
+def answer_all(
+    decided: Sequence[Decided], view: LedgerView, commit: str, paths: Mapping[str, str], *, is_committed: bool
+) -> list[Asked]:
+    """Give everybody the answer, and return those whose decision rested on what was not committed.
+
+    Args:
+        view: the ledger after the `commit`.
+        paths: the segment of each event by its id.
+    """
+    uncertain = []
+    for one in decided:
+        if one.asked.is_answered:
+            continue
+        if not is_committed and not one.is_certain:
+            uncertain.append(one.asked)
+        elif one.refusal is not None:
+            one.asked.refusal = one.refusal
+        else:
+            own = tuple(dict.fromkeys(paths[event.event_id] for event in one.events))
+            one.asked.receipt = Receipt(view.ref, commit, one.events, own, view)
+    return uncertain

@@ -23,11 +23,11 @@ from kitty_flow.ledger.diary import diary_message, diary_trailers
 from kitty_flow.ledger.draft import Batch, Draft, Receipt
 from kitty_flow.ledger.exchange import Relation
 from kitty_flow.ledger.fold import fold
-from kitty_flow.ledger.group import Asked, Decided, decide_in_turn, no_publication
+from kitty_flow.ledger.group import Asked, Decided, answer_all, decide_in_turn, no_publication
 from kitty_flow.ledger.index import Index
 from kitty_flow.ledger.index_rows import Located
 from kitty_flow.ledger.lock import exclusive
-from kitty_flow.ledger.persistence import not_recorded
+from kitty_flow.ledger.persistence import ledger_busy, not_recorded
 from kitty_flow.ledger.projection import Projection
 from kitty_flow.ledger.recording import following, read_back, segments_of, verify
 from kitty_flow.ledger.sharing import MISSIONS
@@ -271,12 +271,7 @@ class Ledger:
                 moved = error
                 if error.is_locked:  # it was waited for already
                     break
-        raise ConflictError(
-            "LEDGER_BUSY",
-            f"nothing was recorded: {self.ref} kept moving, or another git process holds it",
-            hint="run the command again; kitty-flow doctor locks finds locks that were left over",
-            details={"ref": self.ref, "reason": str(moved)},
-        ) from moved
+        raise ledger_busy(self.ref, moved) from moved
 
     def _answer(self, view: LedgerView, decided: Sequence[Decided], at: datetime) -> list[Asked]:
         """Commit what was decided and tell everybody; returns those whose decision rested on what was not committed."""
@@ -295,17 +290,7 @@ class Ledger:
                         one.asked.refusal = not_recorded(self.ref, one.events, error)
                         one.asked.refusal.__cause__ = error
                 committed = []
-        uncertain = []
-        for one in decided:
-            if one.asked.is_answered:
-                continue
-            if not committed and not one.is_certain:
-                uncertain.append(one.asked)
-            elif one.refusal is not None:
-                one.asked.refusal = one.refusal
-            else:
-                own = tuple(dict.fromkeys(paths[e.event_id] for e in one.events)) if one.events else ()
-                one.asked.receipt = Receipt(self.ref, commit, one.events, own, after)
+        uncertain = answer_all(decided, after, commit, paths, is_committed=bool(committed))
         self._tell(one.asked.receipt for one in committed)
         return uncertain
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from kitty_flow.errors import LedgerError
+from kitty_flow.errors import ConflictError, LedgerError
 from kitty_flow.git.refs import RefNotDurableError
 from kitty_flow.ledger.view import LedgerView
 
 if TYPE_CHECKING:
     from kitty_flow.model.event import Event
 
-__all__ = ["not_recorded", "refuse_rewound"]
+__all__ = ["ledger_busy", "not_recorded", "refuse_rewound"]
 
 _READ_BACK = "READ_BACK_MISMATCH"
 
@@ -60,3 +60,13 @@ def refuse_rewound(view: LedgerView) -> None:
             hint="kitty-flow doctor ledger --fix brings both together again",
             details={"ref": view.ref, "last_seen": view.rewound_from, "tip": view.tip},
         )
+
+
+def ledger_busy(ref: str, moved: Exception | None) -> ConflictError:
+    """The failure of a record whose ref moved again and again."""
+    return ConflictError(
+        "LEDGER_BUSY",
+        f"nothing was recorded: {ref} kept moving, or another git process holds it",
+        hint="run the command again; kitty-flow doctor locks finds locks that were left over",
+        details={"ref": ref, "reason": str(moved)},
+    )

@@ -76,6 +76,10 @@ def conclude(
         except KittyFlowError as error:
             failure = AttemptFailure(error.code, error.message, isinstance(error, ExternalToolError))
     assert failure is not None
+    entity = mission.recorded_work_package(invocation.work_package_id)
+    if invocation.claim.current_epoch(entity) != invocation.epoch:
+        message = f"the claim of {invocation.agent.name} was taken back while it worked; what it left is kept"
+        failure = AttemptFailure("CLAIM_LOST", message, False)
     failure, follow = came_to_nothing(mission, policies, invocation, outcome, result, failure)
     give_back(
         mission,

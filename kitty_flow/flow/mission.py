@@ -15,6 +15,7 @@ from kitty_flow.flow.project import Project
 from kitty_flow.flow.remarks import remarks
 from kitty_flow.ledger.catalog import CatalogEntry, catalog, refuse_unreadable
 from kitty_flow.ledger.ledger import Ledger, Receipt
+from kitty_flow.ledger.persistence import refuse_rewound
 from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.model.mission import MissionDefinition
 from kitty_flow.model.plan import Plan
@@ -134,9 +135,12 @@ class OpenMission:
 
         Raises:
             UsageError: UNKNOWN_WORK_PACKAGE.
+            LedgerError: LEDGER_REWOUND, the ledger lost what it had.
         """
-        entity = (view or self.view()).entity("work_package", work_package_id)
+        view = view or self.view()
+        entity = view.entity("work_package", work_package_id)
         if entity is None:
+            refuse_rewound(view)
             known = [w.id for w in self.definition.work_packages]
             raise UsageError(
                 "UNKNOWN_WORK_PACKAGE",

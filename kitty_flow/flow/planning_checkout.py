@@ -182,7 +182,7 @@ def take_back(mission: OpenMission, entity: EntityState) -> None:
 
 def _is_the_attempts(mission: OpenMission, entity: EntityState, begun: str, tip: str) -> bool:
     """Whether nobody but the attempt can have made the commits: no merges, nothing that was pushed or branched off, and
-    each touches a file that the work package owns."""
+    all of them only in files that the work package owns."""
     git = mission.project.repository.git
     elsewhere = git.text("for-each-ref", "--format=%(refname)", f"--contains={tip}").splitlines()
     ours = ("refs/kitty/", "refs/heads/kitty/")
@@ -195,6 +195,6 @@ def _is_the_attempts(mission: OpenMission, entity: EntityState, begun: str, tip:
         if len(parents) != 1:
             return False
         changed = mission.project.history.changed_paths(parents[0], commit)
-        if owned and changed and not any(owns(owned, path) for path in changed):
+        if owned and not all(owns(owned, path) for path in changed):
             return False
     return True

@@ -98,6 +98,7 @@ def run_mission(
             report.joined = True
         identity = RunIdentity.ours(report.run_id, joined=report.joined)
         held.enter_context(enrolled(mission, identity))
+        held.enter_context(stopped_by_signals(stop))
         begin(mission, run_id=report.run_id)
         if not report.joined:
             report.recovered = recover(mission, options.rules, run_id=report.run_id)
@@ -106,7 +107,8 @@ def run_mission(
         run = RunContext(report.run_id, executor, stop)
         stop.listener = run.follow_stop
         loop = RunLoop(mission, run, Driver(run, options.rules), options, identity, say)
-        with stopped_by_signals(stop), watched_budget(mission, options.rules, run):
+        loop.recover = lambda: recover(mission, options.rules, run_id=report.run_id)
+        with watched_budget(mission, options.rules, run):
             loop.run()
         report.outcomes.update(loop.outcomes())
         report.usage = mission_spent(mission.view()).as_data()

@@ -92,6 +92,9 @@ class RunLoop:
         self._renewal_s = mission.project.settings.run.lease_s / 3
         self._next_renewal = monotonic() + self._renewal_s
         self._next_expiry: float | None = None
+        self._others: frozenset[str] = frozenset()
+        self.recover: Callable[[], object] = lambda: None
+        """Takes back what a run that has died held; a run that joined another leaves that to the one it joined."""
 
     def run(self) -> None:
         """Go on until nothing more can be done, or the run is stopped and its agents have ended.
@@ -247,6 +250,7 @@ class RunLoop:
         if self._options.wait and active:
             return True
         others = {run.run_id: run for run in living_runs(self._mission) if run.run_id != self._run.id}
+        self._others = frozenset(others)
         if self._identity.joined and left and any(not run.joined for run in others.values()):
             return self._mission.state(view) == "running"
         return any(holding_run(entity, view) in others for entity in active)
@@ -267,7 +271,7 @@ class RunLoop:
                 ended = self._ended.get(timeout=min(self._pause_s, until_renewal) if has_room else until_renewal)
             except queue.Empty:
                 is_due = self._next_expiry is not None and monotonic() >= self._next_expiry
-                if has_room and (is_due or self._seen() != seen):
+                if has_room and (is_due or self._seen() != seen or self._has_another_died()):
                     self._pause_s = _FIRST_PAUSE_S
                     return
                 self._pause_s = min(2 * self._pause_s, _LAST_PAUSE_S)
@@ -281,6 +285,14 @@ class RunLoop:
                     break
             self._pause_s = _FIRST_PAUSE_S
             return
+
+    def _has_another_died(self) -> bool:
+        """Whether a run beside which this one waits is alive no more; what it held is taken back."""
+        if not self._others or self._others <= {run.run_id for run in living_runs(self._mission)}:
+            return False
+        if not self._identity.joined:
+            self.recover()
+        return True
 
     def _seen(self) -> object:
         """Where the ledger's ref is, as its file tells; cheap, and different after every commit."""

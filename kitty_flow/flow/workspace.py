@@ -125,7 +125,8 @@ def prepare(mission: OpenMission, lane_id: str, start: str, *, work_package_id: 
         is_ready = (status.head, status.branch, status.changes) == (start, branch, ())
         is_ready = is_ready and checkout.operation_in_progress() is None
         if not is_ready:
-            label, seen = f"before-{epoch}", replace(checkout, head=status.head)
+            # Without a commit of its own when somebody deleted the lane's branch: then everything in it is unsaved.
+            label, seen = f"before-{epoch}", replace(checkout, head=status.head or start)
             _salvage(mission, seen, status.changes, work_package_id=work_package_id, label=label, held_by=start)
         is_ready = not checkout.set_sparse(sparse) and is_ready
     if not is_ready:
@@ -193,7 +194,7 @@ def salvage(mission: OpenMission, checkout: Checkout, *, work_package_id: str, l
     None when there was nothing to keep.
     """
     status = checkout.status()
-    found = replace(checkout, head=status.head)
+    found = replace(checkout, head=status.head or held_by or None)
     return _salvage(mission, found, status.changes, work_package_id=work_package_id, label=label, held_by=held_by)
 
 

@@ -95,12 +95,11 @@ class ObjectStore:
         if not self._loose.is_settled:
             self._loose.settle()
         try:
-            self._reader.send(name.encode("utf-8", "surrogateescape") + b"\n")
-            head = self._reader.line().split(b" ")
-            if head[-1] in (b"missing", b"ambiguous"):
-                return None
-            content = self._reader.read(int(head[2]))
-            self._reader.read(1)
+            return self._read(name)
+        except GitFailedError:
+            pass  # it may only have been killed; a fresh process fails again when the object is at fault
+        try:
+            return self._read(name)
         except GitFailedError as error:
             raise LedgerError(
                 "OBJECT_DAMAGED",
@@ -108,6 +107,14 @@ class ObjectStore:
                 hint="kitty-flow doctor ledger",
                 details={"object": name},
             ) from error
+
+    def _read(self, name: str) -> tuple[str, str, bytes] | None:
+        self._reader.send(name.encode("utf-8", "surrogateescape") + b"\n")
+        head = self._reader.line().split(b" ")
+        if head[-1] in (b"missing", b"ambiguous"):
+            return None
+        content = self._reader.read(int(head[2]))
+        self._reader.read(1)
         return head[0].decode(), head[1].decode(), content
 
     def read_blob(self, oid: str) -> bytes:

@@ -209,8 +209,8 @@ def test_an_agent_whose_claim_was_taken_away_is_ended_and_its_work_done_anew(ben
     bench.mission({"WP01": {"owned_files": ["one.txt"]}})
     bench.settings("[run]\nlease_s = 1.5\n")
     release = kitty_command(bench, "wp", "release", "WP01", "--reason", "I take it", answer="release")
+    # The command is ended with the agent that typed it, perhaps before it has answered; the ledger has its event.
     done = run_with(bench, meddler(bench, f"sleep 2; {release}; sleep 600"))
-    assert answer(bench, "release")["ok"]
     assert done["data"]["work_packages"]["WP01"]["state"] == "approved"
     triggers = [e["trigger"] for e in bench.events() if e["entity_id"] == "WP01"]
     assert "heartbeat" in triggers[: triggers.index("release")], "the run renewed the lease as long as it counted"

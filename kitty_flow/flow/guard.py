@@ -85,7 +85,9 @@ def check(scope: Scope, environment: Mapping[str, str], start: Path | None = Non
     project = Project.discover(start)
     here = _top(start)
     if here is None:
-        return Checked(scope, None, "this is not a working tree")
+        is_scratch = project.scratch_root.resolve() in (start or Path.cwd()).resolve().parents
+        where = "work in this folder changes no files" if is_scratch else "this is not a working tree"
+        return Checked(scope, None, where)
     found = active_here(project, here, environment)
     if found is None:
         return Checked(scope, None, f"no work package is in progress in {here}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import NamedTuple
 
 from kitty_flow.errors import RefusedError
@@ -27,11 +28,14 @@ def submit(mission: OpenMission, invocation: Invocation, result: ImplementResult
     """Record the submission of the worktree's head; of the base itself, for work that changes no files.
 
     Raises:
-        RefusedError: a guard says no: nothing committed, tree not clean, files outside ownership, open subtasks.
+        RefusedError: a guard says no: nothing committed, tree not clean, files outside ownership, open subtasks;
+            SUMMARY_MISSING, the summary is all that is handed in, and it is empty.
     """
     work_package = mission.definition.work_package(invocation.work_package_id)
     base = invocation.base_commit
     has_files = invocation.workspace.place != "scratch"
+    if not has_files and not result.summary.strip():
+        raise _nothing_to_review(mission, invocation)
     work = _look(mission, invocation) if has_files else _Work(base, (), is_clean=True)
     changed = work.changed
     spent = spent_in(invocation, result)
@@ -76,6 +80,17 @@ def submit(mission: OpenMission, invocation: Invocation, result: ImplementResult
         mission.ledger.record(build)
     if invocation.workspace.place == "checkout":
         free(mission, work_package.id)
+
+
+def _nothing_to_review(mission: OpenMission, invocation: Invocation) -> RefusedError:
+    name, path = invocation.work_package_id, shlex.quote(str(invocation.result_path))
+    agent = shlex.quote(invocation.agent.name)
+    return RefusedError(
+        "SUMMARY_MISSING",
+        f"{name} changes no files: the summary of its result is all there is to review, and there is none",
+        hint=f"write it into {path}, then: kitty-flow next --agent {agent} --result {path}{mission.option}",
+        details={"work_package_id": name, "path": str(invocation.result_path)},
+    )
 
 
 class _Work(NamedTuple):

@@ -180,11 +180,12 @@ def _outside(found: Active, context: OwnershipContext, wrong: Sequence[Violation
     name, count = context.active_work_package_id, len(wrong)
     files = "a file" if count == 1 else f"{count} files"
     owned = ", ".join(context.owned_files[:5]) + (" …" if len(context.owned_files) > 5 else "")
+    holder = shlex.quote(found.holder)
     remedy = _undo([violation.path for violation in wrong], None if scope == "staged" else found.base_commit)
     return RefusedError(
         "SCOPE_VIOLATION",
         f"{name} may not change {files} outside its owned files ({owned})",
-        hint=f"{remedy}\nif {name} needs the change: kitty-flow next --agent NAME --result blocked",
+        hint=f"{remedy}\nif {name} needs the change: kitty-flow next --agent {holder} --result blocked",
         details={
             **_diagnosis("scope_violation", remedy),
             "mission": context.mission,

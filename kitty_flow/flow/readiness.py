@@ -153,7 +153,9 @@ class Readiness:
         mission = self._mission
         entity = mission.work_package(work_package_id, self._view)
         state = mission.state(self._view)
-        if entity.state != "planned":
+        if entity.state in ("for_review", "in_review") and not self.is_reviewed(work_package_id):
+            yield _for_review(mission, entity)
+        elif entity.state != "planned":
             yield _not_planned(mission, work_package_id, entity)
         elif state not in ("planned", "running"):
             hint = f"kitty-flow mission show {mission.slug}"
@@ -172,6 +174,16 @@ def _later(mission: OpenMission, entity: EntityState, wait_s: float) -> Reason:
         f"{facts.get('agent')} failed with {facts.get('failure_code')}"
     )
     return Reason(name, "RETRY_LATER", message, f"kitty-flow wp show {name}{mission.option}")
+
+
+def _for_review(mission: OpenMission, entity: EntityState) -> Reason:
+    name, who = entity.entity_id, entity.facts.get("implementer")
+    message, command = f"{name} waits for a reviewer", f"kitty-flow wp review {name}{mission.option}"
+    if who and not mission.project.settings.review.allow_self_review:
+        message += f"; {who} implemented it, so somebody else"
+    if not has_no_head(entity):  # imported: there is nothing that an agent could look at
+        command = f"kitty-flow next --agent NAME --role review{mission.option}, or {command}"
+    return Reason(name, "NOT_PLANNED", message, command)
 
 
 def _not_planned(mission: OpenMission, work_package_id: str, entity: EntityState) -> Reason:

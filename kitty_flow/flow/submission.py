@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import NamedTuple
 
 from kitty_flow.errors import RefusedError
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.guard import diagnosed
 from kitty_flow.flow.invocation import Invocation
+from kitty_flow.flow.late_report import report_command
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.outcome import usage
 from kitty_flow.flow.planning_checkout import free
@@ -83,13 +83,12 @@ def submit(mission: OpenMission, invocation: Invocation, result: ImplementResult
 
 
 def _nothing_to_review(mission: OpenMission, invocation: Invocation) -> RefusedError:
-    name, path = invocation.work_package_id, shlex.quote(str(invocation.result_path))
-    agent = shlex.quote(invocation.agent.name)
+    name, path = invocation.work_package_id, str(invocation.result_path)
     return RefusedError(
         "SUMMARY_MISSING",
         f"{name} changes no files: the summary of its result is all there is to review, and there is none",
-        hint=f"write it into {path}, then: kitty-flow next --agent {agent} --result {path}{mission.option}",
-        details={"work_package_id": name, "path": str(invocation.result_path)},
+        hint=f"write it into {path}, then: {report_command(mission, invocation.agent.name, path, invocation.action)}",
+        details={"work_package_id": name, "path": path},
     )
 
 

@@ -18,8 +18,11 @@ _PLACE_NOTES: Final[Mapping[str, str]] = {
     "worktree": "",
     "checkout": "\nThis is the main checkout of the repository, with the target branch checked out: the person whose "
     "it is sees every change at once.\n",
-    "scratch": "\nThis work package changes no files: the folder is empty and outside of every worktree, and what you "
-    "find out goes into the `summary` of the result.\n",
+    "scratch": "\nThis work package changes no files: the folder is empty and outside of every worktree",
+}
+_SCRATCH_ENDS: Final[Mapping[str, str]] = {
+    "implement": ", and what you find out goes into the `summary` of the result.\n",
+    "review": ".\n",
 }
 _COMMIT_RULES: Final = (
     "- Change only files that match the owned files.\n"
@@ -41,25 +44,34 @@ _IMPLEMENT_RULES: Final[Mapping[str, str]] = {
     "- Change nothing in the repository: no files, no commits, no branches. Read whatever you need.\n",
 }
 
+_SCRATCH_REVIEW_RULES: Final = (
+    "## Rules\n\n"
+    "- Judge whether the summary does the task, completely and well. Check what it says; read whatever you need.\n"
+    "- Change nothing in the repository: no files, no commits, no branches.\n"
+)
+
 
 def rules(context: PromptContext, action: str) -> str:
     """What the agent must not do."""
-    return _REVIEW_RULES if action == "review" else _IMPLEMENT_RULES[context.place]
+    if action == "review":
+        return _SCRATCH_REVIEW_RULES if context.place == "scratch" else _REVIEW_RULES
+    return _IMPLEMENT_RULES[context.place]
 
 
-def place(context: PromptContext) -> str:
+def place(context: PromptContext, action: str) -> str:
     """Where to work, and which attempt it is."""
+    is_scratch = context.place == "scratch"
     rows = {
         "Mission": context.mission_slug,
-        "Folder" if context.place == "scratch" else "Worktree": context.lane_worktree,
-        **({} if context.place == "scratch" else {"Branch": context.lane_branch}),
+        "Folder" if is_scratch else "Worktree": context.lane_worktree,
+        **({"Repository, to read": context.repo_root} if is_scratch else {"Branch": context.lane_branch}),
         "Mission branch": context.mission_branch,
         "Base": context.base_ref,
         "Attempt": str(context.attempt),
     }
     if context.cycles_left is not None:
         rows["Reviews that may still send it back"] = str(context.cycles_left)
-    note = _PLACE_NOTES[context.place]
+    note = _PLACE_NOTES[context.place] + (_SCRATCH_ENDS[action] if is_scratch else "")
     return "## Where\n\n" + "".join(f"- {name}: {code(value)}\n" for name, value in rows.items()) + note
 
 

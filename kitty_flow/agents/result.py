@@ -24,7 +24,7 @@ _MAX_DEPTH: Final = 32
 _MAX_DIGITS: Final = 18
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _TOKEN: Final = re.compile(r"\\.|[\"\[{\]}]", re.DOTALL)
-_HINT: Final = "write the JSON that docs/reference/agent-protocol.md describes to the path in KITTY_FLOW_RESULT"
+_HINT: Final = "write the JSON that docs/reference/agent-protocol.md describes to the result path that the prompt names"
 
 _ResultModel = TypeVar("_ResultModel", bound=Model)
 

@@ -66,7 +66,7 @@ def amend(
     decision. Parts of a split inherit the dependencies of the whole where they state none, and all its dependents.
     """
     from kitty_flow.errors import UsageError
-    from kitty_flow.flow.actor import current_user
+    from kitty_flow.flow.actor import acting
     from kitty_flow.flow.amend import amend as amend_mission
     from kitty_flow.flow.amend_difference import difference
     from kitty_flow.flow.amend_request import AmendRequest
@@ -83,7 +83,7 @@ def amend(
     edges = tuple(add_dependency or ()), tuple(drop_dependency or ())
     request = AmendRequest(*edges, tuple(add_wp or ()), tuple(drop_wp or ()), split, into)
     with open_mission(Project.discover(), mission) as opened:
-        done = amend_mission(opened, request, reason=reason, actor=actor or current_user(), dry_run=dry_run)
+        done = amend_mission(opened, request, reason=reason, actor=acting(actor), dry_run=dry_run)
         event_id = done.event_id
         if done.was_recorded_before:
             event_id = next((a["event_id"] for a in reversed(amendments(opened)) if not a["superseded"]), None)

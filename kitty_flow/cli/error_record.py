@@ -69,11 +69,11 @@ def _is_kept(error: KittyFlowError) -> bool:
 
 
 def _append(entries: list[ErrorEntry], at: datetime) -> None:
-    from kitty_flow.git.repository import Repository
+    from kitty_flow.flow.project import Project
     from kitty_flow.ledger.error_log import append_errors
 
     with suppress(Exception):
-        append_errors(Repository.discover(), entries, at)
+        append_errors(Project.discover().repository, entries, at)
 
 
 def entries_of(

@@ -40,11 +40,11 @@ def list_errors(
 ) -> Result:
     """List refused transitions, failed gates and invalid definitions of this repository, oldest first."""
     from kitty_flow.cli.moment import moment
-    from kitty_flow.git.repository import Repository
+    from kitty_flow.flow.project import Project
     from kitty_flow.ledger.error_log import ERRORS_REF, read_errors
 
     start = moment(since, "--since") if since is not None else ""
-    entries, warnings = read_errors(Repository.discover())
+    entries, warnings = read_errors(Project.discover().repository)
     found = [
         entry
         for entry in entries

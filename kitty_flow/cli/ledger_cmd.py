@@ -38,9 +38,9 @@ def export(
     same bytes. Damaged lines are left out with a warning.
     """
     from kitty_flow.flow.export import export as write_files
-    from kitty_flow.git.repository import Repository
+    from kitty_flow.flow.project import Project
 
-    done = write_files(Repository.discover(), directory, mission)
+    done = write_files(Project.discover().repository, directory, mission)
     lines = [f"{file.path}: {file.lines} line(s)" for file in done.files]
     return Result(done.as_data(), "\n".join(lines or ["there is no ledger to export"]), done.diagnostics, done.error)
 
@@ -56,9 +56,9 @@ def verify(mission: MissionArgument = None) -> Result:
     """
     from kitty_flow.flow.doctor.soundness import examine_ledger
     from kitty_flow.flow.ledgers import choose_ledgers
-    from kitty_flow.git.repository import Repository
+    from kitty_flow.flow.project import Project
 
-    repository = Repository.discover()
+    repository = Project.discover().repository
     proved = [examine_ledger(repository, known, history=True) for known in choose_ledgers(repository, mission)[1]]
     error = _error([sound for sound in proved if sound.problems])
     data = {"sound": error is None, "ledgers": [sound.as_data() for sound in proved]}

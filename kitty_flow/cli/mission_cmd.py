@@ -243,13 +243,13 @@ def answer(
     actor: ActorOption = None,
 ) -> Result:
     """Answer what a planning phase needs to know before it can begin; a later answer replaces an earlier one."""
-    from kitty_flow.flow.actor import current_user, plain_actor
+    from kitty_flow.flow.actor import acting
     from kitty_flow.flow.mission import open_mission
     from kitty_flow.flow.phase_report import answer_input
     from kitty_flow.flow.project import Project
 
     with open_mission(Project.discover(), mission) as opened:
-        receipt = answer_input(opened, name, text, actor=plain_actor(actor) if actor else current_user())
+        receipt = answer_input(opened, name, text, actor=acting(actor))
         data = {"mission": opened.slug, "input": name, "event_id": receipt.events[0].event_id}
         words = f"{opened.slug}: {name} is answered\nnext: kitty-flow next --agent NAME -m {opened.slug}"
         return Result(data | {"ledger": opened.ledger.ref}, words)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
@@ -11,10 +12,16 @@ from kitty_flow.cli.output import Result, command
 from kitty_flow.cli.terminal import fields, safe
 
 if TYPE_CHECKING:
+    from kitty_flow.flow.edge_gates import Reason
     from kitty_flow.flow.mission import OpenMission
     from kitty_flow.flow.peek import NextStep, Role
 
 __all__ = ["next_step"]
+
+_FOLLOWING: Final = ("DEPENDENCIES_NOT_SATISFIED", "LANE_BUSY", "OWNERSHIP_CONFLICT")
+"""Reasons that pass when other work of the mission gets on."""
+
+_NAMED: Final = 8
 
 
 @command(
@@ -29,8 +36,11 @@ def next_step(
     agent: Annotated[str, typer.Option("--agent", metavar="NAME", help="Who asks.", show_default=False)],
     mission: MissionOption = None,
     role: Annotated[
-        Literal["implement", "review", "any"], typer.Option("--role", help="What the agent can do.")
-    ] = "implement",
+        Literal["implement", "review", "any"] | None,
+        typer.Option(
+            "--role", help="What the agent can do; default: implement, after --result as before.", show_default=False
+        ),
+    ] = None,
     peek: Annotated[bool, typer.Option("--peek", help="Only look: claim nothing, write nothing.")] = False,
     result: Annotated[
         str | None,
@@ -81,15 +91,15 @@ def next_step(
     name = plain_actor(agent)
     with open_mission(Project.discover(), mission) as opened:
         if peek:
-            looked = _peek(opened, name, role)
-            return Result(looked.as_data(), lambda: _text(looked, None), opened.diagnostics)
+            looked = _peek(opened, name, role or "implement")
+            return Result(looked.as_data(), lambda: _text(opened, name, looked, None), opened.diagnostics)
         from kitty_flow.ledger.evidence import collected
 
         with collected(opened.ledger) as recorded:
             reported = _report(opened, name, result, epoch, work_package) if result is not None else None
-            answer = _advance(opened, name, role, wait)
+            answer = _advance(opened, name, role or _last_role(opened, name, reported), wait)
         data = answer.as_data() | {"recorded": recorded} | ({"reported": reported} if reported else {})
-        return Result(data, lambda: _text(answer, reported), opened.diagnostics)
+        return Result(data, lambda: _text(opened, name, answer, reported), opened.diagnostics)
 
 
 def _peek(opened: OpenMission, agent: str, role: Role) -> NextStep:
@@ -104,6 +114,15 @@ def _report(opened: OpenMission, agent: str, result: str, epoch: int | None, wor
     return report(opened, agent, result, epoch=epoch, work_package_id=work_package)
 
 
+def _last_role(opened: OpenMission, agent: str, reported: str | None) -> Role:
+    """Who reports a review without naming a role goes on reviewing."""
+    if reported is None:
+        return "implement"
+    from kitty_flow.flow.late_report import last_role
+
+    return last_role(opened, agent)
+
+
 def _advance(opened: OpenMission, agent: str, role: Role, wait: float | None) -> NextStep:
     from kitty_flow.flow.next_step import next_step
 
@@ -114,13 +133,29 @@ def _advance(opened: OpenMission, agent: str, role: Role, wait: float | None) ->
     return wait_for_step(opened, agent, role=role, seconds=wait)
 
 
-def _text(answer: NextStep, reported: str | None) -> str:
+def _text(opened: OpenMission, agent: str, answer: NextStep, reported: str | None) -> str:
     lines = [f"reported {reported}"] if reported else []
     if answer.kind == "step":
         what = [answer.fields["action"], *filter(None, [answer.fields["wp_id"]])]
         lines.append(f"{' '.join(what)} of {answer.fields['mission']}")
         lines.append(fields([(k.replace("_", " "), v) for k, v in answer.fields.items() if v is not None]))
+        if answer.fields["result_path"]:
+            from kitty_flow.flow.late_report import report_command
+
+            step = answer.fields
+            lines.append(safe(f"then: {report_command(opened, agent, step['result_path'], step['action'])}"))
     else:
         lines.append(f"nothing to do now ({answer.kind})")
-        lines += [safe(f"- {r.message}; {r.hint}") for r in answer.reasons]
+        lines += _reasons(answer.reasons)
     return "\n".join(lines)
+
+
+def _reasons(reasons: Sequence[Reason]) -> list[str]:
+    """What is at work, blocked or waits for somebody; those that only wait for these are counted and named."""
+    told = [r for r in reasons if r.code not in _FOLLOWING] or list(reasons)
+    rest = list(dict.fromkeys(r.wp_id for r in reasons if r.wp_id not in {each.wp_id for each in told}))
+    lines = [safe(f"- {r.message}; {r.hint}") for r in told]
+    if rest:
+        names = ", ".join(rest[:_NAMED]) + (" …" if len(rest) > _NAMED else "")
+        lines.append(safe(f"- and {len(rest)} that {'waits' if len(rest) == 1 else 'wait'} for other work: {names}"))
+    return lines

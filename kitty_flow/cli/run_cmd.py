@@ -146,7 +146,7 @@ def _agents(
     for name, text in ((agent, implement_command), (reviewer, review_command)):
         if name is not None and text is not None:
             raise UsageError("AGENT_GIVEN_TWICE", f"both the agent {name!r} and a command are given", hint="give one")
-    name = agent or (settings.run.agent if implement_command is None else None)
+    name = agent if agent is not None or implement_command is not None else settings.run.agent
     if implement_command is not None:
         implementer = command_agent("implementer", implement_command)
     elif name is not None:
@@ -159,7 +159,7 @@ def _agents(
             "(kitty-flow init)",
         )
     review: AgentSpec | None = None
-    reviewer = reviewer or (settings.run.reviewer if review_command is None else None)
+    reviewer = reviewer if reviewer is not None or review_command is not None else settings.run.reviewer
     if review_command is not None:
         review = command_agent("reviewer", review_command)
     elif reviewer is not None:

@@ -84,14 +84,14 @@ def _text(data: dict[str, Any]) -> str:
 
 
 def _move(work_package: str, mission: str | None, trigger: PersonTrigger, reason: str, actor: str | None) -> Result:
-    from kitty_flow.flow.actor import current_user, plain_actor
+    from kitty_flow.flow.actor import acting
     from kitty_flow.flow.mission import open_mission
     from kitty_flow.flow.person import move
     from kitty_flow.flow.project import Project
     from kitty_flow.ledger.evidence import moves
 
     with open_mission(Project.discover(), mission) as opened:
-        who = plain_actor(actor) if actor else current_user()
+        who = acting(actor)
         receipt = move(opened, work_package, trigger, reason=reason, actor=who)
         made = [move for move in moves(receipt) if move["work_package_id"] == work_package]
         data = made[-1] | {"from_lane": made[0]["from_lane"]}  # a held one is given back before it is blocked

@@ -48,7 +48,7 @@ def review(work_package: WorkPackageArgument, mission: _MissionOption = None, ac
 
     Then: kitty-flow wp approve WP, or kitty-flow wp reject WP -m TEXT.
     """
-    from kitty_flow.flow.actor import current_user, plain_actor
+    from kitty_flow.flow.actor import acting
     from kitty_flow.flow.mission import open_mission
     from kitty_flow.flow.person_review import show_for_review
     from kitty_flow.flow.project import Project
@@ -56,7 +56,7 @@ def review(work_package: WorkPackageArgument, mission: _MissionOption = None, ac
     from kitty_flow.ledger.evidence import collected
 
     with open_mission(Project.discover(), mission) as opened:
-        who = plain_actor(actor) if actor else current_user()
+        who = acting(actor)
         with collected(opened.ledger) as recorded:
             shown = show_for_review(opened, work_package, actor=who)
         git = opened.project.repository.git
@@ -149,7 +149,7 @@ def _judge(
     commit: str | None,
     findings: tuple[str, ...],
 ) -> Result:
-    from kitty_flow.flow.actor import current_user, plain_actor
+    from kitty_flow.flow.actor import acting
     from kitty_flow.flow.mission import open_mission
     from kitty_flow.flow.person_review import judge, parse_finding
     from kitty_flow.flow.project import Project
@@ -157,7 +157,7 @@ def _judge(
 
     parsed = [parse_finding(text) for text in findings]
     with open_mission(Project.discover(), mission) as opened:
-        who = plain_actor(actor) if actor else current_user()
+        who = acting(actor)
         with collected(opened.ledger) as recorded:
             blocked = judge(opened, work_package, verdict, actor=who, summary=message, findings=parsed, commit=commit)
         entity = opened.work_package(work_package)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,7 +60,7 @@ class BatchBuilder:
         try:
             decision = decide(definition, self.state(entity_type, entity_id), trigger, facts, force_to=force_to)
         except RefusedError as error:
-            raise _about(error, entity_type, entity_id, self._mission_slug) from error
+            raise self._about(error, entity_type, entity_id) from error
         self._states[entity_type, entity_id] = decision.to_state
         self._collect(
             definition,
@@ -107,14 +108,15 @@ class BatchBuilder:
         """What was collected."""
         return Batch(tuple(self._drafts), attachments or {})
 
-
-def _about(error: RefusedError, entity_type: EntityType, entity_id: str, mission_slug: str) -> RefusedError:
-    """The machine's refusal, which knows no names, told about one entity."""
-    subject = mission_slug if entity_type == "mission" else entity_id
-    hint = error.hint
-    if hint is not None:
-        hint = re.sub(r"\bMISSION\b", mission_slug, hint)
-        if entity_type == "work_package":
-            hint = re.sub(r"\bWP\b", entity_id, hint)
-    details = {**error.details, "entity_type": entity_type, "entity_id": entity_id}
-    return RefusedError(error.code, f"{subject}: {error.message}", hint=hint, details=details)
+    def _about(self, error: RefusedError, entity_type: EntityType, entity_id: str) -> RefusedError:
+        """The machine's refusal, which knows no names, told about one entity and to who acts."""
+        subject = self._mission_slug if entity_type == "mission" else entity_id
+        hint = error.hint
+        if hint is not None:
+            hint = re.sub(r"\bMISSION\b", self._mission_slug, hint)
+            if entity_type == "work_package":
+                hint = re.sub(r"\bWP\b", entity_id, hint)
+            # Only who holds the step reports it; a reviewer, on the other hand, is yet to be found.
+            hint = hint.replace("--agent NAME --result", f"--agent {shlex.quote(self._actor)} --result")
+        details = {**error.details, "entity_type": entity_type, "entity_id": entity_id}
+        return RefusedError(error.code, f"{subject}: {error.message}", hint=hint, details=details)

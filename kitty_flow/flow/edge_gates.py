@@ -38,6 +38,14 @@ class Edge(NamedTuple):
     other: EntityState
 
 
+_AT: Final[Mapping[str, str]] = {
+    "claimed": "is being worked on",
+    "in_progress": "is being worked on",
+    "for_review": "waits for its review",
+    "in_review": "is being reviewed",
+}
+"""What goes on in the active states, for a sentence."""
+
 EdgeGate = Callable[[Edge], "Reason | None"]
 
 
@@ -103,7 +111,7 @@ def _lane_free(edge: Edge) -> Reason | None:
         return None
     name = edge.other.entity_id
     lane = edge.mission.plan.placements[name].execution_lane
-    message = f"{name} is being worked on in {lane}, the execution lane of {edge.work_package_id}"
+    message = f"{edge.work_package_id} shares {lane} with {name}, which {_AT[edge.other.state]}"
     return _reason(edge, "LANE_BUSY", message, f"kitty-flow wp show {name}")
 
 
@@ -111,7 +119,7 @@ def _owned_files_free(edge: Edge) -> Reason | None:
     if edge.other.state not in ACTIVE:
         return None
     name = edge.other.entity_id
-    message = f"{name} is being worked on and owns some of the same files"
+    message = f"{edge.work_package_id} owns some of the same files as {name}, which {_AT[edge.other.state]}"
     return _reason(edge, "OWNERSHIP_CONFLICT", message, f"kitty-flow wp show {name}")
 
 

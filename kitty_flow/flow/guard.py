@@ -85,7 +85,9 @@ def check(scope: Scope, environment: Mapping[str, str], start: Path | None = Non
     project = Project.discover(start)
     here = _top(start)
     if here is None:
-        return Checked(scope, None, "this is not a working tree")
+        is_scratch = project.scratch_root.resolve() in (start or Path.cwd()).resolve().parents
+        where = "work in this folder changes no files" if is_scratch else "this is not a working tree"
+        return Checked(scope, None, where)
     found = active_here(project, here, environment)
     if found is None:
         return Checked(scope, None, f"no work package is in progress in {here}")
@@ -178,11 +180,12 @@ def _outside(found: Active, context: OwnershipContext, wrong: Sequence[Violation
     name, count = context.active_work_package_id, len(wrong)
     files = "a file" if count == 1 else f"{count} files"
     owned = ", ".join(context.owned_files[:5]) + (" …" if len(context.owned_files) > 5 else "")
+    holder = shlex.quote(found.holder)
     remedy = _undo([violation.path for violation in wrong], None if scope == "staged" else found.base_commit)
     return RefusedError(
         "SCOPE_VIOLATION",
         f"{name} may not change {files} outside its owned files ({owned})",
-        hint=f"{remedy}\nif {name} needs the change: kitty-flow next --agent NAME --result blocked",
+        hint=f"{remedy}\nif {name} needs the change: kitty-flow next --agent {holder} --result blocked",
         details={
             **_diagnosis("scope_violation", remedy),
             "mission": context.mission,

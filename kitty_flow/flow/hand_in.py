@@ -7,6 +7,7 @@ from typing import Any
 from kitty_flow.errors import RefusedError
 from kitty_flow.flow.claim import Claim
 from kitty_flow.flow.invocation import Invocation
+from kitty_flow.flow.late_report import report_command
 from kitty_flow.flow.lease import holder_of, lease_of, renew
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.next_step import report
@@ -35,7 +36,7 @@ def hand_in(
             raise RefusedError(
                 "REVIEW_HELD",
                 f"{agent} reviews {work_package_id}; a review ends with a verdict",
-                hint=f"kitty-flow next --agent {agent} --result {holding.result_path}",
+                hint=report_command(mission, agent, str(holding.result_path), "review"),
             )
         result = result or _written(holding)
     report(mission, agent, result or "success", epoch=epoch, work_package_id=work_package_id)

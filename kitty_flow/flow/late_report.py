@@ -1,8 +1,14 @@
-"""A report on a step whose lease ran out, or on another one than is held: refused, and what was done is kept."""
+"""What is to be known about reports beside the held step: how one is typed, and which are refused.
+
+Refused is a report on a step whose lease ran out, on another one than is held, or without a result; the work is kept.
+"""
 
 from __future__ import annotations
 
+import os
+import shlex
 from pathlib import Path
+from typing import Literal
 
 from kitty_flow.errors import ConflictError, ExternalToolError, RefusedError
 from kitty_flow.flow.expire import EXPIRED
@@ -12,7 +18,32 @@ from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.workspace import salvage
 from kitty_flow.ledger.view import EntityState
 
-__all__ = ["refuse_another_step", "refuse_late"]
+__all__ = ["last_role", "refuse_another_step", "refuse_late", "refuse_no_file", "report_command"]
+
+
+def report_command(mission: OpenMission, agent: str, result_path: str, action: str) -> str:
+    """The command that reports a held step, fit for a shell; it goes on in the role of the step."""
+    role = " --role review" if action == "review" else ""
+    return f"kitty-flow next --agent {shlex.quote(agent)}{role} --result {shlex.quote(result_path)}{mission.option}"
+
+
+def last_role(mission: OpenMission, agent: str) -> Literal["implement", "review"]:
+    """The role of the step that the agent had last: who reports without naming a role goes on in it."""
+    own = _invocations(mission, agent).values()
+    last = max(own, key=lambda known: known.last_event.lamport, default=None)
+    return "review" if last is not None and last.facts.get("action") == "review" else "implement"
+
+
+def refuse_no_file(result: str, words: tuple[str, ...], hint: str) -> None:
+    """Refuse a `result` that is none of the `words` and no file.
+
+    Raises:
+        RefusedError: RESULT_MISSING.
+    """
+    if result in words or os.path.lexists(result):
+        return
+    wanted = f"neither {', '.join(words)} nor a file that exists" if words else "not a file that exists"
+    raise RefusedError("RESULT_MISSING", f"{result!r:.300} is {wanted}", hint=hint, details={"path": result[:4096]})
 
 
 def refuse_another_step(

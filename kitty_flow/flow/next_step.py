@@ -14,7 +14,7 @@ from kitty_flow.flow.expire import expire, expire_due
 from kitty_flow.flow.give_back import give_back
 from kitty_flow.flow.integrate import integrate
 from kitty_flow.flow.invocation import Action, Invocation
-from kitty_flow.flow.late_report import refuse_another_step, refuse_late
+from kitty_flow.flow.late_report import refuse_another_step, refuse_late, refuse_no_file, report_command
 from kitty_flow.flow.lease import lease_of, renew
 from kitty_flow.flow.life import accept_if_finished, begin
 from kitty_flow.flow.mission import OpenMission
@@ -32,6 +32,7 @@ from kitty_flow.model.result import ImplementResult
 __all__ = ["next_step", "report", "take"]
 
 _TRIES: Final = 20
+_WORDS: Final = ("success", "failed", "blocked")
 _LOST: Final = (
     "ALREADY_CLAIMED",
     "ALREADY_UNDER_REVIEW",
@@ -169,8 +170,8 @@ def report(
         UsageError: NOTHING_HELD, or RESULT_FILE_NEEDED for a review.
         ConflictError: CLAIM_EXPIRED, its lease ran out, and what was done is kept; CLAIM_SUPERSEDED, another clone's
             claim counts.
-        RefusedError: STALE_EPOCH, another step is meant than the one that is held; or the submission or the verdict was
-            refused, the step is still held and can be mended.
+        RefusedError: STALE_EPOCH, another step is meant than the one that is held; RESULT_MISSING, there is no such
+            file; or the submission or the verdict was refused, the step is still held and can be mended.
     """
     if not mission.definition.work_packages:
         from kitty_flow.flow.phase_report import report_phase
@@ -182,7 +183,7 @@ def report(
             integrate(mission, repeated.entity_id)
         accept_if_finished(mission, run_id=None)
         return repeated.entity_id
-    if result not in ("success", "failed", "blocked"):
+    if result not in _WORDS:
         from kitty_flow.flow.phase_report import reported_phase
 
         # The last phase made the work packages: typed again, it must not be taken for the result of one of them.
@@ -199,18 +200,22 @@ def report(
         raise UsageError(
             "NOTHING_HELD", f"{agent} holds no work package of {mission.slug}", hint=f"kitty-flow next --agent {agent}"
         )
+    _refuse_no_result(mission, invocation, result)
     if invocation.action == "review":
-        if result in ("success", "failed", "blocked"):
-            raise UsageError(
-                "RESULT_FILE_NEEDED",
-                "a review is reported with a verdict file",
-                hint=f"write {invocation.result_path}, then kitty-flow next --agent {agent} --result FILE",
-            )
         apply_verdict(mission, invocation, read_review_result(Path(result)))
     else:
         _report_work(mission, invocation, result)
     accept_if_finished(mission, run_id=None)
     return invocation.work_package_id
+
+
+def _refuse_no_result(mission: OpenMission, invocation: Invocation, result: str) -> None:
+    """Refuse what is neither a word that the step can be reported with nor a file, and say where the file belongs."""
+    path, is_review = str(invocation.result_path), invocation.action == "review"
+    hint = f"write {path}, then: {report_command(mission, invocation.agent.name, path, invocation.action)}"
+    if is_review and result in _WORDS:
+        raise UsageError("RESULT_FILE_NEEDED", "a review is reported with a verdict file", hint=hint)
+    refuse_no_file(result, () if is_review else _WORDS, hint)
 
 
 def _reported(mission: OpenMission, agent: str, result: str) -> EntityState | None:
@@ -225,7 +230,7 @@ def _reported(mission: OpenMission, agent: str, result: str) -> EntityState | No
 
 
 def _report_work(mission: OpenMission, invocation: Invocation, result: str) -> None:
-    if result in ("success", "failed", "blocked"):
+    if result in _WORDS:
         told = ImplementResult.model_validate({"outcome": result})
     else:
         told = read_implement_result(Path(result))

@@ -54,11 +54,12 @@ class OwnershipContext:
 
 
 class Active(NamedTuple):
-    """The one work package in progress in a working tree, and the commit that its attempt started from."""
+    """The one work package in progress in a working tree, the commit that its attempt started from, its holder."""
 
     context: OwnershipContext
     definition: MissionDefinition
     base_commit: str
+    holder: str
 
 
 class Stale(NamedTuple):
@@ -185,4 +186,4 @@ def _active(found: _Found, place: Path, environment: Mapping[str, str]) -> Activ
         tuple(definition.work_package(name).owned_files),
         "ledger+environment" if environment.get("KITTY_FLOW_WP") else "ledger",
     )
-    return Active(context, definition, base)
+    return Active(context, definition, base, str(found.entity.facts.get("holder") or "NAME"))

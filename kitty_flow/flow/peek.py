@@ -15,6 +15,7 @@ from kitty_flow.flow.planning_checkout import find_place, main_checkout, wants_c
 from kitty_flow.flow.policy_reasons import BudgetGate, next_due, pool_reasons
 from kitty_flow.flow.provisional import provisional
 from kitty_flow.flow.readiness import Readiness, Reason, has_no_head, is_under_review, unfinished
+from kitty_flow.flow.standing import ACTIVE
 from kitty_flow.flow.workspace import describe, in_checkout
 from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.model.text import is_same_actor
@@ -28,7 +29,7 @@ Role: TypeAlias = Literal["implement", "review", "any"]
 Kind: TypeAlias = Literal["step", "wait", "blocked", "decision_required", "terminal"]
 
 _RETRY_AFTER_S: Final = 30
-"""When to ask again where nothing says when something becomes due: what others do is not foreseen."""
+"""When to ask again, at the latest, where others are at work: what they do is not foreseen."""
 
 _PASSES: Final = ("POOL_PARKED", "RETRY_LATER")
 """Reasons that pass by waiting although nobody is at work."""
@@ -38,13 +39,15 @@ _PASSES: Final = ("POOL_PARKED", "RETRY_LATER")
 class NextStep:
     """The answer to "what next": a step with all that is needed to do it, or the reasons why there is none.
 
-    `due_s` is when the first of the reasons passes by itself, in seconds; None when that is not known.
+    `due_s` is when the first of the reasons passes by itself, in seconds; None when that is not known. Where somebody
+    `is_at_work`, or is to review, something may become ready at any time before.
     """
 
     kind: Kind
     fields: dict[str, Any] = field(default_factory=dict)
     reasons: tuple[Reason, ...] = ()
     due_s: float | None = None
+    is_at_work: bool = False
 
     def as_data(self) -> dict[str, Any]:
         """The JSON shape of `next` (CLI reference)."""
@@ -52,6 +55,7 @@ class NextStep:
             return {"kind": self.kind, **self.fields}
         data: dict[str, Any] = {"kind": self.kind, "reasons": [r.as_data() for r in self.reasons]}
         after = _RETRY_AFTER_S if self.due_s is None else max(1, math.ceil(self.due_s))
+        after = min(after, _RETRY_AFTER_S) if self.is_at_work else after
         return data | ({"retry_after_s": after} if self.kind == "wait" else {})
 
 
@@ -200,7 +204,8 @@ def nothing(mission: OpenMission, view: LedgerView) -> NextStep:
     active = ready or any(mission.work_package(i, view).state not in ("planned", "blocked") for i in left)
     active = active and len(spent) < len(left)
     due = [s for s in (next_expiry(mission, view), next_due(mission, view, at)) if s is not None]
-    return NextStep("wait" if active else "blocked", reasons=reasons, due_s=min(due, default=None))
+    at_work = any(mission.work_package(i, view).state in ACTIVE for i in left)
+    return NextStep("wait" if active else "blocked", reasons=reasons, due_s=min(due, default=None), is_at_work=at_work)
 
 
 def _other_role(mission: OpenMission, work_package_id: str) -> Reason:

@@ -8,6 +8,7 @@ from typing import Final
 from kitty_flow.errors import ConflictError, RefusedError, UsageError
 from kitty_flow.flow.adoption import define
 from kitty_flow.flow.batch import BatchBuilder
+from kitty_flow.flow.late_report import refuse_no_file, report_command
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.phase_gates import PhaseFacts
 from kitty_flow.flow.phase_records import Finished, Holding, PhaseRecords, note_answer, note_finished, note_given_back
@@ -19,6 +20,7 @@ from kitty_flow.model.result import ImplementResult
 
 __all__ = ["answer_input", "report_phase", "reported_phase"]
 
+_WORDS: Final = ("success", "failed", "blocked")
 _MAX_ANSWER: Final = 8000
 _MAX_SUMMARY: Final = 2000
 
@@ -30,7 +32,7 @@ def report_phase(mission: OpenMission, agent: str, result: str) -> str:
 
     Raises:
         UsageError: NOTHING_HELD.
-        RefusedError: the code of the first closed gate; the phase is still held and can be mended.
+        RefusedError: RESULT_MISSING, or the code of the first closed gate; the phase is still held and can be mended.
         ConflictError: PHASE_TAKEN, the lease ran out and somebody else began it.
     """
     template = _template(mission)
@@ -47,10 +49,12 @@ def report_phase(mission: OpenMission, agent: str, result: str) -> str:
             hint=f"kitty-flow next --agent {agent} -m {mission.slug}",
         )
     name, holding = held[0]
+    path = holding.result_path
+    refuse_no_file(result, _WORDS, f"write {path}, then: {report_command(mission, agent, path, name)}")
     told = _told(result)
     if told.outcome == "success":
-        path = None if result == "success" else str(Path(result).absolute())
-        mission.ledger.record(lambda view: _finish(mission, view, template, name, holding, told, path))
+        file = None if result == "success" else str(Path(result).absolute())
+        mission.ledger.record(lambda view: _finish(mission, view, template, name, holding, told, file))
     else:
         reason = told.reason or told.summary or f"{agent} reports {told.outcome}"
         mission.ledger.record(lambda view: _give_back(mission, view, name, holding, reason))
@@ -116,7 +120,7 @@ def _template(mission: OpenMission) -> Dag:
 
 
 def _told(result: str) -> ImplementResult:
-    if result in ("success", "failed", "blocked"):
+    if result in _WORDS:
         return ImplementResult.model_validate({"outcome": result})
     from kitty_flow.agents.result import read_implement_result
 

@@ -7,8 +7,10 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from kitty_flow.effects import replace_file
+from kitty_flow.errors import ExternalToolError, UsageError
 from kitty_flow.git.history import History
 from kitty_flow.git.process import Git
 from kitty_flow.git.repository import Repository
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Project"]
 
+_SCRATCH: Final = "scratch"
+_MARK: Final = "repository"
+_MAX_MARK: Final = 4096
+
 
 @dataclass(frozen=True)
 class Project:
@@ -29,13 +35,33 @@ class Project:
 
     @classmethod
     def discover(cls, start: Path | None = None) -> Project:
-        """The project around `start` (default: the current directory).
+        """The project around `start` (default: the current directory); of a folder for work without files, its own.
 
         Raises:
             UsageError: NO_REPOSITORY.
             ExternalToolError: git is missing or too old.
         """
-        return cls(Repository.discover(start))
+        try:
+            return cls(Repository.discover(start))
+        except UsageError as error:
+            owner = cls._owner_of(start or Path.cwd()) if error.code == "NO_REPOSITORY" else None
+            if owner is None:
+                raise
+            return owner
+
+    @classmethod
+    def _owner_of(cls, start: Path) -> Project | None:
+        """The project that `start`, a folder outside of every repository, was made by: it has to say so itself."""
+        for folder in start.resolve().parents:
+            mark = folder / _MARK
+            if folder.name != _SCRATCH or not mark.is_file():
+                continue
+            try:
+                project = cls(Repository.discover(Path(os.fsdecode(mark.read_bytes()[:_MAX_MARK])).absolute()))
+            except (ExternalToolError, UsageError, OSError, ValueError):
+                return None  # the repository was moved
+            return project if project.scratch_root.resolve() == folder else None
+        return None
 
     @property
     def root(self) -> Path:
@@ -93,6 +119,17 @@ class Project:
             return fallback
         beside = parent / f"{self.root.name}.kitty"
         return beside if _may_use(beside, self.repository.common_dir) else fallback
+
+    @property
+    def scratch_root(self) -> Path:
+        """Where the empty folders are made in which work that changes no files is done."""
+        return self.workspace_root / _SCRATCH
+
+    def mark_scratch_root(self) -> None:
+        """Write down whose these folders are: no git is around them, and an agent in one has to find its project."""
+        mark, own = self.scratch_root / _MARK, os.fsencode(self.root)
+        if not mark.is_file() or mark.read_bytes() != own:
+            replace_file(mark, own, "workspace.mark")
 
 
 def _own_name(common_dir: Path) -> str:

@@ -153,7 +153,9 @@ class Readiness:
         mission = self._mission
         entity = mission.work_package(work_package_id, self._view)
         state = mission.state(self._view)
-        if entity.state != "planned":
+        if entity.state in ("for_review", "in_review") and not self.is_reviewed(work_package_id):
+            yield _for_review(mission, entity, self.lane_users(work_package_id))
+        elif entity.state != "planned":
             yield _not_planned(mission, work_package_id, entity)
         elif state not in ("planned", "running"):
             hint = f"kitty-flow mission show {mission.slug}"
@@ -172,6 +174,22 @@ def _later(mission: OpenMission, entity: EntityState, wait_s: float) -> Reason:
         f"{facts.get('agent')} failed with {facts.get('failure_code')}"
     )
     return Reason(name, "RETRY_LATER", message, f"kitty-flow wp show {name}{mission.option}")
+
+
+def _for_review(mission: OpenMission, entity: EntityState, in_the_way: tuple[str, ...]) -> Reason:
+    name = entity.entity_id
+    if in_the_way:
+        other, lane = in_the_way[0], mission.plan.placements[name].execution_lane
+        message = f"{name} is to be reviewed in {lane}, where {other} is being worked on"
+        return Reason(name, "NOT_PLANNED", message, f"kitty-flow wp show {other}{mission.option}")
+    who = entity.facts.get("implementer")
+    message, command = f"{name} waits for a reviewer", f"kitty-flow wp show {name}{mission.option}"
+    if who and not mission.project.settings.review.allow_self_review:
+        message += f"; {who} implemented it, so somebody else"
+    if not has_no_head(entity):  # imported: there is nothing that an agent could look at
+        ask = f"kitty-flow next --agent NAME --role review{mission.option}"
+        command = f"{ask}, or kitty-flow wp review {name}{mission.option}"
+    return Reason(name, "NOT_PLANNED", message, command)
 
 
 def _not_planned(mission: OpenMission, work_package_id: str, entity: EntityState) -> Reason:

@@ -8,6 +8,7 @@ from kitty_flow.errors import RefusedError
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.guard import diagnosed
 from kitty_flow.flow.invocation import Invocation
+from kitty_flow.flow.late_report import report_command
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.outcome import usage
 from kitty_flow.flow.planning_checkout import free
@@ -27,11 +28,14 @@ def submit(mission: OpenMission, invocation: Invocation, result: ImplementResult
     """Record the submission of the worktree's head; of the base itself, for work that changes no files.
 
     Raises:
-        RefusedError: a guard says no: nothing committed, tree not clean, files outside ownership, open subtasks.
+        RefusedError: a guard says no: nothing committed, tree not clean, files outside ownership, open subtasks;
+            SUMMARY_MISSING, the summary is all that is handed in, and it is empty.
     """
     work_package = mission.definition.work_package(invocation.work_package_id)
     base = invocation.base_commit
     has_files = invocation.workspace.place != "scratch"
+    if not has_files and not result.summary.strip():
+        raise _nothing_to_review(mission, invocation)
     work = _look(mission, invocation) if has_files else _Work(base, (), is_clean=True)
     changed = work.changed
     spent = spent_in(invocation, result)
@@ -76,6 +80,16 @@ def submit(mission: OpenMission, invocation: Invocation, result: ImplementResult
         mission.ledger.record(build)
     if invocation.workspace.place == "checkout":
         free(mission, invocation.claim.id)
+
+
+def _nothing_to_review(mission: OpenMission, invocation: Invocation) -> RefusedError:
+    name, path = invocation.work_package_id, str(invocation.result_path)
+    return RefusedError(
+        "SUMMARY_MISSING",
+        f"{name} changes no files: the summary of its result is all there is to review, and there is none",
+        hint=f"write it into {path}, then: {report_command(mission, invocation.agent.name, path, invocation.action)}",
+        details={"work_package_id": name, "path": path},
+    )
 
 
 class _Work(NamedTuple):

@@ -76,7 +76,7 @@ def lane_generation(mission: OpenMission, lane_id: str, view: LedgerView) -> int
 def scratch_path(mission: OpenMission, work_package_id: str, epoch: int) -> Path:
     """Where an attempt without a worktree works; the next one gets a folder of its own."""
     stem = mission.branch.removeprefix("refs/heads/kitty/mission-")
-    return mission.project.workspace_root / "scratch" / stem / f"{work_package_id}.{epoch}"
+    return mission.project.scratch_root / stem / f"{work_package_id}.{epoch}"
 
 
 def place_of(mission: OpenMission, work_package_id: str) -> Place:
@@ -107,6 +107,7 @@ def prepare(mission: OpenMission, lane_id: str, start: str, *, work_package_id: 
     """
     if place_of(mission, work_package_id) == "scratch":
         found = describe(mission, lane_id, start, work_package_id=work_package_id, epoch=epoch)
+        mission.project.mark_scratch_root()
         found.checkout.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         return found
     from kitty_flow.flow.workspace_setup import set_up  # late: who only looks sets nothing up

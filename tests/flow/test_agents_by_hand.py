@@ -84,8 +84,59 @@ def test_a_refused_report_leaves_the_step_in_hand(diamond: Workbench) -> None:
     step = take(diamond, "amy")
     error = diamond.refusal("next", "--agent", "amy", "--result", "success", exit=4)
     assert error["code"] == "WORK_NOT_COMMITTED"
+    assert error["hint"].endswith("kitty-flow next --agent amy --result success")
     work(diamond, step)
     assert take(diamond, "amy", "--result", "success")["reported"] == "WP01"
+
+
+def test_what_is_no_result_is_refused_with_where_it_belongs(diamond: Workbench) -> None:
+    step = take(diamond, "amy")
+    error = diamond.refusal("next", "--agent", "amy", "--result", "done", exit=4)
+    assert error["code"] == "RESULT_MISSING"
+    assert error["message"] == "'done' is neither success, failed, blocked nor a file that exists"
+    command = f"kitty-flow next --agent amy --result {step['result_path']}"
+    assert error["hint"] == f"write {step['result_path']}, then: {command}"
+    process = diamond.start("next", "--agent", "amy")
+    assert f"\nthen: {command}\n" in process.communicate(timeout=120)[0]
+
+
+def test_a_reviewer_that_names_no_role_goes_on_reviewing(bench: Workbench) -> None:
+    bench.mission(SIX)
+    head = work(bench, take(bench, "amy"), "1.txt")
+    take(bench, "amy", "--result", "success")
+    review = take(bench, "cleo", "--role", "review")
+    error = bench.refusal("next", "--agent", "cleo", "--result", "success", exit=2)
+    assert error["code"] == "RESULT_FILE_NEEDED"
+    assert error["hint"].endswith(f"kitty-flow next --agent cleo --role review --result {review['result_path']}")
+    seen = verdict(review, head)
+    for _ in range(2):
+        after = take(bench, "cleo", "--result", seen)
+        assert (after["reported"], after["kind"]) == ("WP01", "wait")
+    assert "cleo" not in {e["actor"] for e in bench.events() if e["trigger"] == "claim"}
+
+
+def test_nobody_acts_without_a_name(diamond: Workbench) -> None:
+    take(diamond, "amy")
+    for words in (
+        ("next", "--agent", ""),
+        ("wp", "heartbeat", "WP01", "--agent", " "),
+        ("wp", "block", "WP01", "--reason", "x", "--actor", ""),
+        ("mission", "amend", "sample", "--drop-wp", "WP04", "--reason", "x", "--actor", ""),
+    ):
+        assert diamond.refusal(*words, exit=2)["code"] == "INVALID_ACTOR"
+    assert diamond.refusal("run", "--agent", "", exit=2)["code"] == "UNKNOWN_AGENT"
+
+
+def test_who_may_review_is_said_where_a_review_is_all_there_is(diamond: Workbench) -> None:
+    work(diamond, take(diamond, "amy"))
+    answer = take(diamond, "amy", "--result", "success")
+    waiting = answer["reasons"][0]
+    assert waiting["message"] == "WP01 waits for a reviewer; amy implemented it, so somebody else"
+    assert waiting["hint"] == "kitty-flow next --agent NAME --role review, or kitty-flow wp review WP01"
+    assert {r["wp_id"] for r in answer["reasons"]} == set(DIAMOND), "JSON has everything"
+    told = diamond.start("next", "--agent", "amy").communicate(timeout=120)[0].splitlines()
+    assert told[-1] == "- and 3 that wait for other work: WP02, WP03, WP04"
+    assert len(told) == 3
 
 
 def test_agents_that_ask_at_the_same_time_all_get_a_step(bench: Workbench) -> None:

@@ -83,6 +83,7 @@ def violation(bench: Workbench, worktree: str | Path, *words: str) -> list[tuple
     assert error["details"]["diagnostic_code"] == "scope_violation"
     assert error["details"]["violated_invariant"].startswith("OWN-001")
     assert error["details"]["remediation"] in error["hint"]
+    assert "--agent NAME" not in error["hint"], "who holds it is known"
     return [(p["path"], p["owners"]) for p in error["details"]["problems"]]
 
 

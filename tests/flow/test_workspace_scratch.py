@@ -59,3 +59,43 @@ def test_files_of_its_own_are_refused_with_their_line(bench: Workbench) -> None:
     (problem,) = bench.refusal("plan", "sample", exit=3)["details"]["problems"]
     assert problem["code"] == "INVALID_CHANGES"
     assert problem["where"].endswith(f"{path.name}:8")
+
+
+def test_its_agent_finds_the_project_from_its_folder_and_everything_to_read(bench: Workbench) -> None:
+    bench.mission({"WP01": {"changes": False}})
+    step = bench.kitty("next", "--agent", "amy")["data"]
+    inside = Path(step["worktree"])
+    assert bench.kitty("next", "--agent", "amy", "--peek", cwd=inside)["data"]["wp_id"] == "WP01"
+    assert bench.kitty("status", cwd=inside)["data"] == bench.kitty("status")["data"]
+    checked = bench.kitty("guard", "check", "--head", cwd=inside)["data"]
+    assert (checked["result"], checked["reason"]) == ("nothing_to_check", "work in this folder changes no files")
+    assert f"- Repository, to read: `{bench.root}`\n" in Path(step["prompt_path"]).read_text()
+
+
+def test_a_folder_that_another_repository_did_not_make_is_no_way_into_it(bench: Workbench, tmp_path: Path) -> None:
+    bench.mission({"WP01": {"changes": False}})
+    bench.kitty("next", "--agent", "amy")
+    forged = tmp_path / "elsewhere" / "scratch" / "x"
+    forged.mkdir(parents=True)
+    (forged.parent / "repository").write_text(str(bench.root))
+    assert bench.refusal("status", exit=2, cwd=forged)["code"] == "NO_REPOSITORY"
+    (forged.parent / "repository").write_bytes(b"\0no path\n")
+    assert bench.refusal("status", exit=2, cwd=forged)["code"] == "NO_REPOSITORY"
+
+
+def test_what_has_no_files_is_not_handed_in_without_a_summary(bench: Workbench) -> None:
+    bench.mission({"WP01": {"changes": False}})
+    step = bench.kitty("next", "--agent", "amy")["data"]
+    result = Path(step["result_path"])
+    for told in ("success", str(result)):
+        result.write_text('{"outcome": "success", "summary": " "}')
+        error = bench.refusal("next", "--agent", "amy", "--result", told, exit=4)
+        assert error["code"] == "SUMMARY_MISSING"
+        assert f"--result {result}" in error["hint"]
+    assert bench.states() == {"WP01": "in_progress"}
+    result.write_text('{"outcome": "success", "summary": "all is well"}')
+    bench.kitty("next", "--agent", "amy", "--result", result)
+    review = bench.kitty("next", "--agent", "bob", "--role", "review")["data"]
+    prompt = Path(review["prompt_path"]).read_text()
+    assert "all is well" in prompt and "Judge whether the summary" in prompt
+    assert "owned files" not in prompt and "what you find out" not in prompt

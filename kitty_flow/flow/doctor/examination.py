@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 from kitty_flow.errors import KittyFlowError, RefusedError, UsageError
 from kitty_flow.flow.doctor.finding import DoctorFinding, broken, by_urgency, ok
 from kitty_flow.flow.doctor.installation import examine_installation
+from kitty_flow.flow.project import Project
 from kitty_flow.git.process import GitFailedError
 from kitty_flow.git.repository import Repository
 
@@ -95,7 +96,7 @@ def examine(part: Part, start: Path | None = None, *, fix: bool = False) -> Exam
         UsageError: NO_REPOSITORY.
         ExternalToolError: git is missing, too old, or refuses the repository.
     """
-    repository = Repository.discover(start)
+    repository = Project.discover(start).repository
     return _examination(lambda: _look(repository, (part,)), fix=fix)
 
 
@@ -127,7 +128,7 @@ def _everything(start: Path | None) -> list[DoctorFinding]:
     if any(finding.status == "problem" for finding in found):
         return found  # nothing else can be relied on
     try:
-        repository = Repository.discover(start)
+        repository = Project.discover(start).repository
     except UsageError as error:
         if error.code != "NO_REPOSITORY":
             found.append(broken("installation", "repository", error))
@@ -147,7 +148,6 @@ def _look(repository: Repository, parts: Sequence[Part]) -> Iterator[DoctorFindi
     from kitty_flow.flow.doctor.ledgers import examine_ledgers, read_ledgers
     from kitty_flow.flow.doctor.locks import examine_locks
     from kitty_flow.flow.doctor.worktrees import examine_worktrees
-    from kitty_flow.flow.project import Project
 
     project = Project(repository)
     with ExitStack() as stack:

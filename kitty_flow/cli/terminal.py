@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -74,7 +74,11 @@ def _cell(value: object) -> str:
 
 
 def fields(pairs: Iterable[tuple[str, object]]) -> str:
-    """Names and values, one pair a line, the values in one column. Values are made safe."""
-    known = [(name, safe(str(value))) for name, value in pairs]
+    """Names and values, one pair a line, the values in one column. Values are made safe; empty mappings left out."""
+    known = [(name, safe(_field(value))) for name, value in pairs if value != {}]
     width = max((len(name) for name, _ in known), default=0)
     return "\n".join(f"{name:<{width}}  {value}".rstrip() for name, value in known)
+
+
+def _field(value: object) -> str:
+    return ", ".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, Mapping) else str(value)

@@ -130,3 +130,27 @@ def test_the_diff_is_shown_in_the_users_pager(submitted: Workbench, tmp_path: Pa
     plain = subprocess.run(words, cwd=bench.root, env=environment, capture_output=True, text=True, timeout=60)
     assert "+first" in plain.stdout
     assert "\x1b" not in plain.stdout
+
+
+def test_what_a_review_found_is_told_wherever_one_looks(submitted: Workbench) -> None:
+    bench = submitted
+    words = ("-m", "too \x1b[31mquiet", "--finding", "one.txt:1:say it louder")
+    bench.kitty("wp", "reject", "WP01", *words)
+    shown = said(bench, "wp", "show", "WP01")
+    assert "\nfeedback: too \\x1b[31mquiet\n  one.txt:1: say it louder\n" in shown
+    (reviewed,) = [line.split() for line in shown.splitlines() if line.startswith("  review ")]
+    assert reviewed[1:4] == ["sent", "back", "ann"]
+    assert "output.log" not in shown, "nobody watched these, so nothing kept what they printed"
+    assert "sent back by review: too" in said(bench, "why", "WP01")
+    report = bench.kitty("status", "--report", "-")["data"]
+    told = {"reviewer": "ann", "summary": "too \x1b[31mquiet", "findings": ["one.txt:1: say it louder"]}
+    assert report["report"]["work_packages"]["WP01"]["sent_back"] == [told]
+    assert "## Sent back by review" in report["text"] and "one.txt:1: say it louder" in report["text"]
+
+
+def said(bench: Workbench, *words: str) -> str:
+    """What a command prints for people."""
+    process = bench.start(*words)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr
+    return stdout

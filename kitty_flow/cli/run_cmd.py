@@ -141,7 +141,7 @@ def _agents(
     review_command: str | None,
 ) -> tuple[AgentSpec, AgentSpec | None]:
     """The two agents that are asked for first."""
-    from kitty_flow.agents.settings import command_agent, resolve_agent
+    from kitty_flow.agents.settings import SETTINGS_PATH, command_agent, resolve_agent
 
     settings = project.settings
     for name, text in ((agent, implement_command), (reviewer, review_command)):
@@ -156,8 +156,8 @@ def _agents(
         raise UsageError(
             "AGENT_MISSING",
             "nobody is named to do the work",
-            hint="kitty-flow run --command 'CMD' --review-command 'CMD', or name agents in .kitty-flow/config.toml "
-            "(kitty-flow init)",
+            hint="kitty-flow run --command 'CMD' --review-command 'CMD', or name agents in .kitty-flow/config.toml"
+            + ("" if (project.root / SETTINGS_PATH).is_file() else " (kitty-flow init)"),
         )
     review: AgentSpec | None = None
     reviewer = reviewer or (settings.run.reviewer if review_command is None else None)

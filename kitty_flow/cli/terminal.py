@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-__all__ = ["console", "fields", "safe", "safe_block", "table"]
+__all__ = ["console", "fields", "safe", "safe_block", "table", "wrapped"]
 
 # C0, DEL and C1; soft hyphen; zero-width and bidirectional marks; line and paragraph separators; interlinear marks;
 # lone surrogates; tag characters. All of them move the cursor, reorder or hide text instead of showing a character.
@@ -71,6 +71,22 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
 def _cell(value: object) -> str:
     items = value if isinstance(value, (list, tuple)) else (value,)
     return "\n".join(safe(str(item)) for item in items)
+
+
+def wrapped(text: str, *, indent: int = 0) -> list[str]:
+    """One line of text as lines that fit the terminal, broken between words alone; those that follow are indented."""
+    import textwrap
+    from shutil import get_terminal_size
+
+    leading = text[: len(text) - len(text.lstrip(" "))]
+    return textwrap.wrap(
+        safe(text.strip()),
+        max(20, get_terminal_size().columns),
+        initial_indent=leading,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [""]
 
 
 def fields(pairs: Iterable[tuple[str, object]]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kitty_flow.errors import RefusedError
+from kitty_flow.flow.illegal import illegal_hint, illegal_sentence
 from kitty_flow.ledger.ledger import Batch, Draft
 from kitty_flow.ledger.state import EntityKey
 from kitty_flow.ledger.view import LedgerView
@@ -111,10 +112,14 @@ class BatchBuilder:
 def _about(error: RefusedError, entity_type: EntityType, entity_id: str, mission_slug: str) -> RefusedError:
     """The machine's refusal, which knows no names, told about one entity."""
     subject = mission_slug if entity_type == "mission" else entity_id
-    hint = error.hint
-    if hint is not None:
+    hint, message = error.hint, f"{subject}: {error.message}"
+    if error.code == "ILLEGAL_TRANSITION":
+        state, trigger, allowed = (error.details[name] for name in ("state", "trigger", "allowed"))
+        if (sentence := illegal_sentence(entity_type, subject, state, trigger, allowed)) is not None:
+            hint, message = illegal_hint(entity_type, subject, mission_slug), sentence
+    elif hint is not None:
         hint = re.sub(r"\bMISSION\b", mission_slug, hint)
         if entity_type == "work_package":
             hint = re.sub(r"\bWP\b", entity_id, hint)
     details = {**error.details, "entity_type": entity_type, "entity_id": entity_id}
-    return RefusedError(error.code, f"{subject}: {error.message}", hint=hint, details=details)
+    return RefusedError(error.code, message, hint=hint, details=details)

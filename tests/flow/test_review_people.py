@@ -93,7 +93,9 @@ def test_an_approval_without_a_begun_review_begins_and_approves_in_one_step(subm
     assert len({m["ledger_commit"] for m in data["recorded"]}) == 1
     assert "hollow approval: WP01 was approved by ann without a word" in bench.kitty("status")["data"]["warnings"]
     for words in (("review",), ("reject", "-m", "after all")):
-        assert bench.refusal("wp", words[0], "WP01", *words[1:], exit=4)["code"] == "NOTHING_TO_REVIEW"
+        error = bench.refusal("wp", words[0], "WP01", *words[1:], exit=4)
+        assert (error["code"], error["hint"]) == ("NOTHING_TO_REVIEW", "kitty-flow wp reopen WP01 --reason TEXT")
+    assert "gate" not in said(bench, "why", "WP01"), "gates that are open explain nothing"
     assert take(bench, "amy")["wp_id"] == "WP02"
 
 

@@ -73,15 +73,18 @@ def _cell(value: object) -> str:
     return "\n".join(safe(str(item)) for item in items)
 
 
-def wrapped(text: str, *, indent: int = 0) -> list[str]:
-    """One line of text as lines that fit the terminal, broken between words alone; those that follow are indented."""
+def wrapped(text: str, *, indent: int = 0, width: int | None = None) -> list[str]:
+    """One line of text as lines that fit `width` columns, those of the terminal by default; what follows is indented.
+
+    It is broken between words alone, so a longer word stands out.
+    """
     import textwrap
     from shutil import get_terminal_size
 
     leading = text[: len(text) - len(text.lstrip(" "))]
     return textwrap.wrap(
         safe(text.strip()),
-        max(20, get_terminal_size().columns),
+        max(20, width or get_terminal_size().columns),
         initial_indent=leading,
         subsequent_indent=" " * indent,
         break_long_words=False,

@@ -47,7 +47,8 @@ def verify(mission: MissionArgument = None) -> Result:
                 details={"work_packages": broken},
             )
         rows = [(p.work_package_id, p.state, "yes" if p.on_target else "no", (p.head or "-")[:12]) for p in proofs]
-        landed = f"{sum(p.on_target for p in proofs)} of {len(proofs)} are on {opened.target_branch}"
+        counted = [p for p in proofs if p.state != "canceled"]
+        landed = f"{sum(p.on_target for p in counted)} of {len(counted)} are on {opened.target_branch}"
         columns = ("WP", "STATE", "ON TARGET", "HEAD")
         return Result(data, lambda: _text(table(columns, rows), landed), (), error)
 

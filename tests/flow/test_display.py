@@ -190,6 +190,17 @@ def test_a_failure_stays_in_the_report_when_a_later_attempt_passes(bench: Workbe
     assert "a later one did not" in shown["text"]
 
 
+def test_an_error_on_a_terminal_is_broken_between_words(bench: Workbench) -> None:
+    bench.mission(TWO)
+    bench.kitty("plan", "sample")
+    words = ("wp", "unblock", "WP01", "--reason", "why not")
+    status, seen = on_a_terminal(bench, *words, COLUMNS="40")
+    lines = seen.replace("\r", "").splitlines()
+    told = "error: WP01 is planned, so it cannot be unblocked; it can be blocked or canceled"
+    assert (status, " ".join(lines[:-1]), lines[-1]) == (4, told, "hint: kitty-flow why WP01 -m sample")
+    assert max(map(len, lines)) <= 40
+
+
 def _outside_code(markdown: str) -> str:
     """What is neither in a fenced block nor in inline code, as CommonMark has it."""
     kept, fence = [], ""

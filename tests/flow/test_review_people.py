@@ -95,6 +95,7 @@ def test_an_approval_without_a_begun_review_begins_and_approves_in_one_step(subm
     for words in (("review",), ("reject", "-m", "after all")):
         error = bench.refusal("wp", words[0], "WP01", *words[1:], exit=4)
         assert (error["code"], error["hint"]) == ("NOTHING_TO_REVIEW", "kitty-flow wp reopen WP01 --reason TEXT")
+    assert said(bench, "verify").endswith("\n0 of 2 are on trunk\n")
     assert "gate" not in said(bench, "why", "WP01"), "gates that are open explain nothing"
     assert take(bench, "amy")["wp_id"] == "WP02"
 

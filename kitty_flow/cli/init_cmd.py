@@ -16,7 +16,7 @@ __all__ = ["init"]
 
 _NEXT: Final = (
     ("kitty-flow mission create SLUG", "a mission to edit and to plan"),
-    ("kitty-flow run SLUG", "drives the agents that the settings name"),
+    ("kitty-flow run SLUG", "drives agents, once the settings name some"),
     ("kitty-flow next --agent NAME", "or: each agent asks for its own steps"),
 )
 """How it goes on: a mission, then the loop."""

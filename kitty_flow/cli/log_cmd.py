@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kitty_flow.cli.context_options import MissionArgument, SinceOption
 from kitty_flow.cli.output import Result, command
-from kitty_flow.cli.terminal import table
+from kitty_flow.cli.terminal import safe
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 __all__ = ["log"]
 
@@ -90,4 +94,11 @@ def log(
         ]
         if not rows:
             return Result(data, "no events match")
-        return Result(data, lambda: table(("CLOCK", "TIME", "WHAT", "CHANGE", "ACTOR", "REASON"), rows))
+        return Result(data, lambda: _table(rows))
+
+
+def _table(rows: Sequence[Sequence[object]]) -> RenderableType:
+    from kitty_flow.views.grid import Grid
+
+    columns = ("CLOCK", "TIME", "WHAT", "CHANGE", "ACTOR", "REASON")
+    return Grid(columns, [[safe(str(cell)) for cell in row] for row in rows], whole_words=True)

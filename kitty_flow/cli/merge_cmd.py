@@ -9,7 +9,7 @@ import typer
 
 from kitty_flow.cli.context_options import MissionArgument
 from kitty_flow.cli.output import Result, command
-from kitty_flow.cli.terminal import safe
+from kitty_flow.cli.terminal import safe, wrapped
 from kitty_flow.errors import RefusedError, UsageError
 
 if TYPE_CHECKING:
@@ -153,14 +153,12 @@ def _split(text: str) -> tuple[str, ...]:
 def _gate_lines(gates: tuple[GateResult, ...]) -> list[str]:
     """Each gate once, as it answered last: those on the way to the target are asked again before it moves."""
     last = {gate.gate: gate for gate in gates}
-    times = {name: sum(gate.gate == name for gate in gates) for name in last}
     lines = []
     for name, gate in last.items():
         word = "over" if gate.overridden_by else gate.outcome
-        again = f" (asked {times[name]} times)" if times[name] > 1 else ""
-        lines.append(f"  {word:<5} {name}: {gate.message}{again}")
+        lines += wrapped(f"  {word:<5} {name}: {gate.message}", indent=8)
         if gate.overridden_by:
-            lines.append(f"        overridden by {gate.overridden_by}: {gate.override_reason}")
+            lines += wrapped(f"        overridden by {gate.overridden_by}: {gate.override_reason}", indent=8)
     return lines
 
 

@@ -20,7 +20,7 @@ import typer
 
 from kitty_flow.cli.descriptors import duplicate, flush_aside, point, silence
 from kitty_flow.cli.remark_lines import remark_lines
-from kitty_flow.cli.terminal import console, safe, safe_block
+from kitty_flow.cli.terminal import console, safe, safe_block, wrapped
 from kitty_flow.errors import ExternalToolError, InterruptedRunError, KittyFlowError, UsageError
 
 if TYPE_CHECKING:
@@ -247,7 +247,7 @@ def _as_error(cause: BaseException) -> KittyFlowError:
     if isinstance(cause, typer.TyperException):
         context = getattr(cause, "ctx", None)
         path = context.command_path if context is not None else "kitty-flow"
-        return UsageError("INVALID_USAGE", cause.format_message(), hint=f"{path} --help")
+        return UsageError("INVALID_USAGE", _without_pydantic(cause.format_message()), hint=f"{path} --help")
     if isinstance(cause, (KeyboardInterrupt, typer.Abort)):
         message = "stopped before the end; what was recorded stays recorded"
         return InterruptedRunError("INTERRUPTED", message, hint="kitty-flow status")
@@ -266,9 +266,20 @@ def _as_error(cause: BaseException) -> KittyFlowError:
     )
 
 
+def _without_pydantic(message: str) -> str:
+    """What typer says of a wrong value, whose converter speaks of inputs and of parsing."""
+    for kind, plain in (("integer", "whole number"), ("number", "number")):
+        message = message.replace(
+            f"Input should be a valid {kind}, unable to parse string as a{'n' * (kind == 'integer')} {kind}",
+            f"it should be a {plain}",
+        )
+    return message.replace("Input should be ", "it should be ").replace("Value error, ", "")
+
+
 def _explain(error: KittyFlowError) -> None:
     """The error for people, with every single problem that it carries."""
-    _complain(f"error: {safe_block(error.message)}")
+    for line in f"error: {safe_block(error.message)}".splitlines():
+        _complain(_fitting(line))
     problems = error.details.get("problems")
     for problem in problems if isinstance(problems, (list, tuple)) else ():
         where = problem.get("where") if isinstance(problem, Mapping) else None
@@ -276,6 +287,19 @@ def _explain(error: KittyFlowError) -> None:
         _complain("  - " + safe(f"{where}: {message}" if where else f"{message}"))
     if error.hint:
         _complain(f"hint: {safe_block(error.hint)}")
+
+
+def _fitting(line: str) -> str:
+    """A line broken between words where the terminal is narrower; what goes into a file or a pipe is never broken.
+
+    Nor is a hint, whose command is there to be copied.
+    """
+    with suppress(OSError, ValueError, AttributeError):
+        if sys.stderr.isatty():
+            known = os.environ.get("COLUMNS", "")
+            width = int(known) if known.isdecimal() else os.get_terminal_size(sys.stderr.fileno()).columns
+            return "\n".join(wrapped(line, width=width)) if 0 < width < len(line) else line
+    return line
 
 
 def note(text: str) -> None:

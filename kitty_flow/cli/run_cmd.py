@@ -9,6 +9,7 @@ import typer
 
 from kitty_flow.cli.context_options import DryRunOption, MissionArgument
 from kitty_flow.cli.output import Result, command, is_json, note
+from kitty_flow.cli.run_left import are_held_by_others, left_sentence
 from kitty_flow.cli.run_policies import Budget, BudgetTimeOption, BudgetTokensOption, BudgetUsdOption, run_policies
 from kitty_flow.errors import ExternalToolError, KittyFlowError, LedgerError, RefusedError, UsageError
 
@@ -140,7 +141,7 @@ def _agents(
     review_command: str | None,
 ) -> tuple[AgentSpec, AgentSpec | None]:
     """The two agents that are asked for first."""
-    from kitty_flow.agents.settings import command_agent, resolve_agent
+    from kitty_flow.agents.settings import SETTINGS_PATH, command_agent, resolve_agent
 
     settings = project.settings
     for name, text in ((agent, implement_command), (reviewer, review_command)):
@@ -155,8 +156,8 @@ def _agents(
         raise UsageError(
             "AGENT_MISSING",
             "nobody is named to do the work",
-            hint="kitty-flow run --command 'CMD' --review-command 'CMD', or name agents in .kitty-flow/config.toml "
-            "(kitty-flow init)",
+            hint="kitty-flow run --command 'CMD' --review-command 'CMD', or name agents in .kitty-flow/config.toml"
+            + ("" if (project.root / SETTINGS_PATH).is_file() else " (kitty-flow init)"),
         )
     review: AgentSpec | None = None
     reviewer = reviewer if reviewer is not None or review_command is not None else settings.run.reviewer
@@ -223,10 +224,12 @@ def _error(opened: OpenMission, report: RunReport) -> KittyFlowError | None:
             details={"work_packages": open_ones},
         )
     left = {i: o for i, o in report.outcomes.items() if o.code is not None}
-    words = "; ".join(_why_open(i, o.state, str(o.message)) for i, o in left.items())
+    words = left_sentence(left)
     first = next(iter(left), "WP")
     kind = ExternalToolError if report.exit_status == 7 else RefusedError
     hint = f"kitty-flow why {first}{opened.option}"
+    if are_held_by_others(left):
+        hint = f"kitty-flow run {opened.slug} --wait"
     if report.budget is not None:
         words = f"the budget is used up: {report.budget}; {words}"
         hint = f"raise it in .kitty-flow/config.toml or by --budget-…, then kitty-flow run {opened.slug}"
@@ -234,10 +237,6 @@ def _error(opened: OpenMission, report: RunReport) -> KittyFlowError | None:
         hint = f"kitty-flow run {opened.slug} --review-command 'CMD'"
     code = "RUN_INCOMPLETE" if report.budget is None else "BUDGET_EXHAUSTED"
     return kind(code, words, hint=hint, details={"work_packages": sorted(left)})
-
-
-def _why_open(work_package_id: str, state: str, message: str) -> str:
-    return message if message.startswith(work_package_id) else f"{work_package_id} is {state}: {message}"
 
 
 def _text(opened: OpenMission, report: RunReport, quiet: bool) -> str | RenderableType:

@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-__all__ = ["console", "fields", "safe", "safe_block", "table"]
+__all__ = ["console", "fields", "safe", "safe_block", "table", "wrapped"]
 
 # C0, DEL and C1; soft hyphen; zero-width and bidirectional marks; line and paragraph separators; interlinear marks;
 # lone surrogates; tag characters. All of them move the cursor, reorder or hide text instead of showing a character.
@@ -73,8 +73,31 @@ def _cell(value: object) -> str:
     return "\n".join(safe(str(item)) for item in items)
 
 
+def wrapped(text: str, *, indent: int = 0, width: int | None = None) -> list[str]:
+    """One line of text as lines that fit `width` columns, those of the terminal by default; what follows is indented.
+
+    It is broken between words alone, so a longer word stands out.
+    """
+    import textwrap
+    from shutil import get_terminal_size
+
+    leading = text[: len(text) - len(text.lstrip(" "))]
+    return textwrap.wrap(
+        safe(text.strip()),
+        max(20, width or get_terminal_size().columns),
+        initial_indent=leading,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [""]
+
+
 def fields(pairs: Iterable[tuple[str, object]]) -> str:
-    """Names and values, one pair a line, the values in one column. Values are made safe."""
-    known = [(name, safe(str(value))) for name, value in pairs]
+    """Names and values, one pair a line, the values in one column. Values are made safe; empty mappings left out."""
+    known = [(name, safe(_field(value))) for name, value in pairs if value != {}]
     width = max((len(name) for name, _ in known), default=0)
     return "\n".join(f"{name:<{width}}  {value}".rstrip() for name, value in known)
+
+
+def _field(value: object) -> str:
+    return ", ".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, Mapping) else str(value)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from kitty_flow.cli.context_options import MissionArgument
 from kitty_flow.cli.output import Result, command
-from kitty_flow.cli.terminal import table
+from kitty_flow.cli.terminal import safe, table
 from kitty_flow.errors import RefusedError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
 
 __all__ = ["verify"]
 
@@ -41,4 +47,14 @@ def verify(mission: MissionArgument = None) -> Result:
                 details={"work_packages": broken},
             )
         rows = [(p.work_package_id, p.state, "yes" if p.on_target else "no", (p.head or "-")[:12]) for p in proofs]
-        return Result(data, lambda: table(("WP", "STATE", "ON TARGET", "HEAD"), rows), (), error)
+        counted = [p for p in proofs if p.state != "canceled"]
+        landed = f"{sum(p.on_target for p in counted)} of {len(counted)} are on {opened.target_branch}"
+        columns = ("WP", "STATE", "ON TARGET", "HEAD")
+        return Result(data, lambda: _text(table(columns, rows), landed), (), error)
+
+
+def _text(found: Table, sentence: str) -> RenderableType:
+    from rich.console import Group
+    from rich.text import Text
+
+    return Group(found, Text(f"\n{safe(sentence)}"))

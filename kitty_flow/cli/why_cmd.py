@@ -22,7 +22,7 @@ def why(work_package: WorkPackageArgument, mission: MissionOption = None) -> Res
         if len(found.chain) > 1:
             lines.append(f"chain: {' <- '.join(found.chain)}")
         for gate in found.gates:
-            answer = f"closed: {gate.reason.code}" if gate.reason else "pass"
-            lines.append(f"gate: {gate.other} ({gate.edge}) {gate.gate}: {answer}")
+            if gate.reason is not None:
+                lines.append(f"gate: {gate.other} ({gate.edge}) {gate.gate}: closed: {gate.reason.code}")
         lines.append(f"next: {found.next_command}")
         return Result(found.as_data(), "\n".join(safe(line) for line in lines))

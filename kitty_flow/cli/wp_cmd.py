@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kitty_flow.cli.context_options import (
@@ -62,9 +63,11 @@ def _data(opened: OpenMission, work_package_id: str) -> dict[str, Any]:
 
 
 def _text(data: dict[str, Any]) -> str:
+    from kitty_flow.flow.feedback import finding_lines
+
     rows: list[tuple[str, object]] = []
-    for name, value in data.items():
-        if value in (None, [], "") or name in ("id", "title", "invocations", "feedback"):
+    for name, value in (data | {"changes": "" if data["changes"] else "no files"}).items():
+        if not value or name in ("id", "title", "invocations", "feedback"):
             continue
         if name == "subtasks":
             value = ", ".join(f"{s['id']} {s['title']}".strip() for s in value)
@@ -72,15 +75,19 @@ def _text(data: dict[str, Any]) -> str:
     lines = [safe(f"{data['id']} {data['title']}"), "", fields(rows)]
     if data["feedback"]:
         lines += ["", safe(f"feedback: {data['feedback'].get('summary', '')}")]
+        lines += [safe(f"  {finding}") for finding in finding_lines(data["feedback"])]
     if data["invocations"]:
-        lines += ["", "invocations"]
-        lines += [
-            safe(
-                f"  {i['action']:<9} {i['state']:<9} {i['agent']}  {i['reason'] or i['summary'] or ''}  {i['log_path']}"
-            )
-            for i in data["invocations"]
-        ]
+        lines += ["", "invocations", *map(_invocation, data["invocations"])]
     return "\n".join(lines)
+
+
+def _invocation(made: dict[str, Any]) -> str:
+    """One line: what was done, how it ended or the verdict, by whom, and the output where it was kept."""
+    verdicts = {"approved": "approved", "changes_requested": "sent back"}
+    state = verdicts.get(str(made["outcome"]), made["state"]) if made["state"] == "done" else made["state"]
+    told = [f"{made['action']:<9} {state:<9} {made['agent']}", made["reason"] or made["summary"]]
+    path = made["log_path"]
+    return safe("  " + "  ".join(filter(None, [*told, path if path and Path(path).is_file() else None])))
 
 
 def _move(work_package: str, mission: str | None, trigger: PersonTrigger, reason: str, actor: str | None) -> Result:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from kitty_flow.flow.durations import Worked, moment_of
+from kitty_flow.flow.feedback import finding_lines
 from kitty_flow.ledger.ledger import Ledger
 from kitty_flow.ledger.query import EventFilter, find_events
 from kitty_flow.ledger.view import LedgerView
@@ -19,7 +20,7 @@ from kitty_flow.ledger.view import LedgerView
 if TYPE_CHECKING:
     from kitty_flow.model.event import Event
 
-__all__ = ["Activity", "ActivityReader", "ParkedPool", "Retry", "Run", "Usage", "Work"]
+__all__ = ["Activity", "ActivityReader", "ParkedPool", "Rejection", "Retry", "Run", "Usage", "Work"]
 
 _REMEMBERED: Final = 8
 """So many of the last events are kept, to be shown below a live board."""
@@ -66,6 +67,14 @@ class Work(NamedTuple):
     usage: Usage = Usage()
 
 
+class Rejection(NamedTuple):
+    """Work that a review sent back: by whom, and what it said; `findings` are lines such as ``a.py:12: too long``."""
+
+    reviewer: str
+    summary: str
+    findings: tuple[str, ...]
+
+
 class Retry(NamedTuple):
     """A next attempt that waits until `not_before`."""
 
@@ -100,6 +109,7 @@ class Activity:
     works: dict[str, Work] = field(default_factory=dict)
     times: dict[str, Worked] = field(default_factory=dict)
     retries: dict[str, Retry] = field(default_factory=dict)
+    rejections: dict[str, list[Rejection]] = field(default_factory=dict)
     pools: dict[str, ParkedPool] = field(default_factory=dict)
     runs: dict[str, Run] = field(default_factory=dict)
     budget: str | None = None
@@ -141,7 +151,7 @@ class Activity:
                 _whole(facts.get("epoch")),
                 event.to_state,
                 moment_of(event),
-                log_path=_text(facts.get("log_path")),
+                log_path=_text(facts.get("log_path")) if event.correlation_id else None,  # else nobody watched it
             )
             return
         known = self.works.get(event.entity_id)
@@ -161,6 +171,8 @@ class Activity:
             self.retries[name] = Retry(_moment(event.evidence.get("not_before")), code)
         if event.kind != "transition":
             return
+        if event.trigger == "request_changes":
+            self.rejections.setdefault(name, []).append(_rejection(event))
         if event.trigger == "claim":
             self.began_at = self.began_at or moment_of(event)
         if event.trigger != "release":  # the schedule may be recorded before the work is given back, or after
@@ -215,6 +227,13 @@ class ActivityReader:
         self._count += len(added)
         self._clock = max([self._clock, *(event.lamport for event in added)])
         return counting if is_known else ()
+
+
+def _rejection(event: Event) -> Rejection:
+    feedback = event.evidence.get("feedback")
+    told = feedback if isinstance(feedback, dict) else {}
+    summary = _text(told.get("summary")) or event.reason or ""
+    return Rejection(event.actor, summary, finding_lines(told))
 
 
 def _usage(facts: Any) -> Usage:

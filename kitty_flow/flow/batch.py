@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kitty_flow.errors import RefusedError
+from kitty_flow.flow.illegal import illegal_hint, illegal_sentence
 from kitty_flow.ledger.ledger import Batch, Draft
 from kitty_flow.ledger.state import EntityKey
 from kitty_flow.ledger.view import LedgerView
@@ -110,13 +111,18 @@ class BatchBuilder:
 
     def _about(self, error: RefusedError, entity_type: EntityType, entity_id: str) -> RefusedError:
         """The machine's refusal, which knows no names, told about one entity and to who acts."""
-        subject = self._mission_slug if entity_type == "mission" else entity_id
-        hint = error.hint
-        if hint is not None:
-            hint = re.sub(r"\bMISSION\b", self._mission_slug, hint)
+        slug = self._mission_slug
+        subject = slug if entity_type == "mission" else entity_id
+        hint, message = error.hint, f"{subject}: {error.message}"
+        if error.code == "ILLEGAL_TRANSITION":
+            state, trigger, allowed = (error.details[name] for name in ("state", "trigger", "allowed"))
+            if (sentence := illegal_sentence(entity_type, subject, state, trigger, allowed)) is not None:
+                hint, message = illegal_hint(entity_type, subject, slug), sentence
+        elif hint is not None:
+            hint = re.sub(r"\bMISSION\b", slug, hint)
             if entity_type == "work_package":
                 hint = re.sub(r"\bWP\b", entity_id, hint)
             # Only who holds the step reports it; a reviewer, on the other hand, is yet to be found.
             hint = hint.replace("--agent NAME --result", f"--agent {shlex.quote(self._actor)} --result")
         details = {**error.details, "entity_type": entity_type, "entity_id": entity_id}
-        return RefusedError(error.code, f"{subject}: {error.message}", hint=hint, details=details)
+        return RefusedError(error.code, message, hint=hint, details=details)

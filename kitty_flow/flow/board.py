@@ -79,6 +79,12 @@ class Board:
             return 0.0 if self.mission["state"] == "draft" else 1.0
         return round(sum(_WEIGHT.get(w.state, 0.0) for w in counted) / len(counted), 4)
 
+    @property
+    def progress_words(self) -> str:
+        """The progress for people, such as ``43%``; where only the landing is missing, they are told so."""
+        left = [w for w in self.work_packages if w.state not in ("approved", "done", "canceled")]
+        return f"{self.progress:.0%}" + ("" if left or self.progress == 1.0 else " (not landed)")
+
     def as_data(self) -> dict[str, Any]:
         """The JSON shape of `status` (CLI reference)."""
         return {

@@ -6,6 +6,7 @@ It comes from the gates on the edges to the work package (`flow/edge_gates.py`) 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from kitty_flow.flow.lease import lease_reason, now, run_out
@@ -20,6 +21,7 @@ from kitty_flow.flow.readiness import (
     is_under_review,
     unfinished,
 )
+from kitty_flow.flow.timeline import attempts
 from kitty_flow.ledger.view import EntityState, LedgerView
 
 __all__ = ["Explanation", "GateAnswer", "explain"]
@@ -151,8 +153,7 @@ def _sentence(mission: OpenMission, entity: EntityState, readiness: Readiness) -
     match entity.state:
         case "planned":
             waits = readiness.hindrances(name)
-            moved = entity.last_event.from_state != entity.state
-            back = f" (it was given back: {reason})" if reason and moved else ""
+            back = _way_back(entity)
             return (waits[0].message if waits else f"{name} is ready and nobody has claimed it") + back
         case "claimed" | "in_progress":
             lease = f", with a lease until {_lease(entity)}" if facts.get("lease_expires_at") else ""
@@ -170,8 +171,26 @@ def _sentence(mission: OpenMission, entity: EntityState, readiness: Readiness) -
             return f"{name} is approved at {str(facts.get('head_commit'))[:12]}; it is {where}"
         case "done":
             return f"{name} is done: it landed on {facts.get('target_ref')} with {str(facts.get('target_commit'))[:12]}"
+        case "blocked" if (log := _last_log(mission, name)) is not None:
+            return f"{name} is blocked: {reason}; the last output: {log}"
         case _:
             return f"{name} is {entity.state}: {reason}"
+
+
+def _last_log(mission: OpenMission, work_package_id: str) -> str | None:
+    """All that the last invocation printed, if that failed and its output is on this machine."""
+    made = attempts(mission, work_package_id)
+    path = made[-1]["log_path"] if made and made[-1]["state"] == "failed" else None
+    return str(path) if path and Path(str(path)).is_file() else None
+
+
+def _way_back(entity: EntityState) -> str:
+    """How a planned work package came to be planned again, if it was."""
+    last = entity.last_event
+    words = {"request_changes": "sent back by review", "reopen": "reopened", "unblock": "unblocked"}
+    is_back = last.from_state != entity.state and (last.reason or last.trigger in words)
+    said = f": {last.reason}" if last.reason else ""
+    return f" ({words.get(last.trigger, 'it was given back')}{said})" if is_back else ""
 
 
 def _command(mission: OpenMission, entity: EntityState, view: LedgerView, readiness: Readiness) -> str:

@@ -71,10 +71,14 @@ def show_for_review(mission: OpenMission, work_package_id: str, *, actor: str) -
 
 def _refuse_not_handed_in(mission: OpenMission, entity: EntityState) -> None:
     if entity.state not in ("for_review", "in_review"):
+        name, option = entity.entity_id, mission.option
+        is_approved = entity.state == "approved"
         raise RefusedError(
             "NOTHING_TO_REVIEW",
-            f"{entity.entity_id} is {entity.state}: nothing is handed in for review",
-            hint=f"kitty-flow why {entity.entity_id}{mission.option}",
+            f"{name} is {entity.state}: nothing is handed in for review",
+            hint=f"kitty-flow wp reopen {name} --reason TEXT{option}"
+            if is_approved
+            else f"kitty-flow why {name}{option}",
         )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from kitty_flow.flow.activity import Activity, ActivityReader, Usage, Work
+from kitty_flow.flow.activity import Activity, ActivityReader, Rejection, Usage, Work
 from kitty_flow.flow.board import Board, WorkPackageStatus, make_board, next_commands
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.ledger.view import EntityState
@@ -18,19 +18,23 @@ __all__ = ["Failure", "MissionReport", "PackageReport", "WaveReport", "make_repo
 
 
 class Failure(NamedTuple):
-    """Why the last invocation of a work package came to nothing, and where all that it printed is."""
+    """Why an invocation of a work package came to nothing, and where all that it printed is.
+
+    `is_overcome`: a later invocation came to something.
+    """
 
     action: str
     agent: str
     code: str
     message: str
     log_path: str | None
+    is_overcome: bool
 
 
 class PackageReport(NamedTuple):
     """What happened to one work package. `worked_s` is the time that implementers and reviewers took, in seconds.
 
-    `failure` is that of the last invocation, `failures` counts all that failed, `reason` tells why it is where it is.
+    `failure` is the last one, `failures` counts all, `sent_back` are the rejections; `reason`: why it is where it is.
     """
 
     id: str
@@ -48,11 +52,13 @@ class PackageReport(NamedTuple):
     force_count: int
     reason: str | None
     failure: Failure | None
+    sent_back: tuple[Rejection, ...]
 
     def as_data(self) -> dict[str, Any]:
         """JSON-ready."""
         failure = self.failure._asdict() if self.failure else None
-        return {**self._asdict(), "usage": self.usage.as_data(), "failure": failure}
+        sent_back = [each._asdict() for each in self.sent_back]
+        return {**self._asdict(), "usage": self.usage.as_data(), "failure": failure, "sent_back": sent_back}
 
 
 class WaveReport(NamedTuple):
@@ -144,12 +150,11 @@ def _package(
     time_in = activity.times.get(card.id)
     failed = [work for work in works if work.state == "failed"]
     closed = [work for work in works if work.state != "started"]
-    last = closed[-1] if closed else None
     failure = None
-    if last is not None and last.state == "failed":
-        failure = Failure(
-            last.action, last.agent, last.code or "FAILED", last.reason or "no reason told", last.log_path
-        )
+    if failed:
+        last, reason = failed[-1], failed[-1].reason or "no reason told"
+        is_overcome = any(work.state == "done" for work in closed[closed.index(last) + 1 :])
+        failure = Failure(last.action, last.agent, last.code or "FAILED", reason, last.log_path, is_overcome)
     usage = Usage()
     for work in closed:
         usage = usage.plus(work.usage)
@@ -169,6 +174,7 @@ def _package(
         card.force_count,
         card.reason,
         failure,
+        tuple(activity.rejections.get(card.id, ())),
     )
 
 

@@ -13,7 +13,7 @@ from kitty_flow.flow.drive import Driver, Outcome
 from kitty_flow.flow.life import accept_if_finished, begin
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.policy_reasons import mission_spent
-from kitty_flow.flow.readiness import Readiness, is_finished
+from kitty_flow.flow.readiness import Readiness, is_finished, is_under_review, unfinished
 from kitty_flow.flow.recovery import recover
 from kitty_flow.flow.run_context import RunContext
 from kitty_flow.flow.run_lock import RunIdentity, enrolled, run_lock
@@ -117,7 +117,7 @@ def run_mission(
         report.outcomes.update(_left_over(mission, options, report))
         if stop.level > StopLevel.NONE:
             report.mission_state = mission.state()
-            raise _interrupted(mission, report)
+            raise _interrupted(mission, report, is_drained=stop.level == StopLevel.DRAIN)
         may_accept = report.red_gate is None
         report.mission_state = accept_if_finished(mission, run_id=report.run_id) if may_accept else mission.state()
         report.mission_head = mission.project.repository.refs.commit(mission.branch)
@@ -130,10 +130,14 @@ def _local_executor() -> Executor:
     return LocalExecutor()
 
 
-def _interrupted(mission: OpenMission, report: RunReport) -> InterruptedRunError:
+def _interrupted(mission: OpenMission, report: RunReport, *, is_drained: bool) -> InterruptedRunError:
+    told = "work in progress was given back and its unsaved changes kept"
+    if is_drained:
+        left = len(unfinished(mission, mission.view()))
+        told = f"what was at work was finished, and {left} work package{' is' if left == 1 else 's are'} left"
     return InterruptedRunError(
         "INTERRUPTED",
-        "the run was stopped; work in progress was given back and its unsaved changes kept",
+        f"the run was stopped; {told}",
         hint=f"kitty-flow run {mission.slug}",
         details=report.as_data(),
     )
@@ -152,6 +156,10 @@ def _left_over(mission: OpenMission, options: RunOptions, report: RunReport) -> 
             continue
         reasons = readiness.hindrances(work_package.id)
         code, message = reasons[0][1:3] if reasons else _behind_barrier(mission, view, options, work_package.id)
+        if is_under_review(entity, view):
+            message = f"{work_package.id} is being reviewed by {entity.facts.get('reviewer')}"
+        elif entity.state in ("claimed", "in_progress"):
+            message = f"{work_package.id} is held by {entity.facts.get('holder')}"
         attempts, rejections = entity.counts.get("start", 0), entity.counts.get("request_changes", 0)
         found[work_package.id] = Outcome(entity.state, attempts, rejections, code, message)
     return found

@@ -21,7 +21,7 @@ def board_text(board: Board) -> RenderableType:
     """The board as a rich renderable; plain text without a terminal."""
     head = Text()
     head.append(clean(str(board.mission["title"])), style="bold")
-    head.append(f"  {board.mission['slug']}  {board.mission['state']}  {board.progress:.0%}\n")
+    head.append(f"  {board.mission['slug']}  {board.mission['state']}  {board.progress_words}\n")
     if not board.work_packages:
         told = f"no work packages; its phases: kitty-flow mission show {board.mission['slug']}\n"
         return Group(head, Text(told + "\n".join(filter(None, _foot(board)))))

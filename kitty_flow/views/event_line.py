@@ -14,19 +14,28 @@ __all__ = ["event_line"]
 _TOLD: Final = ("retry_scheduled", "pool_parked", "budget_exhausted", "wave_gate")
 """Annotations that say why nothing moves."""
 
+_REASON: Final = 120
+
 
 def event_line(event: Event) -> str | None:
     """One transition, or wait, of a work package or the mission; None for events that only matter to the log."""
     if event.entity_type not in ("work_package", "mission"):
         return None
     name = event.mission_slug if event.entity_type == "mission" else event.entity_id
-    reason = f": {event.reason.splitlines()[0][:120]}" if event.reason and event.reason.strip() else ""
+    reason = f": {_gist(event.reason)}" if event.reason and event.reason.strip() else ""
     if event.kind == "annotation":
         return clean(f"{event.at[11:19]} {name} {_wait(event)}{reason}") if event.trigger in _TOLD else None
     forced = " by force" if event.force else ""
     return clean(
         f"{event.at[11:19]} {name} {event.from_state or 'new'} -> {event.to_state}{forced} ({event.actor}){reason}"
     )
+
+
+def _gist(text: str) -> str:
+    """The first line; dots say that there is more."""
+    first = text.strip().splitlines()[0]
+    kept = first if len(first) <= _REASON else first[: _REASON - 2].rstrip()
+    return kept if kept == text.strip() else f"{kept}.."
 
 
 def _wait(event: Event) -> str:

@@ -25,15 +25,23 @@ class Grid:
         rows: one plain line of text for each column.
         styled: the column whose cells have a style.
         styles: the style of that cell, row by row.
+        whole_words: no word is folded while another column can be narrowed in its stead.
     """
 
     def __init__(
-        self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, styled: int = 0, styles: Iterable[str] = ()
+        self,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        *,
+        styled: int = 0,
+        styles: Iterable[str] = (),
+        whole_words: bool = False,
     ) -> None:
         self._columns = columns
         self._rows = rows
         self._styled = styled
         self._styles = styles
+        self._whole_words = whole_words
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
         segments = self._segments(options.max_width)
@@ -44,7 +52,11 @@ class Grid:
 
     def _segments(self, room: int) -> Iterator[Segment]:
         measured = [[_width(cell) for cell in row] for row in (self._columns, *self._rows)]
-        widths = _fitted([max(column) for column in zip(*measured, strict=True)], room)
+        widths = [max(column) for column in zip(*measured, strict=True)]
+        if self._whole_words and _excess(widths, room) > 0:
+            columns = zip(*(self._columns, *self._rows), strict=True)
+            widths = _fitted(widths, room, [max(_width(w) for c in column for w in c.split(" ")) for column in columns])
+        widths = _fitted(widths, room, [1] * len(widths))
         for line in _lines(self._columns, measured[0], widths):
             yield Segment(_GAP.join(line), Style(bold=True))
             yield Segment.line()
@@ -61,11 +73,18 @@ class Grid:
         yield Segment(unstyled)
 
 
-def _fitted(widths: list[int], room: int) -> list[int]:
-    """What each column needs, less what there is no room for; no column vanishes."""
-    excess = sum(widths) + len(_GAP) * (len(widths) - 1) - room
-    while excess > 0 and max(widths) > 1:
-        widths[widths.index(max(widths))] -= 1
+def _excess(widths: Sequence[int], room: int) -> int:
+    return sum(widths) + len(_GAP) * (len(widths) - 1) - room
+
+
+def _fitted(widths: list[int], room: int, least: Sequence[int]) -> list[int]:
+    """What each column needs, less what there is no room for, but at least `least`; no column vanishes."""
+    excess = _excess(widths, room)
+    while excess > 0:
+        spare = [width if width > low else 0 for width, low in zip(widths, least, strict=True)]
+        if not any(spare):
+            break
+        widths[spare.index(max(spare))] -= 1
         excess -= 1
     return widths
 

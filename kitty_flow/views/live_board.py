@@ -80,7 +80,7 @@ def _head(seen: Snapshot, width: int, ascii_only: bool) -> list[Line]:
     bar: Line = (
         (filled * full, "green"),
         (empty * (cells - full), "dim"),
-        (f" {board.progress:4.0%}  {', '.join(words)}", ""),
+        (f" {board.progress_words:>4}  {', '.join(words)}", ""),
     )
     waves = _waves(seen.rows, width, ascii_only)
     return [first, bar, *([waves] if waves else []), ()]

@@ -37,6 +37,9 @@ def report_markdown(report: MissionReport) -> str:
     if left:
         parts.append("## What went wrong\n")
         parts += [_problem(each) for each in left]
+    if any(each.sent_back for each in report.work_packages):
+        parts.append("## Sent back by review\n")
+        parts += [_sent_back(each) for each in report.work_packages if each.sent_back]
     if report.remarks:
         parts.append("## To be looked at\n")
         parts.append("".join(f"- {code(remark[:_SENTENCE])}\n" for remark in report.remarks))
@@ -68,11 +71,20 @@ def _problem(each: PackageReport) -> str:
     told = f"### {code(each.id)}\n\n"
     if each.failure is not None:
         failure = each.failure
-        told += f"The last {code(failure.action)} by {code(failure.agent)} failed ({code(failure.code)}):\n\n"
+        which, after = ("An earlier", ", and a later one did not") if failure.is_overcome else ("The last", "")
+        told += f"{which} {code(failure.action)} by {code(failure.agent)} failed ({code(failure.code)}){after}:\n\n"
         told += fenced(_lines(failure.message))
         told += f"\nIts output: {code(failure.log_path)}\n" if failure.log_path else ""
     elif each.reason:
         told += f"It is {each.state}:\n\n" + fenced(_lines(each.reason))
+    return told
+
+
+def _sent_back(each: PackageReport) -> str:
+    told = f"### {code(each.id)}\n"
+    for rejection in each.sent_back:
+        words = [*([rejection.summary] if rejection.summary.strip() else []), *rejection.findings]
+        told += f"\nBy {code(rejection.reviewer)}:\n\n" + fenced(_lines("\n".join(words) or "no word"))
     return told
 
 

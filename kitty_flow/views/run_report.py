@@ -76,7 +76,7 @@ def _problems(report: MissionReport) -> Iterator[str]:
     """A sentence for everything that is not as it should be, with where to read on."""
     told = set()
     for each in report.work_packages:
-        if each.state not in FINISHED and each.failure is not None:
+        if each.state not in FINISHED and each.failure is not None and not each.failure.is_overcome:
             failure = each.failure
             told.add(f"{each.id} is blocked: {each.reason}")
             log = f"; its output: {failure.log_path}" if failure.log_path else ""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
+from pathlib import Path
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kitty_flow.cli.terminal import fields, safe, safe_block
+from kitty_flow.cli.terminal import fields, safe, safe_block, wrapped
 
 _CONTROL = st.characters(categories=["Cc", "Cf", "Cs", "Zl", "Zp"])
 _ANY = st.text(st.one_of(st.characters(), _CONTROL))
@@ -48,3 +51,21 @@ def test_fields_stand_in_columns() -> None:
     assert fields([("state", "in_progress"), ("actor", "x\ny"), ("empty", "")]) == (
         "state  in_progress\nactor  x\\ny\nempty"
     )
+
+
+def test_a_mapping_reads_as_pairs_and_an_empty_one_is_left_out() -> None:
+    assert fields([("ports", {"WEB": 4100, "API": "x\ny"}), ("environment", {})]) == "ports  WEB=4100, API=x\\ny"
+
+
+def test_a_line_is_broken_between_words_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    path = "a-long/path-that/nobody-can/break.txt"
+    assert wrapped(f"  pass  tests: they passed on {path}\x1b", indent=8) == [
+        "  pass  tests: they passed on",
+        f"        {path}\\x1b",
+    ]
+
+
+@pytest.mark.parametrize(("words", "told"), [(("next", "--agent", "x", "--wait", "abc"), "it should be a number")])
+def test_a_wrong_value_is_told_in_plain_words(kitty: Any, tmp_path: Path, words: tuple[str, ...], told: str) -> None:
+    assert kitty(*words, cwd=tmp_path).stderr.splitlines()[0] == f"error: Invalid value for '--wait': {told}"

@@ -61,6 +61,14 @@ def test_a_second_run_changes_nothing_and_says_so(kitty: Any, repo: Path) -> Non
     assert everything(repo) == before
 
 
+def test_who_has_settings_is_not_sent_to_write_them(kitty: Any, repo: Path) -> None:
+    assert kitty("run", "--json", cwd=repo).json["error"]["hint"].endswith("(kitty-flow init)")
+    kitty("init", cwd=repo)
+    error = kitty("run", "--json", cwd=repo).json["error"]
+    assert error["code"] == "AGENT_MISSING"
+    assert error["hint"].endswith("or name agents in .kitty-flow/config.toml")
+
+
 def test_the_next_steps_are_the_loop_and_the_help_says_what_is_done(kitty: Any, repo: Path) -> None:
     done = kitty("init", "--json", cwd=repo)
     steps = done.json["data"]["next_steps"]

@@ -80,6 +80,18 @@ def test_a_move_that_is_typed_again_is_made_once(diamond: Workbench) -> None:
     assert diamond.refusal(*words[:-1], "another reason", exit=4)["code"] == "ILLEGAL_TRANSITION"
 
 
+def test_what_cannot_be_done_is_told_without_words_of_machines(diamond: Workbench) -> None:
+    take(diamond, "amy")
+    error = diamond.refusal("wp", "unblock", "WP01", "--reason", "why not", exit=4)
+    assert error["code"] == "ILLEGAL_TRANSITION"
+    told = "WP01 is in progress, so it cannot be unblocked; it can be blocked, released or canceled"
+    assert (error["message"], error["hint"]) == (told, "kitty-flow why WP01 -m sample")
+    diamond.kitty("mission", "abort", "sample", "--reason", "overtaken")
+    error = diamond.refusal("mission", "pause", "sample", "--reason", "late", exit=4)
+    told = "sample is aborted, so it cannot be paused; nothing follows on that"
+    assert (error["message"], error["hint"]) == (told, "kitty-flow mission show sample")
+
+
 def test_a_refused_report_leaves_the_step_in_hand(diamond: Workbench) -> None:
     step = take(diamond, "amy")
     error = diamond.refusal("next", "--agent", "amy", "--result", "success", exit=4)

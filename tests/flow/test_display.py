@@ -169,6 +169,36 @@ def test_the_report_tells_failures_with_the_log_and_what_was_used(bench: Workben
     for hostile in ("EVIL", "script", "http", "click"):
         assert hostile not in outside
     assert "kitty-flow why WP01 -m sample" in text
+    why = bench.kitty("why", "WP02")["data"]
+    assert why["summary"].endswith(f"; the last output: {failure['log_path']}")
+
+
+@pytest.mark.slow
+def test_a_failure_stays_in_the_report_when_a_later_attempt_passes(bench: Workbench) -> None:
+    bench.mission({"WP01": {"owned_files": ["a"]}})
+    once = bench.root.parent / "once"
+    script = bench.root.parent / "fails-once.sh"
+    script.write_text(
+        f"#!/bin/sh\nmkdir '{once}' 2>/dev/null && {{ echo no luck; exit 3; }}\nexec {agent('implementer')}\n"
+    )
+    script.chmod(0o755)
+    bench.kitty("run", "sample", "--command", str(script), "--review-command", agent("reviewer"))
+    shown = bench.kitty("status", "sample", "--report", "-")["data"]
+    failure = shown["report"]["work_packages"]["WP01"]["failure"]
+    assert (failure["code"], failure["is_overcome"]) == ("AGENT_FAILED", True)
+    assert "no luck" in shown["text"] and failure["log_path"] in shown["text"]
+    assert "a later one did not" in shown["text"]
+
+
+def test_an_error_on_a_terminal_is_broken_between_words(bench: Workbench) -> None:
+    bench.mission(TWO)
+    bench.kitty("plan", "sample")
+    words = ("wp", "unblock", "WP01", "--reason", "why not")
+    status, seen = on_a_terminal(bench, *words, COLUMNS="40")
+    lines = seen.replace("\r", "").splitlines()
+    told = "error: WP01 is planned, so it cannot be unblocked; it can be blocked or canceled"
+    assert (status, " ".join(lines[:-1]), lines[-1]) == (4, told, "hint: kitty-flow why WP01 -m sample")
+    assert max(map(len, lines)) <= 40
 
 
 def _outside_code(markdown: str) -> str:

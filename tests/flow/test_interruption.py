@@ -112,6 +112,7 @@ def test_stopped_by_a_signal(bench: Workbench, name: str) -> None:
     envelope = bench.run(f"{name}=WP02", REJECT, exit=130)
     assert envelope["error"]["code"] == "INTERRUPTED"
     assert envelope["error"]["hint"] == "kitty-flow run sample"
+    assert "was given back and its unsaved changes kept" in envelope["error"]["message"]
     assert bench.agents_alive() == []
     assert bench.states() == {"WP01": "approved", "WP02": "planned"}
     released = next(e for e in bench.events() if e["trigger"] == "release")
@@ -127,6 +128,7 @@ def test_a_first_ctrl_c_lets_what_runs_finish(bench: Workbench) -> None:
     stderr = process.communicate(timeout=120)[1]
     assert process.returncode == 130
     assert "WP01" in stderr and "Ctrl-C again" in stderr
+    assert "the run was stopped; what was at work was finished, and 2 work packages are left" in stderr
     assert bench.states() == {"WP01": "for_review", "WP02": "planned"}
     assert "release" not in [trigger for _, trigger in bench.steps()]
     before = recorded(bench)

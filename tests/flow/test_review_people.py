@@ -93,7 +93,10 @@ def test_an_approval_without_a_begun_review_begins_and_approves_in_one_step(subm
     assert len({m["ledger_commit"] for m in data["recorded"]}) == 1
     assert "hollow approval: WP01 was approved by ann without a word" in bench.kitty("status")["data"]["warnings"]
     for words in (("review",), ("reject", "-m", "after all")):
-        assert bench.refusal("wp", words[0], "WP01", *words[1:], exit=4)["code"] == "NOTHING_TO_REVIEW"
+        error = bench.refusal("wp", words[0], "WP01", *words[1:], exit=4)
+        assert (error["code"], error["hint"]) == ("NOTHING_TO_REVIEW", "kitty-flow wp reopen WP01 --reason TEXT")
+    assert said(bench, "verify").endswith("\n0 of 2 are on trunk\n")
+    assert "gate" not in said(bench, "why", "WP01"), "gates that are open explain nothing"
     assert take(bench, "amy")["wp_id"] == "WP02"
 
 
@@ -130,3 +133,27 @@ def test_the_diff_is_shown_in_the_users_pager(submitted: Workbench, tmp_path: Pa
     plain = subprocess.run(words, cwd=bench.root, env=environment, capture_output=True, text=True, timeout=60)
     assert "+first" in plain.stdout
     assert "\x1b" not in plain.stdout
+
+
+def test_what_a_review_found_is_told_wherever_one_looks(submitted: Workbench) -> None:
+    bench = submitted
+    words = ("-m", "too \x1b[31mquiet", "--finding", "one.txt:1:say it louder")
+    bench.kitty("wp", "reject", "WP01", *words)
+    shown = said(bench, "wp", "show", "WP01")
+    assert "\nfeedback: too \\x1b[31mquiet\n  one.txt:1: say it louder\n" in shown
+    (reviewed,) = [line.split() for line in shown.splitlines() if line.startswith("  review ")]
+    assert reviewed[1:4] == ["sent", "back", "ann"]
+    assert "output.log" not in shown, "nobody watched these, so nothing kept what they printed"
+    assert "sent back by review: too" in said(bench, "why", "WP01")
+    report = bench.kitty("status", "--report", "-")["data"]
+    told = {"reviewer": "ann", "summary": "too \x1b[31mquiet", "findings": ["one.txt:1: say it louder"]}
+    assert report["report"]["work_packages"]["WP01"]["sent_back"] == [told]
+    assert "## Sent back by review" in report["text"] and "one.txt:1: say it louder" in report["text"]
+
+
+def said(bench: Workbench, *words: str) -> str:
+    """What a command prints for people."""
+    process = bench.start(*words)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr
+    return stdout

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from workbench import Workbench, agent
+from workbench import DIAMOND, Workbench, agent
 
 from kitty_flow.agents.command import AgentSpec
 from kitty_flow.agents.executor import Job
@@ -148,6 +148,15 @@ def test_recovery_leaves_alone_what_an_agent_took_by_hand(bench: Workbench) -> N
     held = bench.kitty("wp", "show", step["wp_id"])["data"]
     assert (held["state"], held["epoch"]) == ("in_progress", step["epoch"])
     assert done["work_packages"][step["wp_id"]]["code"] == "NOT_PLANNED"
+
+
+def test_a_run_says_who_holds_what_everything_waits_for(bench: Workbench) -> None:
+    bench.mission(DIAMOND)
+    bench.kitty("next", "--agent", "amy")
+    error = bench.run(exit=4)["error"]
+    assert error["message"] == "WP01 is held by amy, and 3 wait for it"
+    assert error["hint"] == "kitty-flow run sample --wait"
+    assert error["details"]["work_packages"] == ["WP01", "WP02", "WP03", "WP04"]
 
 
 GATED = '[run]\nwave_gate = ["sh", "-c", "{command}"]\n'

@@ -43,7 +43,10 @@ def test_waits_are_told_and_bookkeeping_is_not() -> None:
     assert event_line(event("work_package", "WP01", "heartbeat")) is None
     assert event_line(event("invocation", "I1", "start")) is None
     forced = moved("WP01", "force", "blocked", "approved", "2026-05-04T12:00:00", force=True, reason="so it is\nnow")
-    assert event_line(forced) == "12:00:00 WP01 blocked -> approved by force (ann): so it is"
+    assert event_line(forced) == "12:00:00 WP01 blocked -> approved by force (ann): so it is.."
+    long = moved("WP01", "request_changes", "in_review", "planned", "2026-05-04T12:00:00", reason="word " * 40)
+    told = event_line(long)
+    assert told is not None and told.endswith("word wor..") and len(told.partition("): ")[2]) <= 120
 
 
 def test_a_retry_is_waited_for_until_the_next_claim_and_a_pool_until_its_time() -> None:

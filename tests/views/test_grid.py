@@ -62,3 +62,14 @@ def test_only_the_styled_column_has_a_style() -> None:
     assert "\x1b[31mplanned\x1b[0m" in lines[0]
     assert "\x1b[1;32mdone\x1b[0m" in lines[-1]
     assert "".join(lines).count("\x1b[") == 4
+
+
+def test_no_word_is_folded_while_another_column_can_give_way() -> None:
+    row = ("41", "WP01", "in_progress -> for_review", "implementer-command", "it says " + "why and " * 20)
+    columns = ("CLOCK", "WHAT", "CHANGE", "ACTOR", "REASON")
+    lines = shown(Grid(columns, [row], whole_words=True), 80)
+    assert "implementer-command" in lines[1]
+    assert "in_progress ->" in lines[1]
+    assert all(cell_len(line) <= 80 for line in lines)
+    text = "".join("".join(shown(Grid(columns, [row], whole_words=True), 12)).split())
+    assert sorted(text) == sorted("".join((*columns, *row)).replace(" ", ""))

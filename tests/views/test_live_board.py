@@ -123,3 +123,14 @@ def test_without_colour_every_state_is_told_apart() -> None:
 
 def _local(seconds: float) -> str:
     return f"{(NOW + timedelta(seconds=seconds)).astimezone():%H:%M:%S}"
+
+
+def test_what_is_approved_and_has_not_landed_is_said_to_be() -> None:
+    def bar(*states: str) -> str:
+        rows = [row(number, state) for number, state in enumerate(states)]
+        return text_of(frame(snapshot(rows, state="accepted"), width=80, height=24))[1]
+
+    assert " 80% (not landed)  2 of 2 approved" in bar("approved", "approved")
+    assert " 80% (not landed)  1 of 1 approved" in bar("approved", "canceled")
+    assert "100%  2 of 2 approved" in bar("done", "done")
+    assert "not landed" not in bar("approved", "for_review")

@@ -83,13 +83,14 @@ def next_step(
         if peek:
             looked = _peek(opened, name, role)
             return Result(looked.as_data(), lambda: _text(looked, None), opened.diagnostics)
+        from kitty_flow.flow.remarks import remarks
         from kitty_flow.ledger.evidence import collected
 
         with collected(opened.ledger) as recorded:
             reported = _report(opened, name, result, epoch, work_package) if result is not None else None
             answer = _advance(opened, name, role, wait)
         data = answer.as_data() | {"recorded": recorded} | ({"reported": reported} if reported else {})
-        return Result(data, lambda: _text(answer, reported), opened.diagnostics)
+        return Result(data, lambda: _text(answer, reported), remarks(opened.view()))
 
 
 def _peek(opened: OpenMission, agent: str, role: Role) -> NextStep:

@@ -105,7 +105,8 @@ def amend(
         elif done.was_recorded_before:
             head = f"{opened.slug} had been amended like this before; nothing was written"
         diagnostics = (*opened.diagnostics, *done.diagnostics)
-        foot = f"next: kitty-flow {'plan' if dry_run else 'status'} {opened.slug}"
+        follow = "plan" if dry_run else "merge" if data["state"] == "accepted" else "status"
+        foot = f"next: kitty-flow {follow} {opened.slug}"
         return Result(data, lambda: _text(done, head, foot), diagnostics)
 
 

@@ -15,7 +15,6 @@ __all__ = [
     "EpochOption",
     "MissionArgument",
     "MissionOption",
-    "OutputFileOption",
     "ReasonOption",
     "RequiredReasonOption",
     "SinceOption",
@@ -65,8 +64,4 @@ SinceOption = Annotated[
     typer.Option(
         "--since", metavar="WHEN", help="Only since this date or time (UTC), or for 2h, 3d.", show_default=False
     ),
-]
-OutputFileOption = Annotated[
-    Path | None,
-    typer.Option("--output", "-o", metavar="FILE", help="Write to this file instead of stdout.", show_default=False),
 ]

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
-from kitty_flow.cli.context_options import OutputFileOption
 from kitty_flow.cli.output import Result, command
+from kitty_flow.cli.output_file import OutputFileOption, write_output
 from kitty_flow.cli.plan_cmd import MissionOrPathArgument
-from kitty_flow.errors import ExternalToolError, UsageError
+from kitty_flow.errors import UsageError
 
 if TYPE_CHECKING:
     from kitty_flow.flow.planning import PlannedMission
@@ -54,12 +54,7 @@ def graph(
     remarks = (*planned.diagnostics, *_too_large(form, picture))
     if output is None:
         return Result(data | {"picture": picture}, str(picture), remarks)
-    try:
-        output.write_bytes(picture if isinstance(picture, bytes) else picture.encode())
-    except OSError as error:
-        raise ExternalToolError(
-            "OUTPUT_NOT_WRITTEN", f"{output} cannot be written: {error.strerror}", hint="choose another -o FILE"
-        ) from error
+    write_output(output, picture if isinstance(picture, bytes) else picture.encode())
     return Result(data, f"wrote {output}", remarks)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import typer
 from typer.core import TyperGroup
@@ -12,15 +12,27 @@ from kitty_flow.errors import UsageError
 
 __all__ = ["CommandGroup", "command_group"]
 
+_WHOLE: Final = 1000
+"""More characters than the first sentence of any help has."""
+
 
 class CommandGroup(TyperGroup):
     """A group whose refusals say what exists; it also tells the output which command is meant, for the JSON schema."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the group's own options; no word at all asks for the help."""
-        if not args and not ctx.resilient_parsing:
+        """Parse the group's own options; no word at all asks for the help, and in a script it is a mistake."""
+        if not ctx.resilient_parsing and not set(args) - {"--json"}:
+            output = ctx.find_object(Output)
+            if output is not None and output.as_json:
+                ctx.fail("Missing command.")
             args = ["--help"]
         return super().parse_args(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write each command with the whole first sentence of its help; where that is long it is wrapped, not cut."""
+        found = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, each.get_short_help_str(_WHOLE)) for name, each in found.items() if each])
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command that the next word names.

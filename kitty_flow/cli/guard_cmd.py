@@ -74,5 +74,5 @@ def uninstall() -> Result:
 
 def _installation(done: Installation, changed: str, unchanged: str) -> Result:
     text = (changed if done.changed else unchanged).format(hook=done.hook)
-    text += f"\nbefore it runs {done.chained}" if done.chained else ""
+    text += f"\n{done.chained} runs before it" if done.chained else ""
     return Result(done._asdict(), text)

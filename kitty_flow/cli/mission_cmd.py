@@ -14,15 +14,15 @@ from kitty_flow.cli.context_options import (
     DryRunOption,
     MissionArgument,
     MissionOption,
-    OutputFileOption,
     ReasonOption,
     RequiredReasonOption,
 )
 from kitty_flow.cli.groups import command_group
 from kitty_flow.cli.output import Result, command, is_json
+from kitty_flow.cli.output_file import OutputFileOption, write_output
 from kitty_flow.cli.plan_cmd import MissionOrPathArgument
 from kitty_flow.cli.terminal import fields, table
-from kitty_flow.errors import ExternalToolError, UsageError
+from kitty_flow.errors import UsageError
 
 if TYPE_CHECKING:
     from kitty_flow.flow.life import LifeTrigger
@@ -152,7 +152,7 @@ def _import_history(
 @command(
     examples=[
         "kitty-flow mission export checkout -o checkout.toml",
-        "kitty-flow mission export specs/001-checkout -o .kitty-flow/missions/checkout.toml",
+        "kitty-flow mission export specs/001-checkout -o .kitty-flow/missions/001-checkout.toml",
     ]
 )
 def export(
@@ -169,12 +169,7 @@ def export(
     data = {"slug": exported.definition.slug, "definition_digest": exported.definition.digest, "output": output}
     if output is None:
         return Result(data | {"text": exported.text}, exported.text, exported.diagnostics)
-    try:
-        output.write_bytes(exported.text.encode())
-    except OSError as error:
-        raise ExternalToolError(
-            "OUTPUT_NOT_WRITTEN", f"{output} cannot be written: {error.strerror}", hint="choose another -o FILE"
-        ) from error
+    write_output(output, exported.text.encode())
     words = f"wrote {output}\nnext: edit it, then kitty-flow plan {shlex.quote(str(output))}"
     return Result(data, words, exported.diagnostics)
 

@@ -93,13 +93,14 @@ def next_step(
         if peek:
             looked = _peek(opened, name, role or "implement")
             return Result(looked.as_data(), lambda: _text(opened, name, looked, None), opened.diagnostics)
+        from kitty_flow.flow.remarks import remarks
         from kitty_flow.ledger.evidence import collected
 
         with collected(opened.ledger) as recorded:
             reported = _report(opened, name, result, epoch, work_package) if result is not None else None
             answer = _advance(opened, name, role or _last_role(opened, name, reported), wait)
         data = answer.as_data() | {"recorded": recorded} | ({"reported": reported} if reported else {})
-        return Result(data, lambda: _text(opened, name, answer, reported), opened.diagnostics)
+        return Result(data, lambda: _text(opened, name, answer, reported), remarks(opened.view()))
 
 
 def _peek(opened: OpenMission, agent: str, role: Role) -> NextStep:

@@ -9,7 +9,8 @@ import typer
 
 from kitty_flow.cli.context_options import MissionArgument
 from kitty_flow.cli.output import Result, command, is_json
-from kitty_flow.errors import ExternalToolError, UsageError
+from kitty_flow.cli.output_file import write_output
+from kitty_flow.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -93,13 +94,7 @@ def _report(opened: OpenMission, output: str) -> Result:
     data = {"report": made.as_data(), "output": None if output == "-" else output}
     if output == "-":
         return Result(data | {"text": text}, text, opened.diagnostics)
-    path = Path(output)
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ExternalToolError(
-            "OUTPUT_NOT_WRITTEN", f"{output} cannot be written: {error.strerror}", hint="choose another --report FILE"
-        ) from error
+    write_output(Path(output), text.encode(), option="--report")
     return Result(data, f"wrote {output}", opened.diagnostics)
 
 

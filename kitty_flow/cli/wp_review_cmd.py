@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
@@ -66,7 +67,9 @@ def review(work_package: WorkPackageArgument, mission: _MissionOption = None, ac
         if on_terminal:
             page_diff(git, shown.base, shown.head)
         text = "" if on_terminal or is_json() else _diff(opened, shown)
-        return Result(data, lambda: text + _summary(shown, stat, opened), opened.diagnostics)
+        options = f" --mission {opened.slug}" if opened.was_named else ""
+        options += f" --actor {shlex.quote(who)}" if actor else ""
+        return Result(data, lambda: text + _summary(shown, stat, options), opened.diagnostics)
 
 
 def _data(shown: Shown, stat: tuple[FileStat, ...], actor: str) -> dict[str, Any]:
@@ -91,8 +94,8 @@ def _diff(opened: OpenMission, shown: Shown) -> str:
     return text[:_MAX_DIFF].expandtabs(8) + cut + "\n\n"
 
 
-def _summary(shown: Shown, stat: tuple[FileStat, ...], opened: OpenMission) -> str:
-    name, option = shown.work_package_id, f" --mission {opened.slug}" if opened.was_named else ""
+def _summary(shown: Shown, stat: tuple[FileStat, ...], options: str) -> str:
+    name = shown.work_package_id
     lines = [
         f"{name} at {shown.head}, {len(stat)} file{'' if len(stat) == 1 else 's'} changed since {shown.base[:12]}",
         f"task     {shown.prompt_path}",
@@ -100,8 +103,8 @@ def _summary(shown: Shown, stat: tuple[FileStat, ...], opened: OpenMission) -> s
     if shown.seen:
         lines.append(f"delta    {shown.commands()[-1]}")
     lines += [
-        f"approve  kitty-flow wp approve {name} -m TEXT{option}",
-        f"reject   kitty-flow wp reject {name} -m TEXT{option}",
+        f"approve  kitty-flow wp approve {name} -m TEXT{options}",
+        f"reject   kitty-flow wp reject {name} -m TEXT{options}",
     ]
     return "\n".join(safe(line) for line in lines)
 

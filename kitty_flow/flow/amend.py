@@ -13,6 +13,7 @@ from kitty_flow.flow.amend_request import AmendRequest, Change, read_change
 from kitty_flow.flow.amend_rules import REFUSALS, Amendment
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.give_back import cancel
+from kitty_flow.flow.life import accept_if_finished
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.ledger.ledger import Batch
 from kitty_flow.ledger.view import LedgerView
@@ -49,7 +50,8 @@ def amend(mission: OpenMission, request: AmendRequest, *, reason: str, actor: st
     """Change what a mission consists of, and replan what has not started.
 
     Decided under the ledger's lock on the definition that counts then. A command that was killed before it could
-    answer is typed again: what it recorded is not recorded twice.
+    answer is typed again: what it recorded is not recorded twice. Where nothing is left to do then, the mission is
+    accepted, unless there is a wave gate: only a run asks that.
 
     Raises:
         UsageError: NOTHING_TO_AMEND.
@@ -68,6 +70,8 @@ def amend(mission: OpenMission, request: AmendRequest, *, reason: str, actor: st
         decider.build(mission.view())
         return decider.amended()
     receipt = mission.ledger.record(decider.build)
+    if mission.project.settings.run.wave_gate is None:
+        accept_if_finished(mission, run_id=None)
     return decider.amended(next((e.event_id for e in receipt.events if e.trigger == "amend"), None))
 
 

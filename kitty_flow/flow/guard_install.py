@@ -35,6 +35,12 @@ _BY_ITS_NAME: Final = re.compile(
 )
 """A hook that asks what it is called, or of a manager whose hooks do: under another name it does something else."""
 
+_WHERE: Final = (
+    'case "${KITTY_FLOW_WP:+agent}:$PWD" in agent:*|*:*/worktrees/*/lane-*) ;; '
+    f'*) [ -e "${{GIT_DIR:-.git}}/kitty-flow/{_RESERVED}" ] ;; esac'
+)
+"""The places in which the script below checks, as one condition of the shell."""
+
 _SCRIPT: Final = """\
 {mark}; `kitty-flow guard uninstall` puts everything back.
 # The hook that was here before runs first, with its arguments, its input and its exit status.
@@ -121,8 +127,7 @@ def uninstall(project: Project) -> Installation:
 
 def line_by_hand(root: Path) -> str:
     """What to add by hand, in the form of the hook manager that the repository uses."""
-    case = "case $PWD in */worktrees/*/lane-*)"
-    line = f"{case} kitty-flow guard check --staged || exit 1 ;; esac"
+    line = f"if {_WHERE}; then kitty-flow guard check --staged || exit 1; fi"
     if (root / ".pre-commit-config.yaml").exists():
         return (
             "add to .pre-commit-config.yaml, below repos:\n"
@@ -130,7 +135,7 @@ def line_by_hand(root: Path) -> str:
             "    hooks:\n"
             "      - id: kitty-flow-guard\n"
             "        name: kitty-flow ownership\n"
-            f"        entry: sh -c '{case} exec kitty-flow guard check --staged ;; esac'\n"
+            f"        entry: sh -c 'if {_WHERE}; then exec kitty-flow guard check --staged; fi'\n"
             "        language: system\n"
             "        always_run: true\n"
             "        pass_filenames: false"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +24,7 @@ from kitty_flow.agents.prompt import (
 )
 from kitty_flow.agents.prompt_template import load_template
 from kitty_flow.agents.settings_prompts import template_place
-from kitty_flow.errors import InterruptedRunError
+from kitty_flow.errors import ConflictError, InterruptedRunError, RefusedError
 from kitty_flow.flow.approval import last_review
 from kitty_flow.flow.claim import Claim
 from kitty_flow.flow.cycles import cycles_left
@@ -98,6 +99,17 @@ class Invocation:
     def log_path(self) -> Path:
         """Everything the agent printed."""
         return self.folder / "output.log"
+
+    @contextmanager
+    def unless_refused(self) -> Iterator[None]:
+        """Take its folder away again when its start is refused inside the block: then the ledger never names it."""
+        try:
+            yield
+        except (RefusedError, ConflictError):
+            with suppress(OSError):
+                self.prompt_path.unlink()
+                self.folder.rmdir()
+            raise
 
     def evidence(self) -> dict[str, Any]:
         """What the ledger keeps of it at its start."""

@@ -95,7 +95,8 @@ def _begun(mission: OpenMission, entity: EntityState, actor: str) -> Invocation:
         collect_begin(builder, mission, now, invocation, "none", is_shown=True)
         return builder.build()
 
-    mission.ledger.record(build)
+    with invocation.unless_refused():
+        mission.ledger.record(build)
     return invocation
 
 

@@ -21,10 +21,12 @@ from kitty_flow.graph.ownership import owns
 from kitty_flow.ledger.ledger import Ledger
 from kitty_flow.ledger.lock import exclusive
 from kitty_flow.ledger.view import EntityState, LedgerView
+from kitty_flow.model.text import clean
 
 __all__ = ["CheckoutPlace", "find_place", "free", "main_checkout", "reserve", "take_back", "wants_checkout"]
 
 _LOCK_S: Final = 10.0
+_PATH_LENGTH: Final = 200
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,11 @@ def find_place(mission: OpenMission, work_package_id: str, view: LedgerView) -> 
     operation = checkout.operation_in_progress()
     if operation is not None:
         return CheckoutPlace(hindrance=f"a {operation} is in progress in the main checkout")
-    changes = len(checkout.changes())
+    changes = checkout.changes()
     if changes:
-        return CheckoutPlace(hindrance=f"the main checkout has {changes} uncommitted or untracked path(s)")
+        first = clean(changes[0])[:_PATH_LENGTH]
+        hindrance = f"the main checkout has {len(changes)} uncommitted or untracked path(s), such as {first}"
+        return CheckoutPlace(hindrance=hindrance)
     tip, history = checkout.head, mission.project.history
     if not contains_prerequisites(mission, work_package_id, tip, view):
         return CheckoutPlace(hindrance=f"{target} does not contain the work of all prerequisites")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["conflict_sentence", "open_conflicts", "remarks"]
 
 _SHOWN: Final = 5
+_AT_WORK: Final = ("in_progress", "for_review", "in_review")
 _SETTLED: Final = ("approved", "done", "canceled", "merged", "shipped", "aborted")
 
 
@@ -53,7 +54,7 @@ def remarks(view: LedgerView) -> tuple[Diagnostic, ...]:
     found += [
         _info("PLANNING_IN_WORKTREE", f"{name} is not worked on in the main checkout: {entity.facts['place_reason']}")
         for name, entity in view.of_type("work_package").items()
-        if entity.facts.get("place_reason") and entity.state not in _SETTLED
+        if entity.state in _AT_WORK and entity.facts.get("place") == "worktree" and entity.facts.get("place_reason")
     ][:_SHOWN]
     if view.rewound_from is not None:
         found.append(

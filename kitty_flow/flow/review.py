@@ -164,7 +164,8 @@ def begin_review(
         collect_begin(builder, mission, now, invocation, "worktree", lease=lease)
         return builder.build()
 
-    mission.ledger.record(build)
+    with invocation.unless_refused():
+        mission.ledger.record(build)
     try:
         # Only now that nobody else can use the lane, its worktree moves.
         prepared = prepare(mission, lane, head, work_package_id=work_package_id, epoch=entity.epoch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from typing import Any, Final, Literal
 
 from kitty_flow.errors import ConflictError
@@ -118,7 +119,8 @@ def record_verdict(
         builder.transition("invocation", invocation.id, "complete", facts, evidence=told)
         return builder.build({f"review/{invocation.id}.json": result.model_dump_json(indent=1).encode()})
 
-    mission.ledger.record(build)
+    with invocation.unless_refused() if begin else nullcontext():
+        mission.ledger.record(build)
     if result.verdict == "approved" and conflict is None:
         integrate(mission, name, run_id=run_id)
     if not blocked:

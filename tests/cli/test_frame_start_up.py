@@ -68,6 +68,22 @@ def test_no_word_at_all_shows_the_help(kitty: Any) -> None:
     assert kitty() == kitty("--help") == kitty("-h")
 
 
+@pytest.mark.parametrize("words", [["--json"], ["--json", "wp"], ["guard", "--json"], ["--json", "mission"]])
+def test_a_script_that_forgot_the_command_is_told_so_in_one_document(kitty: Any, words: list[str]) -> None:
+    done = kitty(*words)
+    assert (done.exit, done.stderr) == (2, "")
+    group = " ".join(["kitty-flow", *(word for word in words if word != "--json")])
+    assert (done.json["error"]["code"], done.json["error"]["hint"]) == ("INVALID_USAGE", f"{group} --help")
+
+
+@pytest.mark.parametrize("group", [row.name for row in COMMANDS if row.target.endswith(":app")])
+def test_the_help_of_a_group_tells_whole_sentences(kitty: Any, group: str) -> None:
+    lines = kitty(group, "--help").stdout.partition("Commands:\n")[2].splitlines()
+    assert lines
+    assert all(len(line) <= 80 and not line.endswith("...") for line in lines)
+    assert lines[-1].endswith(".")
+
+
 def test_version_names_the_event_schema_too(kitty: Any) -> None:
     expected = f"kitty-flow {kitty_flow.__version__} (event schema {kitty_flow.EVENT_SCHEMA})\n"
     assert kitty("--version").stdout == expected

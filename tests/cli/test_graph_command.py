@@ -52,8 +52,16 @@ def test_a_picture_goes_into_a_file(kitty: Kitty, mission: Path, tmp_path: Path)
     assert ElementTree.parse(target).getroot().tag.endswith("svg")
 
 
-def test_a_folder_that_is_missing_is_said(kitty: Kitty, mission: Path, tmp_path: Path) -> None:
-    refused = kitty("graph", mission, "-o", tmp_path / "no" / "dag.mmd", "--json", cwd=tmp_path)
+def test_a_folder_that_is_missing_is_made_and_a_dash_is_stdout(kitty: Kitty, mission: Path, tmp_path: Path) -> None:
+    assert kitty("graph", mission, "-o", "no/such/dag.mmd", cwd=tmp_path).exit == 0
+    assert kitty("graph", mission, "-o", "-", cwd=tmp_path).stdout == (tmp_path / "no/such/dag.mmd").read_text()
+    assert not (tmp_path / "-").exists()
+    refused = kitty("graph", mission, "--format", "png", "-o", "-", "--json", cwd=tmp_path)
+    assert (refused.exit, refused.json["error"]["code"]) == (2, "OUTPUT_FILE_NEEDED")
+
+
+def test_a_file_where_the_folder_should_be_is_said(kitty: Kitty, mission: Path, tmp_path: Path) -> None:
+    refused = kitty("graph", mission, "-o", mission / "dag.mmd", "--json", cwd=tmp_path)
     assert (refused.exit, refused.json["error"]["code"]) == (7, "OUTPUT_NOT_WRITTEN")
 
 

@@ -75,8 +75,17 @@ def test_an_exported_source_is_the_same_mission(library: Path, kitty: Kitty) -> 
     assert (printed["definition_digest"], printed["slug"]) == (written["definition_digest"], "repo")
     imported = kitty("mission", "import", file, "--json", cwd=library).json["data"]["mission"]
     assert f'id = "{imported["id"]}"' in kitty("mission", "export", "repo", cwd=library).stdout
-    refused = kitty("mission", "export", "repo", "-o", library / "no" / "such" / "folder", "--json", cwd=library)
+    refused = kitty("mission", "export", "repo", "-o", file / "no" / "folder", "--json", cwd=library)
     assert (refused.exit, refused.json["error"]["code"]) == (7, "OUTPUT_NOT_WRITTEN")
+
+
+def test_an_exported_source_is_planned_as_the_how_to_says(library: Path, kitty: Kitty) -> None:
+    file = Path(".kitty-flow", "missions", "lending.toml")
+    assert kitty("mission", "export", ".beads/issues.jsonl", "-o", file, cwd=library).exit == 0
+    slug = kitty("mission", "export", file, "-o", "-", "--json", cwd=library).json["data"]["slug"]
+    assert kitty("plan", slug, cwd=library).exit == 0
+    assert kitty("mission", "export", file, "-o", "-", cwd=library).stdout == (library / file).read_text()
+    assert not (library / "-").exists()
 
 
 def test_a_source_can_be_looked_at_without_a_repository(tmp_path: Path, kitty: Kitty) -> None:

@@ -78,6 +78,17 @@ def test_the_way_out_for_the_dependent_of_a_canceled_prerequisite(bench: Workben
     bench.expect_sound_ledger()
 
 
+@pytest.mark.parametrize("gate", [False, True])
+def test_without_the_last_open_work_package_the_mission_is_accepted(bench: Workbench, gate: bool) -> None:
+    bench.mission({"WP01": {"owned_files": ["a"]}, "WP02": {"owned_files": ["b"], "dependencies": ["WP01"]}})
+    bench.kitty(*bench.run_words(), "--until", "1")
+    assert bench.states() == {"WP01": "approved", "WP02": "planned"}
+    if gate:
+        bench.settings('[run]\nwave_gate = ["false"]\n')
+    data = amended(bench, "--drop-wp", "WP02")["data"]
+    assert data["state"] == ("running" if gate else "accepted"), "a wave gate is asked by a run, and not passed over"
+
+
 def test_one_commit_holds_reason_actor_definition_and_the_work_packages(bench: Workbench) -> None:
     bench.mission()
     bench.kitty("plan")

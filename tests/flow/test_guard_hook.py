@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from workbench import Workbench, files_of
 
-from kitty_flow.flow.guard_install import install, uninstall
+from kitty_flow.flow.guard_install import install, line_by_hand, uninstall
 from kitty_flow.flow.project import Project
 
 KEPT = "pre-commit.before-kitty-flow"
@@ -183,6 +183,27 @@ def test_folders_of_hooks_that_are_not_this_repositorys_alone_are_left(bench: Wo
     assert done["hook"] == str(tmp_path / "hooks" / "pre-commit")
     bench.git("config", "--unset", "core.hooksPath")
     assert bench.kitty("guard", "install")["data"]["hook"] == str(bench.root / ".git" / "hooks" / "pre-commit")
+
+
+@pytest.mark.parametrize("manager", ["", ".husky", ".pre-commit-config.yaml"])
+def test_the_line_by_hand_checks_where_the_hook_would(bench: Workbench, hooks: Path, manager: str) -> None:
+    """Without kitty-flow on PATH, what is to be checked is refused, and everything else passes."""
+    if manager:
+        (bench.root / manager).mkdir()
+    text = line_by_hand(bench.root)
+    line = text.partition("entry: ")[2].splitlines()[0] if "entry: " in text else text.partition(": ")[2]
+    hook = plant(hooks / "by-hand", f"set -e\n{line}")
+    lane, own = (bench.root.parent / name for name in ("repo.kitty/worktrees/sample-01JZ5N3C/lane-a", "own"))
+    lane.mkdir(parents=True)
+    bench.git("worktree", "add", "-q", "-b", "own", own)
+    path = {"PATH": os.defpath}
+    assert [run_hook(hook, where, **path)[0] for where in (bench.root, own)] == [0, 0]
+    assert run_hook(hook, lane, **path)[0] in (1, 127)
+    assert run_hook(hook, bench.root, KITTY_FLOW_WP="WP01", **path)[0] in (1, 127)
+    (bench.root / ".git" / "kitty-flow").mkdir(exist_ok=True)
+    (bench.root / ".git" / "kitty-flow" / "planning-checkout.json").write_text("{}")
+    assert run_hook(hook, bench.root, **path)[0] in (1, 127)
+    assert run_hook(hook, own, **path)[0] == 0
 
 
 def test_hooks_that_are_tracked_through_a_link_are_left(bench: Workbench, hooks: Path) -> None:

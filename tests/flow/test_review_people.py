@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import pty
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from workbench import Workbench
+from workbench import Workbench, files_of
 
 TWO = {"WP01": {"owned_files": ["one.txt"]}, "WP02": {"owned_files": ["two.txt"], "dependencies": ["WP01"]}}
 
@@ -108,6 +109,27 @@ def test_a_rejection_says_what_has_to_change(submitted: Workbench) -> None:
     assert bench.states()["WP01"] == "for_review"
     bench.kitty("mission", "pause", "sample", "--reason", "lunch")
     assert bench.refusal("wp", "approve", "WP01", exit=4)["code"] == "MISSION_NOT_RUNNING"
+
+
+def test_a_review_that_is_refused_leaves_no_prompt_behind(submitted: Workbench) -> None:
+    bench = submitted
+    invocations = bench.root.parent / "repo.kitty" / "invocations"
+    before = files_of(invocations)
+    assert before
+    for words in (("review",), ("approve",), ("reject", "-m", "no")):
+        assert bench.refusal("wp", words[0], "WP01", *words[1:], "--actor", "amy", exit=4)["code"] == "SELF_REVIEW"
+    assert files_of(invocations) == before
+    assert len(list(invocations.rglob("*"))) == len(before) + 3  # mission, work package, and what amy did
+
+
+def test_what_a_review_says_to_type_names_who_has_begun_it(submitted: Workbench) -> None:
+    bench = submitted
+    words = (*bench.command, "wp", "review", "WP01", "--actor", "eve of ops")
+    done = subprocess.run(words, cwd=bench.root, env=os.environ | bench.env, capture_output=True, text=True, timeout=60)
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("approve")]
+    assert line == "approve  kitty-flow wp approve WP01 -m TEXT --actor 'eve of ops'"
+    bench.kitty(*shlex.split(line)[2:])
+    assert bench.states()["WP01"] == "approved"
 
 
 def test_the_diff_is_shown_in_the_users_pager(submitted: Workbench, tmp_path: Path) -> None:

@@ -112,6 +112,22 @@ def test_what_is_in_the_way_is_told_and_left_alone(planned: Workbench, hinder: A
     assert bool(told) is bool(reason)
 
 
+def test_the_note_comes_with_the_step_and_goes_with_the_attempt(planned: Workbench) -> None:
+    def notes(*words: str) -> list[str]:
+        told = planned.kitty(*words)["diagnostics"]
+        return [d["message"] for d in told if d["diagnostic_code"] == "PLANNING_IN_WORKTREE"]
+
+    reason = untracked(planned)
+    (note,) = notes("next", "--agent", "amy")
+    assert note.endswith(f"{reason}, such as new.txt")
+    assert notes("status") == [note]
+    planned.kitty("wp", "release", "WP01", "--reason", "again")
+    assert notes("status") == []
+    (planned.root / "new.txt").unlink()
+    assert notes("next", "--agent", "amy") == []
+    assert started(planned)["place"] == "checkout"
+
+
 def test_prerequisites_have_to_be_on_the_target(bench: Workbench) -> None:
     bench.mission({"WP01": {"owned_files": ["a.txt"]}, "WP02": {**PLAN["WP01"], "dependencies": ["WP01"]}})
     bench.git("add", ".")

@@ -112,6 +112,7 @@ def test_what_is_no_result_is_refused_with_where_it_belongs(diamond: Workbench) 
     assert f"\nthen: {command}\n" in process.communicate(timeout=120)[0]
 
 
+@pytest.mark.slow
 def test_a_reviewer_that_names_no_role_goes_on_reviewing(bench: Workbench) -> None:
     bench.mission(SIX)
     head = work(bench, take(bench, "amy"), "1.txt")

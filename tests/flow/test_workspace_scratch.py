@@ -83,6 +83,7 @@ def test_a_folder_that_another_repository_did_not_make_is_no_way_into_it(bench: 
     assert bench.refusal("status", exit=2, cwd=forged)["code"] == "NO_REPOSITORY"
 
 
+@pytest.mark.slow
 def test_what_has_no_files_is_not_handed_in_without_a_summary(bench: Workbench) -> None:
     bench.mission({"WP01": {"changes": False}})
     step = bench.kitty("next", "--agent", "amy")["data"]

@@ -72,8 +72,8 @@ def run(
     """Drive every work package through implementation and review with real processes in git worktrees.
 
     Started again after a crash or Ctrl-C it resumes. The first Ctrl-C lets agents finish, the second one ends them and
-    keeps their work. Exit status: 0 all approved, 4 some blocked or refused, 5 another run is alive, 7 agents failed,
-    130 stopped.
+    keeps their work. Exit status: 0 all approved, 4 some blocked, refused or held by others, 5 another run is alive,
+    7 agents failed, 130 stopped.
     """
     from kitty_flow.flow.mission import open_mission
     from kitty_flow.flow.project import Project

@@ -17,7 +17,8 @@ from typing import Final, NamedTuple
 from kitty_flow.agents.command import AgentSpec, check_executable
 from kitty_flow.errors import ExternalToolError
 from kitty_flow.flow.mission import OpenMission
-from kitty_flow.flow.tree_test import TreeTest, run_tree_test
+from kitty_flow.flow.run_context import RunContext
+from kitty_flow.flow.tree_test import TreeTest, gate_lane, run_tree_test
 from kitty_flow.git.process import Git
 from kitty_flow.ledger.view import EntityState
 from kitty_flow.model.mission import WorkPackage
@@ -66,10 +67,14 @@ def task_digest(work_package: WorkPackage) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def carry(mission: OpenMission, entity: EntityState) -> Carried | None:
+def carry(mission: OpenMission, entity: EntityState, run: RunContext | None = None) -> Carried | None:
     """Whether the last approval holds for the head that is submitted now; None when a review is needed.
 
     Without a test command an approval is never carried: nobody would have seen that the changes work on the new base.
+
+    Raises:
+        ConflictError: STATE_CHANGED, its tests are running for somebody else; look again.
+        InterruptedRunError: INTERRUPTED, the `run` that it is done for is being stopped.
     """
     seen = last_review(mission, entity)
     base, head = str(entity.facts.get("base_commit")), str(entity.facts.get("head_commit"))
@@ -88,8 +93,8 @@ def carry(mission: OpenMission, entity: EntityState) -> Carried | None:
         merge = mission.project.settings.merge
         spec = AgentSpec("tests", merge.test_command or (), merge.test_timeout_s, 0.0)
         log = mission.project.workspace_root / "carried" / mission.id / entity.entity_id / f"{head}.log"
-        lane = f"gate-{entity.entity_id}"
-        test = run_tree_test(mission, head, check_executable(spec, mission.project.root), lane=lane, log=log)
+        lane = gate_lane(entity.entity_id)
+        test = run_tree_test(mission, head, check_executable(spec, mission.project.root), lane=lane, log=log, run=run)
     except ExternalToolError:
         return None  # what cannot be tested, or compared, is reviewed
     return Carried(seen, test) if test.passed else None

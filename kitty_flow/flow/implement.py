@@ -35,7 +35,7 @@ def implement(
     held = claim(mission, work_package_id, actor=agent.name, lease_s=lease_s, run_id=run.id)
     mission = mission.at(mission.view())
     try:
-        invocation = start(mission, held, agent, run.id)
+        invocation = start(mission, held, agent, run)
     except KittyFlowError as error:
         give_back(mission, held, None, error.code, error.message, run_id=run.id)
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -50,14 +51,20 @@ def review(
     """Have the submitted head reviewed. Afterwards it is approved and integrated, or planned again with feedback.
 
     A reviewer that fails leaves the work package in_review, to be reviewed again; the failure is returned. So is the
-    reason why a work package is blocked that was sent back too often.
+    reason why a work package is blocked that was sent back too often, and the conflict of one that is approved and
+    could not be integrated.
 
     Raises:
         RefusedError: SELF_REVIEW or REVIEW_PROMPT_METADATA_MISMATCH; nothing was launched.
     """
-    if carried_over(mission, work_package_id, run.id):
-        return None
-    invocation = begin_review(mission, work_package_id, agent, run.id)
+    try:
+        if carried_over(mission, work_package_id, run):
+            return None
+    except ConflictError as error:
+        if error.code != "INTEGRATION_CONFLICT":
+            raise
+        return AttemptFailure(error.code, error.message, False)  # the step that integrates sends it back
+    invocation = begin_review(mission, work_package_id, agent, run)
     try:
         outcome = launch(mission, invocation, run)
     except RefusedError as error:
@@ -72,17 +79,25 @@ def review(
         return conclude_review(mission, invocation, outcome, policies, run_id=run.id)
 
 
-def carried_over(mission: OpenMission, work_package_id: str, run_id: str | None = None) -> bool:
-    """Whether the last approval holds for the submitted head too; then it is on record, and no review is needed."""
+def carried_over(mission: OpenMission, work_package_id: str, run: RunContext | None = None) -> bool:
+    """Whether the last approval holds for the submitted head too; then it is on record, and no review is needed.
+
+    Raises:
+        ConflictError: STATE_CHANGED, look again; INTEGRATION_CONFLICT, approved, but other work came in between.
+        InterruptedRunError: INTERRUPTED, the run is being stopped.
+    """
     entity = mission.work_package(work_package_id)
     if entity.state != "for_review" or not entity.facts.get("last_review"):
         return False
-    carried = carry(mission, entity)
-    if carried is None or integration_conflict(mission, entity) is not None:
+    carried = carry(mission, entity, run)
+    if carried is None:
         return False
-    invocation = review_invocation(mission, entity, AgentSpec(carried.approval.reviewer, ()))
     try:
-        record_carried(mission, invocation, carried, run_id)
+        with nullcontext() if run is None else run.integrating:
+            if integration_conflict(mission, entity) is not None:
+                return False
+            invocation = review_invocation(mission, entity, AgentSpec(carried.approval.reviewer, ()))
+            record_carried(mission, invocation, carried, None if run is None else run.id)
     except RefusedError as error:
         if error.code != "SELF_REVIEW":
             raise
@@ -132,7 +147,7 @@ def begin_review(
     mission: OpenMission,
     work_package_id: str,
     agent: AgentSpec,
-    run_id: str | None = None,
+    run: RunContext | None = None,
     *,
     lease_s: float | None = None,
 ) -> Invocation:
@@ -143,7 +158,9 @@ def begin_review(
     Raises:
         RefusedError: SELF_REVIEW, REVIEW_PROMPT_METADATA_MISMATCH or HEAD_UNKNOWN.
         ConflictError: ALREADY_UNDER_REVIEW, LANE_BUSY or STATE_CHANGED; somebody was faster.
+        InterruptedRunError: INTERRUPTED, the run is being stopped.
     """
+    run_id = run.id if run is not None else None
     entity = mission.work_package(work_package_id)
     invocation = review_invocation(mission, entity, agent)
     head, place = invocation.workspace.start, invocation.workspace.checkout.path
@@ -168,7 +185,7 @@ def begin_review(
         mission.ledger.record(build)
     try:
         # Only now that nobody else can use the lane, its worktree moves.
-        prepared = prepare(mission, lane, head, work_package_id=work_package_id, epoch=entity.epoch)
+        prepared = prepare(mission, lane, head, work_package_id=work_package_id, epoch=entity.epoch, run=run)
     except KittyFlowError as error:
         close_failed(mission, invocation, error.code, error.message, run_id)
         raise

@@ -6,7 +6,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kitty_flow.agents.executor import Executor
+from kitty_flow.agents.executor import Executor, Job
+from kitty_flow.agents.process import ProcessOutcome
 from kitty_flow.errors import InterruptedRunError
 from kitty_flow.flow.claim import Claim
 from kitty_flow.flow.stopping import Stop, StopLevel
@@ -57,6 +58,21 @@ class RunContext:
         finally:
             with self._door:
                 del self._at_work[invocation_id]
+
+    def execute(self, job: Job) -> ProcessOutcome:
+        """Have a job done that is no agent's, and wait for its end.
+
+        Raises:
+            InterruptedRunError: INTERRUPTED, the run is being stopped; the job was not begun, or it was ended.
+            ExternalToolError: AGENT_NOT_STARTED.
+        """
+        with self.at_work(job.invocation_id, None):
+            self.executor.submit(job)
+            result = self.executor.collect(job.invocation_id)
+        assert result is not None
+        if result.outcome.reason == "canceled":
+            self.refuse_if_stopped()
+        return result.outcome
 
     def claims(self) -> dict[str, Claim]:
         """The claim behind each invocation at work."""

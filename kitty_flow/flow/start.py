@@ -11,6 +11,7 @@ from kitty_flow.flow.claim import Claim
 from kitty_flow.flow.invocation import Invocation, prepare_invocation
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.planning_checkout import main_checkout, reserve, wants_checkout
+from kitty_flow.flow.run_context import RunContext
 from kitty_flow.flow.withdrawal import withdraw_rejected
 from kitty_flow.flow.workspace import Workspace, in_checkout, prepare
 from kitty_flow.flow.workspace_ports import claim_ports
@@ -21,17 +22,18 @@ from kitty_flow.machines import Facts
 __all__ = ["start"]
 
 
-def start(mission: OpenMission, held: Claim, agent: AgentSpec, run_id: str | None = None) -> Invocation:
+def start(mission: OpenMission, held: Claim, agent: AgentSpec, run: RunContext | None = None) -> Invocation:
     """Begin a claimed work package: worktree at its base, prompt, and the start on record together with its invocation.
 
     Raises:
         RefusedError: STALE_EPOCH or WORKSPACE_NOT_READY.
         ExternalToolError: the worktree cannot be made.
+        InterruptedRunError: INTERRUPTED, the run is being stopped.
     """
     view = mission.view()
     work_package_id, epoch = held.work_package_id, held.epoch
     entity = mission.work_package(work_package_id, view)
-    base, commit, workspace, elsewhere = _place(mission, entity, epoch, view)
+    base, commit, workspace, elsewhere = _place(mission, entity, epoch, view, run)
     attempt = entity.counts.get("start", 0) + 1
     invocation = prepare_invocation(
         mission,
@@ -45,7 +47,7 @@ def start(mission: OpenMission, held: Claim, agent: AgentSpec, run_id: str | Non
     )
 
     def build(view: LedgerView) -> Batch:
-        builder = BatchBuilder(view, actor=agent.name, correlation_id=run_id)
+        builder = BatchBuilder(view, actor=agent.name, correlation_id=run.id if run is not None else None)
         place = {"worktree": str(workspace.checkout.path), "branch": workspace.branch, "base_commit": base}
         facts = Facts(
             actor=agent.name,
@@ -73,7 +75,7 @@ def start(mission: OpenMission, held: Claim, agent: AgentSpec, run_id: str | Non
 
 
 def _place(
-    mission: OpenMission, entity: EntityState, epoch: int, view: LedgerView
+    mission: OpenMission, entity: EntityState, epoch: int, view: LedgerView, run: RunContext | None
 ) -> tuple[str, str, Workspace, str | None]:
     """Base, start and workspace of an attempt; for planning work also why it is not done in the main checkout."""
     name, elsewhere = entity.entity_id, None
@@ -89,7 +91,8 @@ def _place(
     tip = str(mission.project.repository.refs.commit(mission.branch))
     base, commit = base_for(mission, name, view, tip)
     lane = mission.plan.placements[name].execution_lane
-    return base, commit, prepare(mission, lane, commit, work_package_id=name, epoch=epoch), elsewhere
+    workspace = prepare(mission, lane, commit, work_package_id=name, epoch=epoch, run=run)
+    return base, commit, workspace, elsewhere
 
 
 def _feedback(entity: EntityState) -> dict[str, Any] | None:

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from kitty_flow.agents.command import AgentSpec, check_executable
 from kitty_flow.agents.executor import Job
-from kitty_flow.agents.process import ProcessOutcome
 from kitty_flow.errors import ExternalToolError
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.mission import OpenMission
@@ -124,15 +123,9 @@ def pass_gate(mission: OpenMission, spec: AgentSpec, run: RunContext, wave: int,
 def _execute(job: Job, run: RunContext) -> tuple[str | None, str]:
     """What is wrong, None for nothing, and the end of the output. Everything but exit status 0 is wrong."""
     try:
-        with run.at_work(job.invocation_id, None):
-            run.executor.submit(job)
-            result = run.executor.collect(job.invocation_id)
-        assert result is not None
+        outcome = run.execute(job)
     except ExternalToolError as error:
         return error.message, ""
-    outcome: ProcessOutcome = result.outcome
-    if outcome.reason == "canceled":
-        run.refuse_if_stopped()
     tail = clean(outcome.tail[-_TAIL:])
     if outcome.reason == "exited" and outcome.exit_code == 0:
         return None, tail

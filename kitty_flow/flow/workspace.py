@@ -23,6 +23,7 @@ from kitty_flow.ledger.view import LedgerView
 
 if TYPE_CHECKING:
     from kitty_flow.agents.prompt import Place
+    from kitty_flow.flow.run_context import RunContext
 
 __all__ = [
     "Workspace",
@@ -95,15 +96,24 @@ def invocation_folder(mission: OpenMission, invocation_id: str, of: str = "phase
     return folder
 
 
-def prepare(mission: OpenMission, lane_id: str, start: str, *, work_package_id: str, epoch: int) -> Workspace:
+def prepare(
+    mission: OpenMission,
+    lane_id: str,
+    start: str,
+    *,
+    work_package_id: str,
+    epoch: int,
+    run: RunContext | None = None,
+) -> Workspace:
     """Put the lane's worktree on its branch at `start`, making it first where needed.
 
     What an earlier attempt left there unsaved goes under a salvage ref before the worktree moves. A work package that
-    changes no files gets its empty folder instead.
+    changes no files gets its empty folder instead. A setup that has to be done for a `run` ends with its stop.
 
     Raises:
         RefusedError: COPY_NOT_IGNORED.
         ExternalToolError: WORKSPACE_TAKEN, something else is at its path; SETUP_FAILED; GIT_FAILED.
+        InterruptedRunError: INTERRUPTED, the run is being stopped.
     """
     if place_of(mission, work_package_id) == "scratch":
         found = describe(mission, lane_id, start, work_package_id=work_package_id, epoch=epoch)
@@ -133,7 +143,7 @@ def prepare(mission: OpenMission, lane_id: str, start: str, *, work_package_id: 
     if not is_ready:
         checkout.switch(branch.removeprefix("refs/heads/"), start)
     checkout = replace(checkout, path=path, head=start, branch=branch)
-    env = set_up(mission.project, checkout, f"{path.parent.name}/{path.name}")
+    env = set_up(mission.project, checkout, f"{path.parent.name}/{path.name}", run)
     return Workspace(checkout, branch, start, env=env)
 
 

@@ -17,6 +17,7 @@ from kitty_flow.model.text import printable
 if TYPE_CHECKING:
     from kitty_flow.agents.settings import WorkspaceSettings
     from kitty_flow.flow.project import Project
+    from kitty_flow.flow.run_context import RunContext
     from kitty_flow.git.worktrees import Checkout
 
 __all__ = ["set_up"]
@@ -27,15 +28,17 @@ _MARK: Final = "kitty-flow-setup"
 _TAIL_LINES: Final = 12
 
 
-def set_up(project: Project, checkout: Checkout, name: str) -> dict[str, str]:
+def set_up(project: Project, checkout: Checkout, name: str, run: RunContext | None = None) -> dict[str, str]:
     """Make a worktree usable; what has been done already is not done again. Returns what its agents' environment gets.
 
     Args:
         name: of the worktree, such as ``mission-01ABCDEF/lane-a``: what its setup log is called.
+        run: the run that it is done for; its stop ends the setup.
 
     Raises:
         RefusedError: COPY_NOT_IGNORED.
         ExternalToolError: SETUP_FAILED, with the end of the log; PORTS_EXHAUSTED.
+        InterruptedRunError: INTERRUPTED, the run is being stopped; the setup counts as not done.
     """
     settings = project.settings.workspace
     if settings.copy_files:
@@ -44,28 +47,30 @@ def set_up(project: Project, checkout: Checkout, name: str) -> dict[str, str]:
     if settings.setup is not None and checkout.git_dir is not None:
         mark, wanted = checkout.git_dir / _MARK, _digest(settings.setup)
         if _read(mark) != wanted:
-            _run(project, checkout, settings, name, ports)
+            _run(project, checkout, settings, name, ports, run)
             mark.write_text(wanted, encoding="ascii")
     return ports
 
 
-def _run(project: Project, checkout: Checkout, settings: WorkspaceSettings, name: str, ports: dict[str, str]) -> None:
+def _run(
+    project: Project,
+    checkout: Checkout,
+    settings: WorkspaceSettings,
+    name: str,
+    ports: dict[str, str],
+    run: RunContext | None,
+) -> None:
     """Run the setup command to its end; its log is new each time."""
-    import asyncio
-    from concurrent.futures import ThreadPoolExecutor
-
     from kitty_flow.agents.command import AgentSpec, check_executable
-    from kitty_flow.agents.process import ProcessSpec, run_process
+    from kitty_flow.flow.project_command import run_command
 
     assert settings.setup is not None
     log = project.workspace_root / "setup" / f"{name}.log"
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     log.unlink(missing_ok=True)
-    argv = check_executable(AgentSpec("setup", settings.setup), project.root).argv
-    spec = ProcessSpec(argv, checkout.path, _environment(project, checkout.path, ports), log, settings.setup_timeout_s)
-    # In a thread of its own, since the caller's thread may have an event loop that is running.
-    with ThreadPoolExecutor(1, "setup") as pool:
-        outcome = pool.submit(lambda: asyncio.run(run_process(spec))).result()
+    spec = check_executable(AgentSpec("setup", settings.setup, settings.setup_timeout_s), project.root)
+    ours = {"KITTY_FLOW_WORKTREE": os.fspath(checkout.path), "KITTY_FLOW_ROOT": os.fspath(project.root), **ports}
+    outcome = run_command(spec, checkout.path, log, run, ours)
     if outcome.reason == "timeout":
         raise _failed(checkout, log, f"ran longer than {settings.setup_timeout_s:g} s and was stopped", outcome.tail)
     if outcome.exit_code != 0:
@@ -85,14 +90,6 @@ def _failed(checkout: Checkout, log: Path, what: str, tail: str) -> ExternalTool
         hint=f"read {log}, mend the setup in .kitty-flow/config.toml, then run the command again",
         details={"worktree": os.fspath(checkout.path), "log": os.fspath(log), "tail": lines},
     )
-
-
-def _environment(project: Project, worktree: Path, ports: dict[str, str]) -> dict[str, str]:
-    """The caller's environment, without what could point git elsewhere or belongs to an outer invocation."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "KITTY_FLOW_"))}
-    kept |= {k: v for k, v in os.environ.items() if k in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM")}
-    ours = {"KITTY_FLOW_WORKTREE": os.fspath(worktree), "KITTY_FLOW_ROOT": os.fspath(project.root), **ports}
-    return {**kept, **ours, "PWD": os.fspath(worktree), "GIT_CEILING_DIRECTORIES": os.fspath(worktree.parent)}
 
 
 def _digest(setup: tuple[str, ...]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kitty_flow.errors import KittyFlowError
 from kitty_flow.flow.retention import holds_nothing, kept_until, lane_worktrees
+from kitty_flow.flow.tree_test import left_over_gates
 from kitty_flow.flow.workspace import workspace_path
 from kitty_flow.git.worktrees import Checkout
 from kitty_flow.release.candidate import GATE_LANE
@@ -16,7 +17,7 @@ def tidy(landing: Landing) -> None:
     """Remove the mission's worktrees whose commit is on the target and that have no unsaved work; remark the others.
 
     Only a merged mission is tidied: in another one somebody may be at work. Those that `keep` of the settings holds
-    stay without a word; the disposable one of the tests always goes.
+    stay without a word; the disposable ones of the tests always go.
     """
     mission = landing.mission
     if mission.state() not in ("merged", "shipped"):
@@ -24,6 +25,8 @@ def tidy(landing: Landing) -> None:
     gate = mission.project.worktrees.at(workspace_path(mission, GATE_LANE))
     if gate is not None:
         _tell(landing, gate, disposable=True)
+    for left_over in left_over_gates(mission):
+        _tell(landing, left_over, disposable=True)
     for checkout in () if kept_until(mission) else lane_worktrees(mission):
         _tell(landing, checkout, disposable=False)
 

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from workbench import Workbench
+from workbench import Workbench, is_running, until
 
+from kitty_flow.agents.command import AgentSpec
+from kitty_flow.agents.local_executor import LocalExecutor
+from kitty_flow.flow import review as reviews
 from kitty_flow.flow.approval import carry, last_review, patch_series
 from kitty_flow.flow.mission import open_mission
+from kitty_flow.flow.policies import Policies
 from kitty_flow.flow.project import Project
+from kitty_flow.flow.run import RunOptions, run_mission
+from kitty_flow.flow.run_context import RunContext
+from kitty_flow.flow.stopping import Stop
 from kitty_flow.git.process import Git
 
 ONE = {"WP01": {"owned_files": ["**"]}}
@@ -117,6 +127,98 @@ def test_another_patch_is_reviewed_but_only_what_is_new(bench: Workbench) -> Non
     assert (step["action"], step["wp_id"]) == ("review", "WP01")
     text = Path(step["prompt_path"]).read_text(encoding="utf-8")
     assert f"git range-diff {base}..{head} {step['base_commit']}..{new}\n" in text
+
+
+def waiting_tests(bench: Workbench) -> tuple[Path, Path]:
+    """Tests that say that they have begun, and wait for a word; returns the files for both."""
+    begun, go = bench.root.parent / "begun", bench.root.parent / "go"
+    command = f"echo $$ >> {begun}; until [ -e {go} ]; do sleep 0.02; done; test -e other.txt"
+    bench.settings(f"[merge]\ntest_command = {json.dumps(['/bin/sh', '-c', command])}\n")
+    return begun, go
+
+
+@pytest.mark.slow
+def test_one_test_at_a_time_uses_the_worktree_of_a_carry(bench: Workbench) -> None:
+    base, head = approved_in_conflict(bench)
+    rebased(bench, base, head)
+    begun, go = waiting_tests(bench)
+    words = ("next", "--role", "review", "--agent")
+    killed = bench.start(*words, "cid")
+    until(begun.exists)
+    killed.kill()
+    killed.communicate(timeout=60)
+    go.touch()  # nobody waits for that test any more
+    left_over = next(w for w in bench.git("worktree", "list").splitlines() if "gate-WP01" in w)
+    begun.unlink()
+    go.unlink()
+    first = bench.start(*words, "cid", "--json")
+    until(begun.exists)
+    assert bench.refusal(*words, "dan", exit=5)["code"] == "CLAIM_LOST"
+    assert "running" in next(f["message"] for f in doctor(bench) if f["subject"].endswith("gate-WP01"))
+    assert "gate-WP01" in bench.git("worktree", "list")
+    go.touch()
+    first.communicate(timeout=60)
+    assert first.returncode == 0
+    assert len(begun.read_text().splitlines()) == 1
+    assert bench.states() == {"WP01": "approved"}
+    place = left_over.split()[0]
+    assert not Path(place).exists()
+    bench.git("worktree", "add", "-q", "--detach", place, head)  # as if the killed one had been the last
+    assert "left over" in next(f["message"] for f in doctor(bench) if f["subject"].endswith("gate-WP01"))
+    bench.kitty("doctor", "worktrees", "--fix")
+    assert not Path(place).exists()
+
+
+def doctor(bench: Workbench) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = bench.kitty("doctor", "worktrees")["data"]["findings"]
+    return found
+
+
+@pytest.mark.slow
+def test_an_approval_that_lands_in_between_sends_carried_work_back(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.settings(TESTS)
+    base, head = approved_in_conflict(bench)
+    rebased(bench, base, head)
+    recorded = reviews.record_carried
+    spec = AgentSpec("eve", ("/bin/false",))
+    with open_mission(Project.discover(bench.root), None) as mission, LocalExecutor() as executor:
+        run = RunContext("01RUN", executor, Stop())
+
+        def late(*words: Any) -> None:
+            assert run.integrating.locked()  # nobody else of this run comes in between
+            on_mission_branch(bench, "one.txt", "in the way again\n")  # but another clone or process may
+            recorded(*words)
+
+        monkeypatch.setattr(reviews, "record_carried", late)
+        failure = reviews.review(mission, "WP01", spec, run, Policies(()))
+        assert failure is not None
+        assert (failure.code, failure.by_agent) == ("INTEGRATION_CONFLICT", False)
+        assert mission.work_package("WP01").state == "approved"
+        run_mission(mission, RunOptions(AgentSpec("amy", ("/bin/false",)), spec))
+    assert ("WP01", "reopen") in bench.steps()
+    assert bench.states() != {"WP01": "approved"}
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_the_tests_of_a_carry(bench: Workbench) -> None:
+    base, head = approved_in_conflict(bench)
+    rebased(bench, base, head)
+    begun, _ = waiting_tests(bench)
+    process = bench.start(*bench.run_words(), "--json")
+    until(begun.exists)
+
+    def is_over() -> bool:
+        os.kill(process.pid, signal.SIGINT)
+        return process.poll() is not None
+
+    until(is_over)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert bench.states() == {"WP01": "for_review"}
+    assert "gate-" not in bench.git("worktree", "list")
+    assert not is_running(int(begun.read_text()))
 
 
 def test_patches_are_compared_strictly(repo: Path) -> None:

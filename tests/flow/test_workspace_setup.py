@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from workbench import Workbench, agent
+from workbench import Workbench, agent, is_running, until
 
 ONE = {"WP01": {"owned_files": ["core.txt"]}}
 TWO = {"WP01": {"owned_files": ["core.txt"]}, "WP02": {"owned_files": ["more.txt"], "dependencies": ["WP01"]}}
@@ -207,3 +208,29 @@ def test_agents_of_a_run_get_their_ports(bench: Workbench) -> None:
     command = shlex.join([sys.executable, "-I", "-S", "-c", code])
     bench.kitty("run", "sample", "--command", command, "--review-command", agent("reviewer"))
     assert bench.git("show", f"{bench.mission_branch}:core.txt") == "20000 10"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["ctrl-c", "group"])
+def test_a_setup_ends_with_its_run(bench: Workbench, how: str) -> None:
+    bench.mission(ONE)
+    begun = bench.root.parent / "begun"
+    code = f"import os, time; open({str(begun)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
+    bench.settings(f"[workspace]\nsetup = {python(code)}\n")
+    process = bench.start(*bench.run_words(), "--json")
+    until(lambda: begun.exists() and begun.read_text())
+
+    def is_over() -> bool:
+        if how == "group":
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            os.kill(process.pid, signal.SIGINT)
+        return process.poll() is not None
+
+    until(is_over)
+    process.communicate(timeout=60)
+    assert process.returncode == (-signal.SIGKILL if how == "group" else 130)
+    until(lambda: not is_running(int(begun.read_text())))
+    if how == "ctrl-c":
+        assert bench.states() == {"WP01": "planned"}
+        assert ("WP01", "start") not in bench.steps()

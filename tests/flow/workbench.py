@@ -10,6 +10,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from typing import Any, Final
 
 import psutil
 
-__all__ = ["DIAMOND", "STOPPED", "DemandedExit", "Workbench", "agent", "files_of", "kept"]
+__all__ = ["DIAMOND", "STOPPED", "DemandedExit", "Workbench", "agent", "files_of", "is_running", "kept", "until"]
 
 _AGENTS = Path(__file__).parents[2] / "fixtures" / "agents"
 
@@ -39,6 +40,23 @@ def agent(role: str, mode: str = "") -> str:
     """The command line of a scripted agent: ``agent("implementer", "dirty=WP02")``."""
     words = [sys.executable, "-I", "-S", str(_AGENTS / f"{role}.py"), *([mode] if mode else [])]
     return shlex.join(words)
+
+
+def until(seen: Callable[[], object]) -> None:
+    """Look until something is seen, for at most a minute of looks."""
+    for _ in range(600):
+        if seen():
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"never seen: {seen}")
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process is alive; one that nobody has asked for its status is not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 class DemandedExit(AssertionError):

@@ -15,6 +15,7 @@ from kitty_flow.flow.doctor.ledgers import Ledgers
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.project import Project
 from kitty_flow.flow.retention import folder_size, holds_nothing, is_lane_folder, kept_until
+from kitty_flow.flow.tree_test import gate_lane, is_being_tested, remove_gate
 from kitty_flow.flow.workspace import workspace_path
 from kitty_flow.git.worktrees import Checkout
 from kitty_flow.ledger.view import EntityState, LedgerView
@@ -116,6 +117,8 @@ def _lane_folders(mission: OpenMission, folders: set[Path]) -> Iterator[Path]:
 def _present(mission: OpenMission, subject: str, known: _Registered, view: LedgerView) -> DoctorFinding:
     checkout, state = known.checkout, mission.state(view)
     path = _quoted(checkout.path)
+    if _is_gate(mission, checkout.path):
+        return _gate(mission, subject, checkout)
     if checkout.is_unfinished:
         return warning("worktrees", subject, "begun and never finished; the next start there makes it anew", "")
     changes = len(checkout.changes())
@@ -136,6 +139,25 @@ def _present(mission: OpenMission, subject: str, known: _Registered, view: Ledge
         if not changes and held and is_lane_folder(mission, checkout.path.name):
             found = fixable(found, lambda: _remove(mission, checkout))
     return replace(found, details={"path": os.fspath(checkout.path), "bytes": folder_size(checkout.path)})
+
+
+def _is_gate(mission: OpenMission, path: Path) -> bool:
+    return path.name in {gate_lane(work_package.id) for work_package in mission.definition.work_packages}
+
+
+def _gate(mission: OpenMission, subject: str, checkout: Checkout) -> DoctorFinding:
+    """The worktree of a test, which nobody works in."""
+    if is_being_tested(mission, checkout.path.name):
+        return ok("worktrees", subject, "tests are running there")
+
+    def remove() -> str:
+        if not remove_gate(mission, checkout):
+            raise ConflictError(
+                "WORKTREE_IN_USE", f"{checkout.path} cannot be removed", hint=f"ls -la {_quoted(checkout.path)}"
+            )
+        return f"{checkout.path} was removed"
+
+    return fixable(warning("worktrees", subject, "left over: the test that used it was killed", ""), remove)
 
 
 def _is_retired(mission: OpenMission, checkout: Checkout) -> bool:

@@ -50,12 +50,12 @@ def give_back(
         is_held = held.current_epoch(entity) == held.epoch and entity.state in _HELD
         # Without an id: a start that failed may be on record, when only its way to the disk is uncertain.
         closed = invocation_id or (open_invocation(entity, view) if is_held else None)
+        told = follow(entity, view)
         if closed and builder.state("invocation", closed) == "started":
             trigger = "abandon" if code in NOT_COUNTED else "fail"
-            facts = Facts(reason=reason)
-            builder.transition("invocation", closed, trigger, facts, reason=reason, evidence={"code": code})
+            facts, used = Facts(reason=reason), {"code": code, **told.used}
+            builder.transition("invocation", closed, trigger, facts, reason=reason, evidence=used)
         if is_held:
-            told = follow(entity, view)
             counted = _counted(entity, code, reason)
             evidence = {"salvage_ref": ref, "failure_code": code, **counted, **told.evidence}
             facts = Facts(reason=reason)

@@ -32,11 +32,12 @@ def give_back(
     actor: str | None = None,
     run_id: str | None = None,
     then: Literal["block", "cancel"] | None = None,
+    why: str | None = None,
     follow: Follow = nothing_follows,
 ) -> Receipt:
     """Return a claim: planned again, or blocked or canceled, with unsaved work kept. `actor` is the holder by default.
 
-    `follow` says what else is recorded with the end of the attempt.
+    `why` is the reason of the block, `message` by default; `follow` says what else is recorded with the end of the attempt.
 
     A claim that was fenced off by another one gives nothing back: then only the invocation is closed.
     """
@@ -63,7 +64,7 @@ def give_back(
             for note in told.annotations:
                 builder.annotate(*note[:3], evidence=note.evidence, reason=reason)
             if then == "block":
-                block(builder, work_package_id, reason)
+                block(builder, work_package_id, (why or message)[:2000])
             elif then == "cancel":
                 cancel(builder, work_package_id, reason)
         return builder.build()

@@ -19,10 +19,12 @@ from kitty_flow.flow.lease import lease_of, renew
 from kitty_flow.flow.life import accept_if_finished, begin
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.peek import NextStep, Role, choose, claimed, held, nothing, step_of
+from kitty_flow.flow.policy_reasons import BudgetGate
 from kitty_flow.flow.prompt_check import refuse_other_prompt
 from kitty_flow.flow.readiness import Readiness, is_noted_integrated
 from kitty_flow.flow.review import apply_verdict, refuse_tampered, take_review
 from kitty_flow.flow.start import start
+from kitty_flow.flow.steps import attempts_exhausted, attempts_left
 from kitty_flow.flow.submission import submit
 from kitty_flow.flow.sync.claims import refuse_superseded
 from kitty_flow.ledger.ledger import new_ulid
@@ -116,6 +118,9 @@ def take(mission: OpenMission, agent: str, work_package_id: str) -> NextStep:
         view = mission.view()
     # Who names the work package wants it now: the delay of a retry is for those who take what comes.
     reasons = [r for r in Readiness(mission, view).hindrances(work_package_id) if r.code != "RETRY_LATER"]
+    spent_out = BudgetGate(mission, view).reason(work_package_id)
+    if spent_out is not None:
+        reasons.append(spent_out)
     if reasons:
         told = {"reasons": [reason.as_data() for reason in reasons]}
         message = "; ".join(reason.message for reason in reasons)
@@ -234,12 +239,15 @@ def _report_work(mission: OpenMission, invocation: Invocation, result: str) -> N
         return
     reason = told.reason or told.summary or f"{invocation.agent.name} reports {told.outcome}"
     code = "AGENT_BLOCKED" if told.outcome == "blocked" else "AGENT_REPORTED_FAILURE"
+    entity = mission.work_package(invocation.work_package_id)  # held, so that nobody else begins an attempt meanwhile
+    is_last = told.outcome == "failed" and not attempts_left(entity, mission.project.settings.run.max_attempts)
     give_back(
         mission,
         invocation.claim,
         invocation.id,
         code,
         reason,
-        then="block" if told.outcome == "blocked" else None,
+        then="block" if told.outcome == "blocked" or is_last else None,
+        why=f"ATTEMPTS_EXHAUSTED: {attempts_exhausted(entity, reason)}" if is_last else None,
         follow=only_spent(invocation, told),
     )

@@ -30,8 +30,8 @@ Kind: TypeAlias = Literal["step", "wait", "blocked", "decision_required", "termi
 _RETRY_AFTER_S: Final = 30
 """When to ask again where nothing says when something becomes due: what others do is not foreseen."""
 
-_PASSES: Final = ("POOL_PARKED", "RETRY_LATER")
-"""Reasons that pass by waiting although nobody is at work."""
+_PASSES: Final = ("RETRY_LATER",)
+"""Reasons that pass by waiting although nobody is at work. A parked pool is told, but alone it holds up no hand."""
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,9 @@ def next_step(
     agent: Annotated[str, typer.Option("--agent", metavar="NAME", help="Who asks.", show_default=False)],
     mission: MissionOption = None,
     role: Annotated[
-        Literal["implement", "review", "any"], typer.Option("--role", help="What the agent can do.")
-    ] = "implement",
+        Literal["implement", "review", "any"] | None,
+        typer.Option("--role", help="What the agent can do.", show_default="its role in the settings, else implement"),
+    ] = None,
     peek: Annotated[bool, typer.Option("--peek", help="Only look: claim nothing, write nothing.")] = False,
     result: Annotated[
         str | None,
@@ -70,6 +71,7 @@ def next_step(
     """
     from kitty_flow.errors import UsageError
     from kitty_flow.flow.actor import plain_actor
+    from kitty_flow.flow.by_hand import role_by_hand
     from kitty_flow.flow.mission import open_mission
     from kitty_flow.flow.project import Project
 
@@ -79,15 +81,17 @@ def next_step(
         hint = "leave out --peek or --wait" if peek else "name a number of seconds"
         raise UsageError("WAIT_NOT_POSSIBLE", "--wait waits for a step to be claimed, and not for ever", hint=hint)
     name = plain_actor(agent)
-    with open_mission(Project.discover(), mission) as opened:
+    project = Project.discover()
+    part = role_by_hand(project, name, role)
+    with open_mission(project, mission) as opened:
         if peek:
-            looked = _peek(opened, name, role)
+            looked = _peek(opened, name, part)
             return Result(looked.as_data(), lambda: _text(looked, None), opened.diagnostics)
         from kitty_flow.ledger.evidence import collected
 
         with collected(opened.ledger) as recorded:
             reported = _report(opened, name, result, epoch, work_package) if result is not None else None
-            answer = _advance(opened, name, role, wait)
+            answer = _advance(opened, name, part, wait)
         data = answer.as_data() | {"recorded": recorded} | ({"reported": reported} if reported else {})
         return Result(data, lambda: _text(answer, reported), opened.diagnostics)
 

@@ -37,7 +37,7 @@ def give_back(
 ) -> Receipt:
     """Return a claim: planned again, or blocked or canceled, with unsaved work kept. `actor` is the holder by default.
 
-    `why` is the reason of the block, `message` by default; `follow` says what else is recorded with the end of the attempt.
+    `why` is the reason of the block, `message` by default; `follow` says what else is recorded with the end.
 
     A claim that was fenced off by another one gives nothing back: then only the invocation is closed.
     """

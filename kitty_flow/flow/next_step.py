@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from kitty_flow.agents.command import AgentSpec
 from kitty_flow.agents.result import read_implement_result, read_review_result
 from kitty_flow.errors import ConflictError, KittyFlowError, RefusedError, UsageError
+from kitty_flow.flow.by_hand import agent_by_hand
 from kitty_flow.flow.claim import Claim, claim
 from kitty_flow.flow.ending import only_spent
 from kitty_flow.flow.expire import expire, expire_due
@@ -97,6 +97,7 @@ def take(mission: OpenMission, agent: str, work_package_id: str) -> NextStep:
     Raises:
         RefusedError: the code of the first reason why it is not ready, with all reasons in the details; STEP_HELD, the
             agent holds another one.
+        UsageError: WRONG_ROLE.
         Otherwise as `next_step`.
     """
     view = mission.view()
@@ -116,6 +117,7 @@ def take(mission: OpenMission, agent: str, work_package_id: str) -> NextStep:
         return step_of(mission, _start(mission, Claim.on(entity)))
     if expire(mission, work_package_id):
         view = mission.view()
+    agent_by_hand(mission.project, agent, "implementer")
     # Who names the work package wants it now: the delay of a retry is for those who take what comes.
     reasons = [r for r in Readiness(mission, view).hindrances(work_package_id) if r.code != "RETRY_LATER"]
     spent_out = BudgetGate(mission, view).reason(work_package_id)
@@ -142,7 +144,7 @@ def _take(mission: OpenMission, agent: str, action: Action, work_package_id: str
     """Claim and start a step; a claim that cannot be started is given back at once."""
     lease_s = mission.project.settings.run.hand_lease_s
     if action == "review":
-        return take_review(mission, work_package_id, AgentSpec(agent, ()), lease_s=lease_s)
+        return take_review(mission, work_package_id, agent_by_hand(mission.project, agent), lease_s=lease_s)
     begin(mission, run_id=new_ulid())
     return _start(mission, claim(mission, work_package_id, actor=agent, lease_s=lease_s))
 
@@ -150,7 +152,7 @@ def _take(mission: OpenMission, agent: str, action: Action, work_package_id: str
 def _start(mission: OpenMission, held: Claim) -> Invocation:
     mission = mission.at(mission.view())
     try:
-        invocation = start(mission, held, AgentSpec(held.actor, ()))
+        invocation = start(mission, held, agent_by_hand(mission.project, held.actor))
         refuse_other_prompt(mission, invocation)
         return invocation
     except KittyFlowError as error:

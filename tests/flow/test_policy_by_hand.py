@@ -94,3 +94,19 @@ def test_a_changed_prompt_counts_against_nobody(bench: Workbench, monkeypatch: p
     assert entity.facts["failure_code"] == "PROMPT_METADATA_MISMATCH"
     assert (entity.counts["start"], entity.facts["attempts_before"]) == (1, 1)
     assert "implement_failures" not in entity.facts
+
+
+def test_the_role_of_the_settings_holds_and_is_told(bench: Workbench) -> None:
+    bench.mission(ONE)
+    command = json.dumps(agent("reviewer").split())
+    bench.settings(
+        f'[agents.critic]\ncommand = {command}\nrole = "review"\npool = "east"\n[agents.ann]\npreset = "claude"\n'
+    )
+    asked = bench.kitty("next", "--agent", "critic")["data"]
+    assert (asked["kind"], asked["reasons"][0]["code"]) == ("wait", "OTHER_ROLE")
+    assert bench.kitty("next", "--agent", "critic", "--role", "any")["data"]["kind"] == "wait"
+    for words in (("next", "--agent", "critic", "--role", "implement"), ("wp", "start", "WP01", "--agent", "critic")):
+        assert bench.refusal(*words, exit=2)["code"] == "WRONG_ROLE"
+    assert bench.kitty("next", "--agent", "ann")["data"]["action"] == "implement"
+    (begun,) = [e["evidence"] for e in bench.events() if e["entity_type"] == "invocation"]
+    assert (begun["preset"], begun["pool"], begun["command_digest"]) == ("claude", "claude", None)

@@ -38,7 +38,9 @@ def next_step(
     role: Annotated[
         Literal["implement", "review", "any"] | None,
         typer.Option(
-            "--role", help="What the agent can do; default: implement, after --result as before.", show_default=False
+            "--role",
+            help="What the agent can do; after --result as before.",
+            show_default="its role in the settings, else implement",
         ),
     ] = None,
     peek: Annotated[bool, typer.Option("--peek", help="Only look: claim nothing, write nothing.")] = False,
@@ -80,6 +82,7 @@ def next_step(
     """
     from kitty_flow.errors import UsageError
     from kitty_flow.flow.actor import plain_actor
+    from kitty_flow.flow.by_hand import role_by_hand
     from kitty_flow.flow.mission import open_mission
     from kitty_flow.flow.project import Project
 
@@ -89,16 +92,20 @@ def next_step(
         hint = "leave out --peek or --wait" if peek else "name a number of seconds"
         raise UsageError("WAIT_NOT_POSSIBLE", "--wait waits for a step to be claimed, and not for ever", hint=hint)
     name = plain_actor(agent)
-    with open_mission(Project.discover(), mission) as opened:
+    project = Project.discover()
+    part = role_by_hand(project, name, role)
+    with open_mission(project, mission) as opened:
         if peek:
-            looked = _peek(opened, name, role or "implement")
+            looked = _peek(opened, name, part)
             return Result(looked.as_data(), lambda: _text(opened, name, looked, None), opened.diagnostics)
         from kitty_flow.flow.remarks import remarks
         from kitty_flow.ledger.evidence import collected
 
         with collected(opened.ledger) as recorded:
             reported = _report(opened, name, result, epoch, work_package) if result is not None else None
-            answer = _advance(opened, name, role or _last_role(opened, name, reported), wait)
+            if role is None and reported is not None:
+                part = role_by_hand(project, name, _last_role(opened, name))
+            answer = _advance(opened, name, part, wait)
         data = answer.as_data() | {"recorded": recorded} | ({"reported": reported} if reported else {})
         return Result(data, lambda: _text(opened, name, answer, reported), remarks(opened.view()))
 
@@ -115,10 +122,8 @@ def _report(opened: OpenMission, agent: str, result: str, epoch: int | None, wor
     return report(opened, agent, result, epoch=epoch, work_package_id=work_package)
 
 
-def _last_role(opened: OpenMission, agent: str, reported: str | None) -> Role:
+def _last_role(opened: OpenMission, agent: str) -> Role:
     """Who reports a review without naming a role goes on reviewing."""
-    if reported is None:
-        return "implement"
     from kitty_flow.flow.late_report import last_role
 
     return last_role(opened, agent)

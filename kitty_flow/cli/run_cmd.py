@@ -142,6 +142,7 @@ def _agents(
 ) -> tuple[AgentSpec, AgentSpec | None]:
     """The two agents that are asked for first."""
     from kitty_flow.agents.settings import SETTINGS_PATH, command_agent, resolve_agent
+    from kitty_flow.model.text import is_same_actor
 
     settings = project.settings
     for name, text in ((agent, implement_command), (reviewer, review_command)):
@@ -165,7 +166,8 @@ def _agents(
         review = command_agent("reviewer", review_command)
     elif reviewer is not None:
         review = resolve_agent(settings, reviewer, "reviewer")
-    if review is not None and review.name == implementer.name:
+    is_own = review is not None and is_same_actor(review.name, implementer.name)
+    if review is not None and is_own and not settings.review.allow_self_review:
         raise RefusedError(
             "SELF_REVIEW",
             f"{review.name} would review its own work",

@@ -89,6 +89,7 @@ def run_policies(
         limits,
         own,
         settings.pools,
+        settings.review.allow_self_review,
     )
     return policies, (*left_out, *more)
 

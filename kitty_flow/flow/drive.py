@@ -17,7 +17,7 @@ from kitty_flow.flow.policies import Policies
 from kitty_flow.flow.review import review
 from kitty_flow.flow.run_context import RunContext
 from kitty_flow.flow.standing import is_finished
-from kitty_flow.flow.steps import Step
+from kitty_flow.flow.steps import Step, attempts_exhausted
 from kitty_flow.ledger.ledger import Batch
 from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.machines import Facts
@@ -126,4 +126,4 @@ class Driver:
 def _exhausted(entity: EntityState) -> str:
     feedback = entity.facts.get("feedback") or {}
     last = entity.last_event.reason or feedback.get("summary") or "no reason recorded"
-    return f"{entity.counts.get('start', 0)} attempts came to nothing; the last: {last}"
+    return attempts_exhausted(entity, last)

@@ -11,13 +11,13 @@ from kitty_flow.flow.lease import now
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.outcome import AttemptFailure
 from kitty_flow.flow.policies import Ended, Policies, consequence, quota_failure
-from kitty_flow.flow.policy.budget import added
-from kitty_flow.flow.policy.follow import Consequence, Follow
-from kitty_flow.flow.spending import spent_by_process, spent_in
+from kitty_flow.flow.policy.budget import Spent, added
+from kitty_flow.flow.policy.follow import Consequence, Follow, nothing_follows
+from kitty_flow.flow.spending import spent_by_process, spent_in, spent_on_record, told_of
 from kitty_flow.ledger.view import EntityState, LedgerView
 from kitty_flow.model.result import ImplementResult, ReviewResult
 
-__all__ = ["came_to_nothing", "only_spent", "timed"]
+__all__ = ["came_to_nothing", "only_on_record", "only_spent", "timed"]
 
 
 def timed(invocation: Invocation, outcome: ProcessOutcome | None) -> Invocation:
@@ -27,8 +27,16 @@ def timed(invocation: Invocation, outcome: ProcessOutcome | None) -> Invocation:
 
 def only_spent(invocation: Invocation, result: ImplementResult | ReviewResult | None) -> Follow:
     """Records what the invocation used, and nothing more: where no run decides what comes next."""
-    spent = spent_in(invocation, result)
-    return lambda entity, view: Consequence(added(entity, spent))
+    return _only(spent_in(invocation, result))
+
+
+def only_on_record(invocation: EntityState | None) -> Follow:
+    """The same for an invocation that a person ends, as far as its log on this machine tells."""
+    return nothing_follows if invocation is None else _only(spent_on_record(invocation))
+
+
+def _only(spent: Spent) -> Follow:
+    return lambda entity, view: Consequence(added(entity, spent), used=told_of(spent))
 
 
 def came_to_nothing(
@@ -58,6 +66,6 @@ def came_to_nothing(
             at,
             resets_at,
         )
-        return consequence(policies, ended, entity, view, mission.id)
+        return consequence(policies, ended, entity, view, mission.id)._replace(used=told_of(spent))
 
     return failure, follow

@@ -32,11 +32,12 @@ def give_back(
     actor: str | None = None,
     run_id: str | None = None,
     then: Literal["block", "cancel"] | None = None,
+    why: str | None = None,
     follow: Follow = nothing_follows,
 ) -> Receipt:
     """Return a claim: planned again, or blocked or canceled, with unsaved work kept. `actor` is the holder by default.
 
-    `follow` says what else is recorded with the end of the attempt.
+    `why` is the reason of the block, `message` by default; `follow` says what else is recorded with the end.
 
     A claim that was fenced off by another one gives nothing back: then only the invocation is closed.
     """
@@ -50,12 +51,12 @@ def give_back(
         is_held = held.current_epoch(entity) == held.epoch and entity.state in _HELD
         # Without an id: a start that failed may be on record, when only its way to the disk is uncertain.
         closed = invocation_id or (open_invocation(entity, view) if is_held else None)
+        told = follow(entity, view)
         if closed and builder.state("invocation", closed) == "started":
             trigger = "abandon" if code in NOT_COUNTED else "fail"
-            facts = Facts(reason=reason)
-            builder.transition("invocation", closed, trigger, facts, reason=reason, evidence={"code": code})
+            facts, used = Facts(reason=reason), {"code": code, **told.used}
+            builder.transition("invocation", closed, trigger, facts, reason=reason, evidence=used)
         if is_held:
-            told = follow(entity, view)
             counted = _counted(entity, code, reason)
             evidence = {"salvage_ref": ref, "failure_code": code, **counted, **told.evidence}
             facts = Facts(reason=reason)
@@ -63,7 +64,7 @@ def give_back(
             for note in told.annotations:
                 builder.annotate(*note[:3], evidence=note.evidence, reason=reason)
             if then == "block":
-                block(builder, work_package_id, reason)
+                block(builder, work_package_id, (why or message)[:2000])
             elif then == "cancel":
                 cancel(builder, work_package_id, reason)
         return builder.build()

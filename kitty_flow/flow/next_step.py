@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from kitty_flow.agents.command import AgentSpec
 from kitty_flow.agents.result import read_implement_result, read_review_result
 from kitty_flow.errors import ConflictError, KittyFlowError, RefusedError, UsageError
+from kitty_flow.flow.by_hand import agent_by_hand
 from kitty_flow.flow.claim import Claim, claim
 from kitty_flow.flow.ending import only_spent
 from kitty_flow.flow.expire import expire, expire_due
@@ -19,10 +19,12 @@ from kitty_flow.flow.lease import lease_of, renew
 from kitty_flow.flow.life import accept_if_finished, begin
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.peek import NextStep, Role, choose, claimed, held, nothing, step_of
+from kitty_flow.flow.policy_reasons import BudgetGate
 from kitty_flow.flow.prompt_check import refuse_other_prompt
 from kitty_flow.flow.readiness import Readiness, is_noted_integrated
 from kitty_flow.flow.review import apply_verdict, refuse_tampered, take_review
 from kitty_flow.flow.start import start
+from kitty_flow.flow.steps import attempts_exhausted, attempts_left
 from kitty_flow.flow.submission import submit
 from kitty_flow.flow.sync.claims import refuse_superseded
 from kitty_flow.ledger.ledger import new_ulid
@@ -96,6 +98,7 @@ def take(mission: OpenMission, agent: str, work_package_id: str) -> NextStep:
     Raises:
         RefusedError: the code of the first reason why it is not ready, with all reasons in the details; STEP_HELD, the
             agent holds another one.
+        UsageError: WRONG_ROLE.
         Otherwise as `next_step`.
     """
     view = mission.view()
@@ -115,8 +118,12 @@ def take(mission: OpenMission, agent: str, work_package_id: str) -> NextStep:
         return step_of(mission, _start(mission, Claim.on(entity)))
     if expire(mission, work_package_id):
         view = mission.view()
+    agent_by_hand(mission.project, agent, "implementer")
     # Who names the work package wants it now: the delay of a retry is for those who take what comes.
     reasons = [r for r in Readiness(mission, view).hindrances(work_package_id) if r.code != "RETRY_LATER"]
+    spent_out = BudgetGate(mission, view).reason(work_package_id)
+    if spent_out is not None:
+        reasons.append(spent_out)
     if reasons:
         told = {"reasons": [reason.as_data() for reason in reasons]}
         message = "; ".join(reason.message for reason in reasons)
@@ -138,7 +145,7 @@ def _take(mission: OpenMission, agent: str, action: Action, work_package_id: str
     """Claim and start a step; a claim that cannot be started is given back at once."""
     lease_s = mission.project.settings.run.hand_lease_s
     if action == "review":
-        return take_review(mission, work_package_id, AgentSpec(agent, ()), lease_s=lease_s)
+        return take_review(mission, work_package_id, agent_by_hand(mission.project, agent), lease_s=lease_s)
     begin(mission, run_id=new_ulid())
     return _start(mission, claim(mission, work_package_id, actor=agent, lease_s=lease_s))
 
@@ -146,7 +153,7 @@ def _take(mission: OpenMission, agent: str, action: Action, work_package_id: str
 def _start(mission: OpenMission, held: Claim) -> Invocation:
     mission = mission.at(mission.view())
     try:
-        invocation = start(mission, held, AgentSpec(held.actor, ()))
+        invocation = start(mission, held, agent_by_hand(mission.project, held.actor))
         refuse_other_prompt(mission, invocation)
         return invocation
     except KittyFlowError as error:
@@ -239,12 +246,15 @@ def _report_work(mission: OpenMission, invocation: Invocation, result: str) -> N
         return
     reason = told.reason or told.summary or f"{invocation.agent.name} reports {told.outcome}"
     code = "AGENT_BLOCKED" if told.outcome == "blocked" else "AGENT_REPORTED_FAILURE"
+    entity = mission.work_package(invocation.work_package_id)  # held, so that nobody else begins an attempt meanwhile
+    is_last = told.outcome == "failed" and not attempts_left(entity, mission.project.settings.run.max_attempts)
     give_back(
         mission,
         invocation.claim,
         invocation.id,
         code,
         reason,
-        then="block" if told.outcome == "blocked" else None,
+        then="block" if told.outcome == "blocked" or is_last else None,
+        why=f"ATTEMPTS_EXHAUSTED: {attempts_exhausted(entity, reason)}" if is_last else None,
         follow=only_spent(invocation, told),
     )

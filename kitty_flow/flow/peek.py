@@ -31,8 +31,8 @@ Kind: TypeAlias = Literal["step", "wait", "blocked", "decision_required", "termi
 _RETRY_AFTER_S: Final = 30
 """When to ask again, at the latest, where others are at work: what they do is not foreseen."""
 
-_PASSES: Final = ("POOL_PARKED", "RETRY_LATER")
-"""Reasons that pass by waiting although nobody is at work."""
+_PASSES: Final = ("RETRY_LATER",)
+"""Reasons that pass by waiting although nobody is at work. A parked pool is told, but alone it holds up no hand."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from kitty_flow.errors import RefusedError
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.claim import Claim
+from kitty_flow.flow.ending import only_on_record
 from kitty_flow.flow.give_back import abandon_invocation, block, cancel, give_back, keep_work, open_invocation
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.readiness import has_no_head, is_noted_integrated
@@ -42,15 +43,24 @@ def move(mission: OpenMission, work_package_id: str, trigger: PersonTrigger, *, 
     _end_agent(mission, entity, view)
     if entity.state in ("claimed", "in_progress"):
         then = None if trigger == "release" else trigger
-        return give_back(
+        invocation_id = open_invocation(entity, view)
+        receipt = give_back(
             mission,
             Claim.on(entity),
-            open_invocation(entity, view),
+            invocation_id,
             "RELEASED",
             reason,
             actor=actor,
             then=then,
+            follow=only_on_record(view.entity("invocation", invocation_id) if invocation_id else None),
         )
+        if receipt.events:
+            return receipt
+        # The run saw its agent end and gave the work back itself, before this was recorded.
+        if trigger != "release":
+            return move(mission, work_package_id, trigger, reason=reason, actor=actor)
+        view = mission.view()
+        return _receipt(mission, view, mission.recorded_work_package(work_package_id, view).last_event.event_id)
     return mission.ledger.record(lambda v: _decide(mission, v, work_package_id, trigger, reason, actor))
 
 

@@ -63,10 +63,15 @@ class Policies(NamedTuple):
     limits: Limits = Limits()
     work_package_limits: Limits = Limits("work_package_max_")
     pools: Mapping[str, PoolSettings] = MappingProxyType({})
+    allow_self_review: bool = False
 
     def chain(self, action: Action) -> tuple[AgentSpec, ...]:
         """The agents for this action, in the order in which they are asked."""
         return self.implementers if action == "implement" else self.reviewers
+
+    def not_by(self, action: Action, entity: EntityState) -> str | None:
+        """Who must not do it: nobody reviews their own work, unless the settings allow it."""
+        return str(entity.facts.get("implementer", "")) if action == "review" and not self.allow_self_review else None
 
     def pool(self, name: str) -> PoolSettings:
         """The settings of a pool; defaults for one that has no table."""
@@ -80,7 +85,7 @@ class Policies(NamedTuple):
             chain,
             failures(entity, action),
             lambda index: parked.get(pool_of(chain[index]), 0.0),
-            not_by=str(entity.facts.get("implementer", "")) if action == "review" else None,
+            not_by=self.not_by(action, entity),
         )
 
 
@@ -114,9 +119,8 @@ def consequence(
     times = agent.retries + 1 if ended.code == "AGENT_NOT_STARTED" else 1
     counted = count_failure(entity, action, agent.name, times=times)
     failed = counted[f"{action}_failures"]["by_agent"]
-    not_by = str(entity.facts.get("implementer", "")) if action == "review" else None
     chain = policies.chain(action)
-    chosen = choose(chain, failed, lambda index: 0.0, not_by=not_by).chosen
+    chosen = choose(chain, failed, lambda index: 0.0, not_by=policies.not_by(action, entity)).chosen
     evidence |= counted
     if chosen is not None and chain[chosen].name != agent.name and failed.get(chain[chosen].name, 0) == 0:
         # The next of the chain starts with all attempts.

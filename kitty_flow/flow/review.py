@@ -13,7 +13,7 @@ from kitty_flow.errors import ConflictError, KittyFlowError, LedgerError, Refuse
 from kitty_flow.flow.approval import carry
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.claim import Claim, refuse_unless_open
-from kitty_flow.flow.ending import came_to_nothing, timed
+from kitty_flow.flow.ending import came_to_nothing, only_spent, timed
 from kitty_flow.flow.integrate import integration_conflict, refuse_without_head
 from kitty_flow.flow.invocation import Invocation, launch, prepare_invocation
 from kitty_flow.flow.lease import Lease
@@ -216,7 +216,7 @@ def conclude_review(
     if failure is None:
         try:
             result = read_review_result(invocation.result_path)
-            return apply_verdict(mission, invocation, result, run_id)
+            return apply_verdict(mission, invocation, result, run_id, policies)
         except LedgerError:
             raise
         except KittyFlowError as error:
@@ -227,11 +227,16 @@ def conclude_review(
 
 
 def apply_verdict(
-    mission: OpenMission, invocation: Invocation, result: ReviewResult, run_id: str | None = None
+    mission: OpenMission,
+    invocation: Invocation,
+    result: ReviewResult,
+    run_id: str | None = None,
+    policies: Policies | None = None,
 ) -> AttemptFailure | None:
     """Record a verdict: approved and integrated, or planned again with the feedback, or blocked after the last cycle.
 
     What the reviewer changed in the worktree is kept under a salvage ref, and the worktree put right for its next user.
+    `policies` say what follows in a run from a verdict that does not count.
 
     Returns:
         Why the work package is blocked now, if it is.
@@ -243,7 +248,11 @@ def apply_verdict(
     """
     moved = _put_right(mission, invocation)
     if moved is not None:
-        close_failed(mission, invocation, moved.code, moved.message, run_id, moved.details)
+        follow = only_spent(invocation, result)
+        if policies is not None:
+            failure = AttemptFailure(moved.code, moved.message, True)
+            follow = came_to_nothing(mission, policies, invocation, None, result, failure)[1]
+        close_failed(mission, invocation, moved.code, moved.message, run_id, moved.details, follow=follow)
         raise moved
     return record_verdict(mission, invocation, result, run_id)
 
@@ -306,11 +315,10 @@ def close_failed(
     def build(view: LedgerView) -> Batch:
         builder = BatchBuilder(view, actor=invocation.agent.name, correlation_id=run_id)
         if builder.state("invocation", invocation.id) == "started":
-            builder.transition(
-                "invocation", invocation.id, trigger, Facts(reason=reason), reason=reason, evidence=evidence
-            )
             name = invocation.work_package_id
             told = follow(mission.recorded_work_package(name, view), view)
+            facts, used = Facts(reason=reason), {**evidence, **told.used}
+            builder.transition("invocation", invocation.id, trigger, facts, reason=reason, evidence=used)
             if told.evidence:
                 builder.annotate("work_package", name, "review_failed", evidence=told.evidence, reason=reason)
             for note in told.annotations:

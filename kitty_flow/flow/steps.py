@@ -12,7 +12,7 @@ from kitty_flow.flow.policy.retry import failures_against, retry_wait
 from kitty_flow.flow.readiness import Readiness, is_noted_integrated, is_under_review
 from kitty_flow.ledger.view import EntityState, LedgerView
 
-__all__ = ["Schedule", "Step", "StepKind", "attempts_left", "possible_steps"]
+__all__ = ["Schedule", "Step", "StepKind", "attempts_exhausted", "attempts_left", "possible_steps"]
 
 Schedule = Literal["waves", "eager"]
 
@@ -92,3 +92,8 @@ def _kind(
 def attempts_left(entity: EntityState, max_attempts: int) -> bool:
     """Whether another attempt is allowed; a person's unblock starts the count again."""
     return entity.counts.get("start", 0) - int(entity.facts.get("attempts_before", 0)) < max_attempts
+
+
+def attempts_exhausted(entity: EntityState, last: str) -> str:
+    """Why a work package is blocked after its last attempt; `last` is what that came to."""
+    return f"{entity.counts.get('start', 0)} attempts came to nothing; the last: {last}"

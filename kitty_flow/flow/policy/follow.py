@@ -23,10 +23,14 @@ class Annotation(NamedTuple):
 
 
 class Consequence(NamedTuple):
-    """`evidence` goes with the end itself, the annotations come after it."""
+    """`evidence` goes with the end itself, the annotations come after it.
+
+    `used` goes with the end of the invocation: what it used, for reports that add up invocations.
+    """
 
     evidence: Mapping[str, Any]
     annotations: tuple[Annotation, ...] = ()
+    used: Mapping[str, Any] = {}
 
 
 Follow: TypeAlias = Callable[[EntityState, LedgerView], Consequence]

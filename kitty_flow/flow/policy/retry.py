@@ -42,7 +42,17 @@ QUOTA_EXHAUSTED: Final = "QUOTA_EXHAUSTED"
 """The failure code of an attempt that ended for lack of quota."""
 
 NOT_COUNTED: Final = frozenset(
-    {"INTERRUPTED", "RUN_LOST", "RELEASED", "BUDGET_EXHAUSTED", "SETUP_FAILED", "COPY_NOT_IGNORED", QUOTA_EXHAUSTED}
+    {
+        "INTERRUPTED",
+        "RUN_LOST",
+        "RELEASED",
+        "BUDGET_EXHAUSTED",
+        "SETUP_FAILED",
+        "COPY_NOT_IGNORED",
+        "PROMPT_METADATA_MISMATCH",
+        "PROMPT_METADATA_MISSING",
+        QUOTA_EXHAUSTED,
+    }
 )
 """Ends of an attempt that say nothing about its agent: neither an attempt nor a failure."""
 

@@ -66,6 +66,8 @@ def test_a_line_is_broken_between_words_alone(monkeypatch: pytest.MonkeyPatch) -
     ]
 
 
-@pytest.mark.parametrize(("words", "told"), [(("next", "--agent", "x", "--wait", "abc"), "it should be a number")])
-def test_a_wrong_value_is_told_in_plain_words(kitty: Any, tmp_path: Path, words: tuple[str, ...], told: str) -> None:
-    assert kitty(*words, cwd=tmp_path).stderr.splitlines()[0] == f"error: Invalid value for '--wait': {told}"
+def test_a_wrong_value_is_told_in_plain_words(kitty: Any, tmp_path: Path) -> None:
+    """How typer puts it differs from version to version; none of them may speak of inputs and of parsing."""
+    told = kitty("next", "--agent", "x", "--wait", "abc", cwd=tmp_path).stderr.splitlines()[0]
+    assert told.startswith("error: Invalid value for '--wait': ")
+    assert "Input" not in told and "parse" not in told

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-settings.register_profile("kitty-flow", deadline=None)
+settings.register_profile("kitty-flow", deadline=None, max_examples=60)
+settings.register_profile("few", deadline=None, max_examples=20)  # where only the libraries differ (`tox -e lowest`)
 settings.register_profile("many", deadline=None, max_examples=3_000)  # pytest --hypothesis-profile=many
 settings.load_profile("kitty-flow")
 

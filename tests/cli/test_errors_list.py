@@ -33,6 +33,7 @@ def git(root: Path, *words: str | Path) -> str:
 def shop(repo: Path, kitty: Any) -> Path:
     """A repository with a planned mission, `shop`, and an invalid mission file."""
     assert kitty("mission", "create", "shop", cwd=repo).exit == 0
+    (repo / ".kitty-flow" / "config.toml").write_text("[run]\nretry_backoff_s = 0\n")
     assert kitty("plan", "shop", cwd=repo).exit == 0
     (repo / "bad.toml").write_text(INVALID)
     return repo

@@ -280,6 +280,12 @@ def _cases(*conditions: str) -> Any:
 every_command = pytest.mark.parametrize("name", ROWS)
 
 
+def _half(first: int) -> Any:
+    """Every other command; the rest only in the thorough suite."""
+    marks = [() if number % 2 == first else pytest.mark.crash for number in range(len(ROWS))]
+    return pytest.mark.parametrize("name", [pytest.param(name, marks=m) for name, m in zip(ROWS, marks, strict=True)])
+
+
 @every_command
 def test_a_command_prints_one_document(name: str, do: Callable[..., Ended]) -> None:
     """In colour, with warnings as errors, without a stderr."""
@@ -290,7 +296,7 @@ def test_a_command_prints_one_document(name: str, do: Callable[..., Ended]) -> N
     assert document["schema"] == f"kitty-flow/{name.replace(' ', '-')}/1"
 
 
-@every_command
+@_half(1)
 def test_help_and_wrong_options_are_one_document(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     words = [*ROWS[name].words.split(), "--json"]
     assert main([*words, "--help"]) == 0
@@ -328,7 +334,7 @@ def test_a_missing_foundation_is_one_document(
     assert document["ok"] or document["error"]["code"] in ("NO_REPOSITORY", "MISSION_NOT_FOUND", "FILE_MISSING")
 
 
-@every_command
+@_half(0)
 def test_a_damaged_ledger_is_one_document(name: str, site: Site, do: Callable[..., Ended]) -> None:
     """Also when what would be told on stderr cannot be."""
     row = ROWS[name]

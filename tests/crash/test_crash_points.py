@@ -25,7 +25,7 @@ DEPTH_TWO = 64
 SEEDS = 8
 """Random histories for each operation."""
 
-_SAMPLE = 6
+_SAMPLE = 4
 
 
 SHELF = (

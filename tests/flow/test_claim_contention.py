@@ -27,7 +27,7 @@ def adopted(bench: Workbench, work_packages: int) -> tuple[int, str]:
 
 @pytest.mark.parametrize(
     ("processes", "victims", "work_packages"),
-    [(4, 1, 24), pytest.param(32, 0, 200, marks=pytest.mark.slow), pytest.param(32, 8, 200, marks=pytest.mark.slow)],
+    [(4, 1, 24), pytest.param(32, 0, 200, marks=pytest.mark.crash), pytest.param(32, 8, 200, marks=pytest.mark.slow)],
 )
 def test_everything_is_claimed_exactly_once(bench: Workbench, processes: int, victims: int, work_packages: int) -> None:
     before, planned = adopted(bench, work_packages)

@@ -228,7 +228,7 @@ def recorded(bench: Workbench) -> Counter[str]:
     return Counter(e["payload"]["foreign"]["event_id"] for e in events if "foreign" in e["payload"])
 
 
-@pytest.mark.slow
+@pytest.mark.crash
 def test_killed_at_any_moment_and_typed_again(bench: Workbench, tmp_path: Path, shop: Path) -> None:
     words = ("mission", "import", shop, "--history")
     trace = tmp_path / "trace"

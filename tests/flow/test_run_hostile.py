@@ -81,7 +81,7 @@ def test_each_does_its_worst_and_the_others_go_on(bench: Workbench) -> None:
     bench.expect_sound_ledger()
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 @pytest.mark.skipif(not _CORPUS.exists(), reason="KITTY_FLOW_CORPUS does not name a folder of missions")
 def test_a_real_mission_gets_through_all_the_same(bench: Workbench) -> None:
     """The first attempt at each work package of a real mission is hostile, in one way after the other."""

@@ -35,11 +35,11 @@ _IMPLEMENTER = """\
 #!/bin/sh
 echo done > "$KITTY_FLOW_WP.txt"
 git add --all && git commit --quiet --message "$KITTY_FLOW_WP"
-echo '{"outcome": "success"}' > "$KITTY_FLOW_RESULT"
+echo '{"outcome": "success", "summary": "done"}' > "$KITTY_FLOW_RESULT"
 """
 _IDLE_IMPLEMENTER = """\
 #!/bin/sh
-echo '{"outcome": "success"}' > "$KITTY_FLOW_RESULT"
+echo '{"outcome": "success", "summary": "done"}' > "$KITTY_FLOW_RESULT"
 """
 _REVIEWER = """\
 #!/bin/sh

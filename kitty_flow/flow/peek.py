@@ -174,7 +174,7 @@ def _is_reviewable(
     is_own = is_same_actor(str(entity.facts.get("implementer")), agent)
     return (
         waiting
-        and (not is_own or mission.project.settings.review.allow_self_review)
+        and (not is_own or mission.project.allows_self_review)
         and not readiness.lane_users(entity.entity_id)
     )
 

@@ -80,6 +80,17 @@ class Project:
         return load_settings(self.root)
 
     @cached_property
+    def allows_self_review(self) -> bool:
+        """Whether an implementer may review its own work; without a table for reviews nothing else need be read.
+
+        Raises:
+            DefinitionError: INVALID_SETTINGS.
+        """
+        from kitty_flow.agents.settings_file import read_settings  # late, as `settings`
+
+        return "review" in read_settings(self.root) and self.settings.review.allow_self_review
+
+    @cached_property
     def files(self) -> RepositoryFiles:
         """What is under version control in the main checkout."""
         from kitty_flow.missions.repository_files import RepositoryFiles

@@ -184,7 +184,7 @@ def _for_review(mission: OpenMission, entity: EntityState, in_the_way: tuple[str
         return Reason(name, "NOT_PLANNED", message, f"kitty-flow wp show {other}{mission.option}")
     who = entity.facts.get("implementer")
     message, command = f"{name} waits for a reviewer", f"kitty-flow wp show {name}{mission.option}"
-    if who and not mission.project.settings.review.allow_self_review:
+    if who and not mission.project.allows_self_review:
         message += f"; {who} implemented it, so somebody else"
     if not has_no_head(entity):  # imported: there is nothing that an agent could look at
         ask = f"kitty-flow next --agent NAME --role review{mission.option}"

@@ -165,7 +165,7 @@ def refuse_taken(
 
 def _facts(mission: OpenMission, entity: EntityState, invocation: Invocation, **more: Any) -> Facts:
     """What the guards of a review want to know; the policy is asked only where it makes a difference."""
-    allowed = _is_self_review(entity, invocation) and mission.project.settings.review.allow_self_review
+    allowed = _is_self_review(entity, invocation) and mission.project.allows_self_review
     return Facts(
         actor=invocation.agent.name,
         implementer=str(entity.facts.get("implementer", "")),

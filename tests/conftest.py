@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -19,6 +21,11 @@ settings.register_profile("kitty-flow", deadline=None, max_examples=60)
 settings.register_profile("few", deadline=None, max_examples=20)  # where only the libraries differ (`tox -e lowest`)
 settings.register_profile("many", deadline=None, max_examples=3_000)  # pytest --hypothesis-profile=many
 settings.load_profile("kitty-flow")
+
+# Started in the background of a script, this process ignores Ctrl-C, and so would every command that it tests.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    with contextlib.suppress(ValueError):  # not the main thread
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _GIT_CONFIG = """\
 [user]

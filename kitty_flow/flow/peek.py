@@ -172,11 +172,7 @@ def _is_reviewable(
     waiting = entity.state in ("for_review", "in_review") and not is_under_review(entity, view)
     waiting = waiting and not has_no_head(entity)  # imported: there is nothing here to look at
     is_own = is_same_actor(str(entity.facts.get("implementer")), agent)
-    return (
-        waiting
-        and (not is_own or mission.project.allows_self_review)
-        and not readiness.lane_users(entity.entity_id)
-    )
+    return waiting and (not is_own or mission.project.allows_self_review) and not readiness.lane_users(entity.entity_id)
 
 
 def nothing(mission: OpenMission, view: LedgerView) -> NextStep:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from kitty_flow.errors import ConflictError, ExternalToolError, UsageError
 from kitty_flow.flow.lease import Now, holder_of, is_foreign, lease_of, leases, now, run_out, shown_s
-from kitty_flow.git.refs import ABSENT
 from kitty_flow.ledger.lock import exclusive
 
 if TYPE_CHECKING:
@@ -106,11 +105,9 @@ def expire(mission: OpenMission, work_package_id: str) -> bool:
         with suppress(ExternalToolError):  # whoever prepares the lane next does it
             left.checkout.detach()
     elif entity.state == "in_progress" and entity.facts.get("place") == "checkout":
-        from kitty_flow.flow.planning_checkout import free, take_back
+        from kitty_flow.flow.withdrawal import leave_checkout
 
-        with suppress(ExternalToolError):
-            take_back(mission, entity)
-        free(mission, entity.facts.get("claim_id"))
+        leave_checkout(mission, entity)
     return True
 
 
@@ -143,7 +140,7 @@ def _end_processes(entity: EntityState, view: LedgerView) -> int:
 def _left(mission: OpenMission, entity: EntityState, held: Claim, view: LedgerView) -> _Left:
     """Keep what is unsaved in the worktree that the lease was for."""
     from kitty_flow.flow.amend_lanes import lane_on_record
-    from kitty_flow.flow.workspace import salvage, workspace_path
+    from kitty_flow.flow.workspace import is_kept, keep, salvage, workspace_path
 
     name, place = entity.entity_id, entity.facts.get("place")
     label = f"expired-{held.review or entity.epoch}"
@@ -165,22 +162,12 @@ def _left(mission: OpenMission, entity: EntityState, held: Claim, view: LedgerVi
         ref = salvage(mission, checkout, work_package_id=name, label=label, held_by="")
     except ExternalToolError:
         ref = None  # the worktree itself is broken; it stays as it is, and nobody uses it again
-    branch = _keep_branch(mission, lane, f"refs/kitty/salvage/{mission.id}/{name}/{label}-branch")
-    return _Left(lane, path, checkout, ref or branch)
-
-
-def _keep_branch(mission: OpenMission, lane: str, ref: str) -> str | None:
-    """Keep what is only on the lane's branch: who had committed there may have left it since."""
-    repository = mission.project.repository
-    tip = repository.refs.commit(mission.lane_branch(lane))
-    if tip is None:
-        return None
-    places = (mission.branch, mission.target_ref, "refs/kitty/salvage/")
-    if repository.git.text("for-each-ref", "--count=1", f"--contains={tip}", "--", *places):
-        return None
-    ref = f"{ref}-{tip[:12]}"
-    repository.refs.swap(ref, tip, ABSENT)
-    return ref
+    # What is only on the lane's branch too: who had committed there may have left it since.
+    tip = mission.project.repository.refs.commit(mission.lane_branch(lane))
+    if tip is not None and not is_kept(mission, tip):
+        branch = keep(mission, tip, work_package_id=name, label=f"{label}-branch")
+        ref = ref or branch
+    return _Left(lane, path, checkout, ref)
 
 
 def _decide(mission: OpenMission, view: LedgerView, held: Claim, left: _Left, at: Now) -> Batch:

@@ -23,6 +23,7 @@ from kitty_flow.flow.policy_reasons import BudgetGate
 from kitty_flow.flow.prompt_check import refuse_other_prompt
 from kitty_flow.flow.readiness import Readiness, is_noted_integrated
 from kitty_flow.flow.review import apply_verdict, refuse_tampered, take_review
+from kitty_flow.flow.standing import LOOK_AGAIN
 from kitty_flow.flow.start import start
 from kitty_flow.flow.steps import attempts_exhausted, attempts_left
 from kitty_flow.flow.submission import submit
@@ -35,17 +36,6 @@ __all__ = ["next_step", "report", "take"]
 
 _TRIES: Final = 20
 _WORDS: Final = ("success", "failed", "blocked")
-_LOST: Final = (
-    "ALREADY_CLAIMED",
-    "ALREADY_UNDER_REVIEW",
-    "DEPENDENCIES_NOT_SATISFIED",
-    "ILLEGAL_TRANSITION",
-    "LANE_BUSY",
-    "OWNERSHIP_CONFLICT",
-    "STATE_CHANGED",
-    "WORK_PACKAGE_DROPPED",
-)
-"""Refusals that mean: somebody else was faster, look again."""
 
 
 def next_step(mission: OpenMission, agent: str, *, role: Role = "implement") -> NextStep:
@@ -85,7 +75,7 @@ def next_step(mission: OpenMission, agent: str, *, role: Role = "implement") -> 
         try:
             return step_of(mission, _take(mission, agent, *found))
         except (RefusedError, ConflictError) as error:
-            if error.code not in _LOST:
+            if error.code not in LOOK_AGAIN:
                 raise
     raise ConflictError(
         "CLAIM_LOST", "other agents were faster each time", hint=f"kitty-flow next --agent {agent} -m {mission.slug}"
@@ -135,6 +125,8 @@ def _again(mission: OpenMission, holding: Invocation) -> NextStep:
     """The step that is held already, with its lease renewed once half of it is over."""
     if holding.action == "review":
         refuse_tampered(mission, holding)
+    else:
+        refuse_other_prompt(mission, holding)
     lease = lease_of(mission.work_package(holding.work_package_id))
     if lease is not None and lease.remaining_s() < lease.lease_s / 2:
         renew(mission, [holding.claim])

@@ -69,6 +69,9 @@ def peek(mission: OpenMission, agent: str, *, role: Role = "implement") -> NextS
     mission = mission.at(view)
     holding = held(mission, agent, view)
     if holding is not None:
+        from kitty_flow.flow.prompt_check import refuse_other_prompt  # late: without a step there is no prompt
+
+        refuse_other_prompt(mission, holding)
         return step_of(mission, holding)
     begun = claimed(mission, agent, view)
     found = ("implement", begun.entity_id) if begun is not None else choose(mission, agent, role, view)
@@ -210,14 +213,7 @@ def _other_role(mission: OpenMission, work_package_id: str) -> Reason:
 
 
 def step_of(mission: OpenMission, invocation: Invocation) -> NextStep:
-    """An invocation as the step that its agent is to do.
-
-    Raises:
-        RefusedError: the prompt is not the one that was written for it (`prompt_check`).
-    """
-    from kitty_flow.flow.prompt_check import refuse_other_prompt  # late: without a step there is no prompt
-
-    refuse_other_prompt(mission, invocation)
+    """An invocation, whose prompt was checked, as the step that its agent is to do."""
     entity = mission.work_package(invocation.work_package_id)
     return NextStep(
         "step",

@@ -100,14 +100,17 @@ def run_mission(
         held.enter_context(enrolled(mission, identity))
         held.enter_context(stopped_by_signals(stop))
         begin(mission, run_id=report.run_id)
+
+        def recover_dead() -> tuple[str, ...]:
+            return recover(mission, options.rules, run_id=report.run_id)
+
         if not report.joined:
-            report.recovered = recover(mission, options.rules, run_id=report.run_id)
+            report.recovered = recover_dead()
         executor = executor or _local_executor()
         held.callback(executor.close)
         run = RunContext(report.run_id, executor, stop)
         stop.listener = run.follow_stop
-        loop = RunLoop(mission, run, Driver(run, options.rules), options, identity, say)
-        loop.recover = lambda: recover(mission, options.rules, run_id=report.run_id)
+        loop = RunLoop(mission, run, Driver(run, options.rules), options, identity, say, recover_dead)
         with watched_budget(mission, options.rules, run):
             loop.run()
         report.outcomes.update(loop.outcomes())

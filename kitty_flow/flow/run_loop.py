@@ -21,7 +21,7 @@ from kitty_flow.flow.renewal import renew_claims, take_back
 from kitty_flow.flow.run_context import RunContext
 from kitty_flow.flow.run_lock import RunIdentity, holding_run, living_runs
 from kitty_flow.flow.run_options import RunOptions
-from kitty_flow.flow.standing import ACTIVE
+from kitty_flow.flow.standing import ACTIVE, LOOK_AGAIN
 from kitty_flow.flow.steps import Step, possible_steps
 from kitty_flow.flow.stopping import StopLevel
 from kitty_flow.flow.wave_gate import GateResult, is_green, pass_gate, wave_gate_of, wave_to_pass
@@ -29,18 +29,6 @@ from kitty_flow.ledger.ledger import Batch
 from kitty_flow.ledger.view import EntityState, LedgerView
 
 __all__ = ["RunLoop", "Say"]
-
-_LOOK_AGAIN: Final = (
-    "ALREADY_CLAIMED",
-    "ALREADY_UNDER_REVIEW",
-    "DEPENDENCIES_NOT_SATISFIED",
-    "ILLEGAL_TRANSITION",
-    "LANE_BUSY",
-    "OWNERSHIP_CONFLICT",
-    "STATE_CHANGED",
-    "WORK_PACKAGE_DROPPED",
-)
-"""Refusals of a step that was possible when it was chosen: somebody was faster, or the mission was amended."""
 
 _LOOKS: Final = 20
 """So often one work package is looked at again; then the refusal stands."""
@@ -59,6 +47,9 @@ class RunLoop:
     """Schedules the steps of one run. Each step has a thread of its own while it lasts; agents are watched elsewhere.
 
     So a slow git, a held ledger and a long merge keep neither an agent from its limits nor another step from its end.
+
+    Args:
+        recover: takes back what a run that has died held; a run that joined another leaves that to the one it joined.
     """
 
     def __init__(
@@ -69,6 +60,7 @@ class RunLoop:
         options: RunOptions,
         identity: RunIdentity,
         say: Say,
+        recover: Callable[[], object],
     ) -> None:
         self._mission = mission
         self._run = run
@@ -93,8 +85,7 @@ class RunLoop:
         self._next_renewal = monotonic() + self._renewal_s
         self._next_expiry: float | None = None
         self._others: frozenset[str] = frozenset()
-        self.recover: Callable[[], object] = lambda: None
-        """Takes back what a run that has died held; a run that joined another leaves that to the one it joined."""
+        self._recover = recover
 
     def run(self) -> None:
         """Go on until nothing more can be done, or the run is stopped and its agents have ended.
@@ -238,7 +229,7 @@ class RunLoop:
             if error.exit_status not in (4, 5, 7, 2, 3):
                 raise
             self._looks[name] += 1
-            if error.code in _LOOK_AGAIN and self._looks[name] < _LOOKS:
+            if error.code in LOOK_AGAIN and self._looks[name] < _LOOKS:
                 return
             self._closed.add(name)
             self._failures[name] = AttemptFailure(error.code, error.message, error.exit_status == 7)
@@ -291,7 +282,7 @@ class RunLoop:
         if not self._others or self._others <= {run.run_id for run in living_runs(self._mission)}:
             return False
         if not self._identity.joined:
-            self.recover()
+            self._recover()
         return True
 
     def _seen(self) -> object:

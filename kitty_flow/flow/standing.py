@@ -6,7 +6,19 @@ from typing import Final
 
 from kitty_flow.ledger.view import EntityState, LedgerView
 
-__all__ = ["ACTIVE", "FINISHED", "has_no_head", "is_finished", "is_noted_integrated", "is_under_review"]
+__all__ = ["ACTIVE", "FINISHED", "LOOK_AGAIN", "has_no_head", "is_finished", "is_noted_integrated", "is_under_review"]
+
+LOOK_AGAIN: Final = (
+    "ALREADY_CLAIMED",
+    "ALREADY_UNDER_REVIEW",
+    "DEPENDENCIES_NOT_SATISFIED",
+    "ILLEGAL_TRANSITION",
+    "LANE_BUSY",
+    "OWNERSHIP_CONFLICT",
+    "STATE_CHANGED",
+    "WORK_PACKAGE_DROPPED",
+)
+"""Refusals of a step that was possible when it was chosen: somebody was faster, or the mission was amended."""
 
 FINISHED: Final = ("approved", "done", "canceled")
 """States in which nothing more is to be done before the merge."""

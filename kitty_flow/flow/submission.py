@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from kitty_flow.errors import RefusedError
 from kitty_flow.flow.batch import BatchBuilder
-from kitty_flow.flow.guard import diagnosed
+from kitty_flow.flow.guard import diagnosed, legible
 from kitty_flow.flow.invocation import Invocation
 from kitty_flow.flow.late_report import report_command
 from kitty_flow.flow.mission import OpenMission
@@ -57,7 +57,7 @@ def submit(mission: OpenMission, invocation: Invocation, result: ImplementResult
         evidence = {
             "head_commit": work.head,
             "base_commit": base,
-            "changed_files": [_plain(path) for path in changed[:100]],
+            "changed_files": [legible(path) for path in changed[:100]],
             "changed_file_count": len(changed),
             "summary": result.summary[:4000],
             "implementer": invocation.agent.name,
@@ -121,15 +121,10 @@ def _look(mission: OpenMission, invocation: Invocation) -> _Work:
     return _Work(head, history.changed_paths(base, head), not status.changes)
 
 
-def _plain(path: str) -> str:
-    """A path as evidence: bytes that are no UTF-8 are escaped, a very long one is cut."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")[:300]
-
-
 def _out_of_scope(work_package: WorkPackage, changed: tuple[str, ...]) -> tuple[str, ...]:
     if not work_package.owned_files:
         return ()
-    return tuple(_plain(path) for path in changed if not owns(work_package.owned_files, path))
+    return tuple(legible(path) for path in changed if not owns(work_package.owned_files, path))
 
 
 def _open_subtasks(work_package: WorkPackage, result: ImplementResult) -> tuple[str, ...]:

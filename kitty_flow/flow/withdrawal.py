@@ -11,7 +11,7 @@ from kitty_flow.flow.standing import is_noted_integrated
 from kitty_flow.flow.workspace import keep, salvage
 from kitty_flow.ledger.view import EntityState
 
-__all__ = ["keep_attempt", "withdraw", "withdraw_rejected"]
+__all__ = ["keep_attempt", "leave_checkout", "withdraw", "withdraw_rejected"]
 
 
 def withdraw(mission: OpenMission, entity: EntityState, label: str) -> str | None:
@@ -21,10 +21,15 @@ def withdraw(mission: OpenMission, entity: EntityState, label: str) -> str | Non
     salvage ref, None when there was nothing to keep.
     """
     kept = keep_attempt(mission, entity, label)
+    leave_checkout(mission, entity)
+    return kept
+
+
+def leave_checkout(mission: OpenMission, entity: EntityState) -> None:
+    """Take an attempt that was kept back from the target, and give the main checkout free."""
     with suppress(ExternalToolError):  # it cannot be looked at: everything stays as it is
         take_back(mission, entity)
     free(mission, entity.facts.get("claim_id"))
-    return kept
 
 
 def keep_attempt(mission: OpenMission, entity: EntityState, label: str) -> str | None:

@@ -30,6 +30,7 @@ __all__ = [
     "describe",
     "in_checkout",
     "invocation_folder",
+    "is_kept",
     "keep",
     "lane_generation",
     "place_of",
@@ -222,7 +223,7 @@ def _salvage(
     head = checkout.head or checkout.git.text("rev-parse", "--verify", "HEAD")
     prefix = f"refs/kitty/salvage/{mission.id}/{work_package_id}/"
     if not changes:
-        if _is_kept(mission, head, held_by):
+        if is_kept(mission, head, held_by):
             return None
         tip = head
     else:
@@ -252,7 +253,7 @@ def keep(mission: OpenMission, commit: str, *, work_package_id: str, label: str)
     return ref
 
 
-def _is_kept(mission: OpenMission, head: str, held_by: str) -> bool:
+def is_kept(mission: OpenMission, head: str, held_by: str = "") -> bool:
     """Whether `held_by`, the mission branch, the target or a salvage ref contains the commit."""
     if held_by and mission.project.history.is_ancestor(head, held_by):
         return True

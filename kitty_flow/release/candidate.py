@@ -6,6 +6,7 @@ from typing import Final
 
 from kitty_flow.agents.command import AgentSpec, check_executable
 from kitty_flow.errors import RefusedError
+from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.readiness import is_noted_integrated
 from kitty_flow.flow.tree_test import run_tree_test
 from kitty_flow.git.identity import OWN_IDENTITY, stamp
@@ -14,7 +15,7 @@ from kitty_flow.git.objects import CommitText
 from kitty_flow.model.text import printable
 from kitty_flow.release.landing import Landing, TestRun, contains, heads
 
-__all__ = ["GATE_LANE", "build_candidate", "check_test_command", "run_tests"]
+__all__ = ["GATE_LANE", "build_candidate", "check_test_command", "run_tests", "write_merge"]
 
 GATE_LANE: Final = "gate"
 """The name, beside those of the execution lanes, of the worktree in which a candidate is tested."""
@@ -33,12 +34,16 @@ def build_candidate(landing: Landing) -> None:
     landing.conflicts = merged.conflicts
     if not merged.is_clean:
         return
-    # Not the clock: made again from the same parents, the candidate is the same commit.
-    now = stamp(project.repository.identity or OWN_IDENTITY, project.history.committed_at(target, head))
-    with project.repository.objects() as objects:
-        commit = CommitText(merged.tree, (target, head), now, now, _message(landing))
-        landing.candidate_commit = objects.write_commit(commit)
+    landing.candidate_commit = write_merge(landing.mission, merged.tree, (target, head), _message(landing))
     landing.candidate_tree = merged.tree
+
+
+def write_merge(mission: OpenMission, tree: str, parents: tuple[str, str], message: str) -> str:
+    """Write a merge commit that depends on nothing but what it is given: made again, it is the same commit."""
+    repository, at = mission.project.repository, mission.project.history.committed_at(*parents)
+    now = stamp(repository.identity or OWN_IDENTITY, at)
+    with repository.objects() as objects:
+        return objects.write_commit(CommitText(tree, parents, now, now, message))
 
 
 def _message(landing: Landing) -> str:

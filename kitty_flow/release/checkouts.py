@@ -5,6 +5,7 @@ from __future__ import annotations
 from kitty_flow.errors import KittyFlowError, RefusedError
 from kitty_flow.git.worktrees import Checkout
 from kitty_flow.release.landing import Landing
+from kitty_flow.release.target_gates import checkout_can_follow
 
 __all__ = ["bring_along", "catch_up", "check_checkouts"]
 
@@ -15,14 +16,11 @@ def check_checkouts(landing: Landing) -> None:
     Raises:
         RefusedError: CHECKOUT_WOULD_LOSE_EDITS.
     """
-    for checkout in landing.checkouts():
-        if not checkout.can_move(str(landing.target_commit), landing.candidate_commit):
-            raise RefusedError(
-                "CHECKOUT_WOULD_LOSE_EDITS",
-                f"{checkout.path} has files that the landing would overwrite",
-                hint=f"move or commit them (git status), then kitty-flow merge {landing.mission.slug}",
-                details={"checkout": str(checkout.path)},
-            )
+    answer = checkout_can_follow(landing)
+    if not answer.is_open:
+        raise RefusedError(
+            answer.diagnostic_code, answer.message, hint=answer.remediation, details={"checkout": answer.subject}
+        )
 
 
 def bring_along(landing: Landing) -> None:

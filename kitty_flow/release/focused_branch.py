@@ -9,11 +9,10 @@ from dataclasses import dataclass
 
 from kitty_flow.errors import ConflictError, RefusedError, UsageError
 from kitty_flow.flow.mission import OpenMission
-from kitty_flow.git.identity import OWN_IDENTITY, stamp
 from kitty_flow.git.merging import open_merger
-from kitty_flow.git.objects import CommitText
 from kitty_flow.git.refs import ABSENT
 from kitty_flow.model.text import printable
+from kitty_flow.release.candidate import write_merge
 from kitty_flow.release.remote_gate import divergence
 
 __all__ = ["FocusedBranch", "make_focused_branch"]
@@ -65,10 +64,9 @@ def make_focused_branch(mission: OpenMission) -> FocusedBranch:
 
 
 def _merged(mission: OpenMission, upstream_commit: str, head: str, upstream: str) -> str:
-    repository = mission.project.repository
     if mission.project.history.is_ancestor(upstream_commit, head):
         return head
-    with open_merger(repository) as merger:
+    with open_merger(mission.project.repository) as merger:
         merged = merger.merge_trees(upstream_commit, head)
     if not merged.is_clean:
         raise RefusedError(
@@ -78,10 +76,8 @@ def _merged(mission: OpenMission, upstream_commit: str, head: str, upstream: str
             f"then kitty-flow merge {mission.slug} --pr-branch",
             details={"conflicts": list(merged.conflicts)},
         )
-    now = stamp(repository.identity or OWN_IDENTITY, mission.project.history.committed_at(upstream_commit, head))
     message = f"{printable(mission.definition.title).strip()}\n\nMission: {mission.slug}\n"
-    with repository.objects() as objects:
-        return objects.write_commit(CommitText(merged.tree, (upstream_commit, head), now, now, message))
+    return write_merge(mission, merged.tree, (upstream_commit, head), message)
 
 
 def _place(mission: OpenMission, name: str, commit: str) -> None:

@@ -24,13 +24,13 @@ def verdicts_consistent(landing: Landing) -> GateResult:
     if not rejected:
         return open_gate("verdicts_consistent", "no approved work package has a rejection as its latest verdict")
     what = ", ".join(f"{e.entity_id} is {e.state}" for e in rejected)
-    return closed_gate(
+    return _closed(
+        landing,
+        rejected[0],
         "verdicts_consistent",
         "REVIEW_ARTIFACT_INCONSISTENT",
         f"{what}, but its latest verdict asks for changes",
-        subject=rejected[0].entity_id,
-        invariant="the state of a work package agrees with its latest review",
-        remediation=_reopen(landing, rejected[0]),
+        "the state of a work package agrees with its latest review",
     )
 
 
@@ -49,13 +49,13 @@ def approved_heads_reviewed(landing: Landing) -> GateResult:
     if not unseen:
         return open_gate("approved_heads_reviewed", "every approved commit is the one that was reviewed")
     names = ", ".join(e.entity_id for e in unseen)
-    return closed_gate(
+    return _closed(
+        landing,
+        unseen[0],
         "approved_heads_reviewed",
         "HEAD_NOT_REVIEWED",
         f"no verdict approves the commits of {names} that would land",
-        subject=unseen[0].entity_id,
-        invariant="only reviewed commits land",
-        remediation=_reopen(landing, unseen[0]),
+        "only reviewed commits land",
     )
 
 
@@ -65,19 +65,19 @@ def reviewers_are_not_implementers(landing: Landing) -> GateResult:
         landing,
         lambda entity: is_same_actor(str(entity.facts.get("implementer")), str(entity.facts.get("reviewer"))),
     )
-    is_allowed = bool(own) and landing.mission.project.settings.review.allow_self_review
+    is_allowed = bool(own) and landing.mission.project.allows_self_review
     alone = [entity for entity in own if not (is_allowed and entity.facts.get("self_review"))]
     if not alone:
         words = f"by the policy allow_self_review: {', '.join(e.entity_id for e in own)}" if own else "nobody"
         return open_gate("reviewers_are_not_implementers", f"approved their own work: {words}")
     names = ", ".join(f"{e.entity_id} by {e.facts.get('reviewer')}" for e in alone)
-    return closed_gate(
+    return _closed(
+        landing,
+        alone[0],
         "reviewers_are_not_implementers",
         "SELF_REVIEW",
         f"approved by its own implementer: {names}",
-        subject=alone[0].entity_id,
-        invariant="a reviewer is somebody else than the implementer",
-        remediation=_reopen(landing, alone[0]),
+        "a reviewer is somebody else than the implementer",
     )
 
 
@@ -95,14 +95,13 @@ def owned_files_respected(landing: Landing) -> GateResult:
     if not found:
         return open_gate("owned_files_respected", "every work package changed its owned files only")
     what = "; ".join(f"{name}: {', '.join(paths[:5])}" for name, paths in found.items())
-    first = next(iter(found))
-    return closed_gate(
+    return _closed(
+        landing,
+        mission.work_package(next(iter(found))),
         "owned_files_respected",
         "OWNERSHIP_VIOLATED",
         f"files outside the owned files were changed: {what}",
-        subject=first,
-        invariant="a work package changes the files that it owns",
-        remediation=_reopen(landing, mission.work_package(first)),
+        "a work package changes the files that it owns",
     )
 
 
@@ -114,8 +113,10 @@ def _those(landing: Landing, wanted: Callable[[EntityState], bool]) -> list[Enti
     return [e for e in entities if e.state in ("approved", "done") and not has_no_head(e) and wanted(e)]
 
 
-def _reopen(landing: Landing, entity: EntityState) -> str:
-    slug = landing.mission.slug
+def _closed(landing: Landing, entity: EntityState, gate: str, code: str, message: str, invariant: str) -> GateResult:
+    """The answer of a gate that a work package closes; what helps depends on whether it has landed."""
+    name, slug = entity.entity_id, landing.mission.slug
+    remedy = f"kitty-flow wp reopen {name} --reason TEXT -m {slug}, to have it done and reviewed again"
     if entity.state == "done":
-        return f"kitty-flow verify {slug}; what has landed is taken back by a revert on the target"
-    return f"kitty-flow wp reopen {entity.entity_id} --reason TEXT -m {slug}, to have it done and reviewed again"
+        remedy = f"kitty-flow verify {slug}; what has landed is taken back by a revert on the target"
+    return closed_gate(gate, code, message, subject=name, invariant=invariant, remediation=remedy)

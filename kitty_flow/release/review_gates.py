@@ -68,8 +68,10 @@ def reviewers_are_not_implementers(landing: Landing) -> GateResult:
     is_allowed = bool(own) and landing.mission.project.allows_self_review
     alone = [entity for entity in own if not (is_allowed and entity.facts.get("self_review"))]
     if not alone:
-        words = f"by the policy allow_self_review: {', '.join(e.entity_id for e in own)}" if own else "nobody"
-        return open_gate("reviewers_are_not_implementers", f"approved their own work: {words}")
+        told = "nobody approved their own work"
+        if own:
+            told = f"the policy allow_self_review lets {', '.join(e.entity_id for e in own)} be approved by who made it"
+        return open_gate("reviewers_are_not_implementers", told)
     names = ", ".join(f"{e.entity_id} by {e.facts.get('reviewer')}" for e in alone)
     return _closed(
         landing,

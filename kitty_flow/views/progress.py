@@ -71,6 +71,9 @@ def watch(mission: OpenMission, *, plain: bool = False) -> None:
         return live.is_over
 
     try:
+        if screen is None:
+            live.look()  # whatever comes after this line is told
+            _print(f"watching {mission.slug}, which is {live.state}; Ctrl-C ends the watching and nothing else")
         _follow(live, screen, pause, tell=_print)
     finally:
         if screen is not None:

@@ -103,10 +103,18 @@ def test_ci_gets_lines_on_a_terminal(bench: Workbench) -> None:
     assert not re.search(r"\x1b\[\d*[A-LN-Za-ln-z]|\x1b\[[\d;]*3\dm", seen), "nothing is painted over, nothing coloured"
 
 
+def _watcher(bench: Workbench) -> subprocess.Popen[str]:
+    """A watch that has begun, so that it sees whatever is done from now on."""
+    watcher = bench.start("status", "--watch")
+    assert watcher.stderr is not None
+    assert watcher.stderr.readline().startswith("watching sample, which is planned;")
+    return watcher
+
+
 def test_the_watch_ends_with_the_mission_and_shows_what_others_do(bench: Workbench) -> None:
     bench.mission(TWO)
     bench.kitty("plan", "sample")
-    watcher = bench.start("status", "--watch")
+    watcher = _watcher(bench)
     bench.run()
     stdout, stderr = watcher.communicate(timeout=60)
     assert watcher.returncode == 0
@@ -117,7 +125,7 @@ def test_the_watch_ends_with_the_mission_and_shows_what_others_do(bench: Workben
 def test_ctrl_c_ends_the_watch_and_json_refuses_it(bench: Workbench) -> None:
     bench.mission(TWO)
     bench.kitty("plan", "sample")
-    watcher = bench.start("status", "--watch")
+    watcher = _watcher(bench)
     bench.kitty("wp", "block", "WP02", "--reason", "first")
     assert watcher.stderr is not None
     assert "WP02 planned -> blocked" in watcher.stderr.readline()

@@ -8,13 +8,13 @@ import os
 import signal
 import socket
 import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from forked import run_kitty
 from hypothesis import settings
 
 settings.register_profile("kitty-flow", deadline=None, max_examples=60)
@@ -103,15 +103,8 @@ def kitty(tmp_path: Path) -> Kitty:
         stdin: str | None = None,
         timeout: float = 300,
     ) -> Finished:
-        done = subprocess.run(
-            [*kitty_command(), *map(str, arguments)],
-            cwd=cwd or tmp_path,
-            env={**os.environ, **(env or {})},
-            input=stdin if stdin is not None else "",
-            capture_output=True,
-            encoding="utf-8",
-            timeout=timeout,
-            check=False,
+        done = run_kitty(
+            list(map(str, arguments)), cwd=cwd or tmp_path, env=env or {}, stdin=stdin or "", timeout=timeout
         )
         return Finished(done.returncode, done.stdout, done.stderr)
 
@@ -135,13 +128,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if found:
         runs, _, divergences = (sum(figures) for figures in zip(*(f[2:] for f in found.values()), strict=True))
         terminalreporter.write_line(f"together: {runs} runs, {divergences} divergences")
-
-
-def kitty_command() -> Sequence[str]:
-    """The installed console script where the built package is tested, else the package on the path."""
-    if os.environ.get("KITTY_FLOW_TESTED") == "installed":
-        return [str(Path(sys.executable).with_name("kitty-flow"))]
-    return [sys.executable, "-P", "-m", "kitty_flow"]
 
 
 def _refuse_network(connect: Callable[..., Any]) -> Callable[..., Any]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import psutil
+from forked import run_kitty
 
 __all__ = ["DIAMOND", "STOPPED", "DemandedExit", "Workbench", "agent", "files_of", "is_running", "kept", "until"]
 
@@ -127,13 +128,12 @@ class Workbench:
 
     def kitty(self, *words: str | Path, exit: int = 0, cwd: Path | None = None) -> dict[str, Any]:
         """The envelope of a command under ``--json`` that must end with `exit`."""
-        process = self.start(*words, "--json", cwd=cwd)
-        stdout, stderr = process.communicate(timeout=120)
-        if process.returncode != exit:
-            raise DemandedExit(f"{words} ended with {process.returncode}, not {exit}:\n{stdout}\n{stderr}")
+        done = run_kitty([*map(str, words), "--json"], cwd=cwd or self.root, env=self.env, timeout=120)
+        if done.returncode != exit:
+            raise DemandedExit(f"{words} ended with {done.returncode}, not {exit}:\n{done.stdout}\n{done.stderr}")
         if exit in (STOPPED, -signal.SIGKILL):
             return {}
-        envelope: dict[str, Any] = json.loads(stdout)
+        envelope: dict[str, Any] = json.loads(done.stdout)
         assert envelope["ok"] is (exit == 0), envelope
         assert set(envelope) == {"schema", "ok", "data", "error", "diagnostics"}
         assert (envelope["error"] is None) is envelope["ok"]

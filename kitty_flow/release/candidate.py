@@ -9,8 +9,8 @@ from kitty_flow.errors import RefusedError
 from kitty_flow.flow.readiness import is_noted_integrated
 from kitty_flow.flow.tree_test import run_tree_test
 from kitty_flow.git.merging import open_merger
-from kitty_flow.release.commits import landing_message, write_merge
 from kitty_flow.release.landing import Landing, TestRun, contains, heads
+from kitty_flow.release.strategy import commit_candidate
 
 __all__ = ["GATE_LANE", "build_candidate", "check_test_command", "run_tests"]
 
@@ -31,9 +31,7 @@ def build_candidate(landing: Landing) -> None:
     landing.conflicts = merged.conflicts
     if not merged.is_clean:
         return
-    message = landing_message(landing.mission, tuple(landing.heads))
-    landing.candidate_commit = write_merge(landing.mission, merged.tree, (target, head), message)
-    landing.candidate_tree = merged.tree
+    commit_candidate(landing, merged.tree)
 
 
 def _remark_canceled(landing: Landing) -> None:

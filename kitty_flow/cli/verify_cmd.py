@@ -10,15 +10,19 @@ from kitty_flow.cli.terminal import safe, table
 from kitty_flow.errors import RefusedError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import RenderableType
     from rich.table import Table
+
+    from kitty_flow.release.verify import Proof
 
 __all__ = ["verify"]
 
 
 @command(examples=["kitty-flow verify checkout"])
 def verify(mission: MissionArgument = None) -> Result:
-    """Ask git, not the ledger, whether the head of every finished work package is on the target branch."""
+    """Ask git, not the ledger, whether every finished work package is on the target branch and was not taken back there."""
     from kitty_flow.flow.mission import open_mission
     from kitty_flow.flow.project import Project
     from kitty_flow.release.verify import verify_mission
@@ -35,22 +39,30 @@ def verify(mission: MissionArgument = None) -> Result:
         error = None
         if broken:
             lost = [p.work_package_id for p in proofs if not p.holds and p.head is not None]
+            lost = [name for name in lost if name not in _taken_back(proofs)]
             bare = [p.work_package_id for p in proofs if not p.holds and p.head is None]
             absent = opened.project.repository.refs.commit(opened.target_ref) is None
             where = f"{opened.target_ref}, which this clone does not have" if absent else opened.target_ref
             told = [f"called done, but not on {where}: {', '.join(lost)}"] if lost else []
             told += [f"called done without proof, for no commit is known here: {', '.join(bare)}"] if bare else []
+            told += [f"done, and taken back on {where} since: {text}" for text in _taken_back(proofs).values()]
             error = RefusedError(
-                "LANDING_NOT_PROVED",
+                "LANDING_NOT_PROVED" if lost or bare else "LANDING_REGRESSED",
                 "; ".join(told),
                 hint="git fetch, then make that branch here" if absent else f"kitty-flow wp show {broken[0]}",
                 details={"work_packages": broken},
             )
-        rows = [(p.work_package_id, p.state, "yes" if p.on_target else "no", (p.head or "-")[:12]) for p in proofs]
+        rows = [(p.work_package_id, p.state, p.standing.replace("_", " "), (p.head or "-")[:12]) for p in proofs]
         counted = [p for p in proofs if p.state != "canceled"]
-        landed = f"{sum(p.on_target for p in counted)} of {len(counted)} are on {opened.target_branch}"
-        columns = ("WP", "STATE", "ON TARGET", "HEAD")
+        landed = f"{sum(p.standing == 'on_target' for p in counted)} of {len(counted)} are on {opened.target_branch}"
+        columns = ("WP", "STATE", "STANDING", "HEAD")
         return Result(data, lambda: _text(table(columns, rows), landed), (), error)
+
+
+def _taken_back(proofs: Sequence[Proof]) -> dict[str, str]:
+    """The finished work packages that the target took back, each with the commit that did where one says so."""
+    gone = [p for p in proofs if p.standing == "regressed" and not p.holds]
+    return {p.work_package_id: p.work_package_id + f" (by {(p.taken_back_by or 'another change')[:15]})" for p in gone}
 
 
 def _text(found: Table, sentence: str) -> RenderableType:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.git.identity import OWN_IDENTITY
-from kitty_flow.git.merging import Merger, open_merger
+from kitty_flow.git.merging import open_merger
 from kitty_flow.git.objects import CommitText, ObjectStore
 
 __all__ = ["Replay", "own_commits", "replay"]
@@ -25,7 +25,7 @@ class _Commit(NamedTuple):
 
 @dataclass(frozen=True)
 class Replay:
-    """Where a replay ended: the last commit and its tree; with a conflict, whose commit did not apply, and the paths."""
+    """Where a replay ended: the last commit and its tree; with a conflict, which commit stopped it, and the paths."""
 
     commit: str
     tree: str
@@ -50,7 +50,7 @@ def own_commits(
 
 
 def replay(mission: OpenMission, base: str, heads: Mapping[str, str], tip: str) -> Replay:
-    """Apply the change of every commit that is no merge, in merge order, on `base`. Objects only; made again, it is the same.
+    """Apply the change of every commit that is no merge, in merge order, on `base`; made again, it is the same.
 
     What the target has already leaves nothing behind. A commit that stands where it would be put is taken as it is.
 

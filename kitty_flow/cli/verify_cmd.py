@@ -22,7 +22,7 @@ __all__ = ["verify"]
 
 @command(examples=["kitty-flow verify checkout"])
 def verify(mission: MissionArgument = None) -> Result:
-    """Ask git, not the ledger, whether every finished work package is on the target branch and was not taken back there."""
+    """Ask git, not the ledger, whether every finished work package is on the target branch, and still is."""
     from kitty_flow.flow.mission import open_mission
     from kitty_flow.flow.project import Project
     from kitty_flow.release.verify import verify_mission

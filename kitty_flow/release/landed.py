@@ -1,4 +1,4 @@
-"""A landing that was proved, looked at again: is it what it was said to be, and what became of it on the target since."""
+"""A landing that was proved, looked at again: is it what it was said to be, and what became of it since."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Landed:
         )
 
     def _reverts(self, target: str) -> dict[str, frozenset[str]]:
-        """The commits since the landing that say that they revert some of it, and what they touch."""
+        """The commits since the landing that say that they revert some of it, and stand; with what they touch."""
         git, history = self.mission.project.repository.git, self.mission.project.history
         words = ("log", "-z", "--format=%H %P%n%B", "--grep=This reverts commit", f"{self.commit}..{target}", "--")
         entries = [entry.partition("\n") for entry in git.text(*words).split("\0") if entry]
@@ -86,10 +86,13 @@ class Landed:
             return {}
         landed = set(git.text("rev-list", self.commit, f"^{self.before}", "--").split())
         landed |= {commit for commits in self._commits.values() for commit, *_ in commits}
-        found = {}
-        for head, _, message in entries:
+        found, named = {}, set[str]()
+        for head, _, message in entries:  # the newest first, so that a revert that was reverted is known by then
             commit, *parents = head.split()
+            if any(commit.startswith(name) for name in named):
+                continue
             names = _REVERTS.findall(message)
+            named.update(names)
             if parents and any(known.startswith(name) for name in names for known in landed):
                 found[commit] = frozenset(history.changed_paths(parents[0], commit))
         return found

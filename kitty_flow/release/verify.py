@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.ledger.view import EntityState, LedgerView
-from kitty_flow.release.landing import contains
 from kitty_flow.release.landed import Landed, landed_of
+from kitty_flow.release.landing import contains
 
 __all__ = ["Proof", "Standing", "verify_mission"]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -87,3 +89,23 @@ def test_another_strategy_starts_afresh(bench: Workbench, killed: Any) -> None:
     data = bench.kitty("merge", "sample", "--test-command", "true", "--strategy", "rebase")["data"]
     assert (data["resumed"], data["strategy"]) == (False, "rebase")
     assert any("prepared for the strategy squash" in remark for remark in data["remarks"])
+
+
+def test_stale_lanes_need_nobody(repo: Path) -> None:
+    """MERGE G11: the target moves under four lanes, again and again; nothing is asked of a person."""
+    bench = Workbench(repo, (sys.executable, "-P", "-m", "kitty_flow"))
+    bench.commit("Ignore", __gitignore="*.log\n.kitty-flow/\n", shared__txt="".join(f"{n}\n" for n in range(9)))
+    bench.mission({f"WP{n:02}": {"owned_files": [f"{n}.txt"]} for n in range(1, 5)}, target_branch="trunk")
+    bench.kitty("mission", "import", ".kitty-flow/missions/sample.toml")
+    bench.commit("Moves before", shared__txt="first\n")
+    bench.run(jobs=2)
+    for number in range(3):
+        bench.commit(f"Moves after {number}", shared__txt=f"then {number}\n")
+    moved = bench.git("rev-parse", "trunk")
+    plan = bench.kitty("merge", "--plan", "--test-command", "true")["data"]
+    assert (plan["would_land"], plan["collisions"], plan["before"]) == (True, [], moved)
+    assert len({layer["tree"] for layer in plan["layers"]}) == 4
+    data = bench.kitty("merge", "--test-command", "true")["data"]
+    assert data["landed_work_packages"] == ["WP01", "WP02", "WP03", "WP04"]
+    assert (bench.root / "shared.txt").read_text() == "then 2\n"
+    assert bench.git("rev-parse", "trunk^1") == moved

@@ -1,4 +1,4 @@
-"""The stack: approved heads one on top of the other, and the tree on top is the tree that would land."""
+"""The stack of approved heads ends in the tree that would land; a landing that is not their merge is refused."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.project import Project
 from kitty_flow.git.repository import Repository
+from kitty_flow.release.commits import write_merge
+from kitty_flow.release.recompute import landing_fault
 from kitty_flow.release.stack import Clash, build_stack
 
 Files = Mapping[str, str]
@@ -153,3 +155,30 @@ def test_the_tree_on_top_is_that_of_merging_the_mission_branch(
         assert stack.layers[-1].tree == wanted
     else:
         assert stack.clash is not None or stack.layers[-1].tree == wanted
+
+
+def on_top(mission: OpenMission, tree: str, *parents: str) -> str:
+    return write_merge(mission, tree, parents, "A landing\n")
+
+
+def test_a_landing_from_a_wrong_base_is_refused_and_the_right_one_is_not(sketch: OpenMission) -> None:
+    """24 landings that a queue with a wrong merge base would make: each takes back what the target did meanwhile."""
+    root, start = sketch.project.root, dict.fromkeys(PATHS, LINES)
+    lanes = {f"WP{n:02}": edited(start, [(path, 0, "w")]) for n, path in enumerate(PATHS, 1)}
+    targets = {f"t{n}": edited(start, [(PATHS[n % 3], 3 + n % 5, "t")]) for n in range(8)}
+    commits = [("start", [], start), *((name, ["start"], files) for name, files in (lanes | targets).items())]
+    ids = write(root, cast("list[tuple[str, list[str], Files]]", commits))
+    refused = 0
+    for target in targets:
+        for name in lanes:
+            before, head = ids[target], ids[name]
+            right = on_top(sketch, merged(root, before, head)[1], before, head)
+            assert landing_fault(sketch, before, head, {name: head}, right) is None
+            wrong = on_top(sketch, merged(root, ids["start"], head)[1], before, head)
+            refused += landing_fault(sketch, before, head, {name: head}, wrong) is not None
+    assert refused == 24
+    before, head = ids["t0"], ids["WP01"]
+    elsewhere = on_top(sketch, merged(root, before, head)[1], ids["start"], head)
+    assert "does not contain the target's commit" in str(landing_fault(sketch, before, head, {"WP01": head}, elsewhere))
+    more = on_top(sketch, merged(root, before, ids["WP02"])[1], before, head)
+    assert landing_fault(sketch, before, head, {"WP01": head}, more) is not None

@@ -53,8 +53,9 @@ class Landed:
         reverts landed commits touched its files, and they are not as they had landed.
         """
         history = self.mission.project.history
-        mine = self._paths(work_package_id) & self._changed
-        if not mine & frozenset(history.changed_paths(self.commit, target)):
+        since = self._changed & frozenset(history.changed_paths(self.commit, target))
+        mine = self._paths(work_package_id) & self._changed if since else since
+        if not mine & since:
             return None
         revert = next((r for r, paths in self._reverts(target).items() if mine & paths), None)
         is_as_before = not mine & frozenset(history.changed_paths(self.before, target))

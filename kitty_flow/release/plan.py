@@ -15,6 +15,7 @@ from kitty_flow.release.gates import GATES, ask_gate
 from kitty_flow.release.landing import Landing, MergeOptions, heads
 from kitty_flow.release.pipeline import merge_pipeline
 from kitty_flow.release.radar import Collision, look_around
+from kitty_flow.release.recorded import open_landing
 from kitty_flow.release.stack import Layer, build_stack
 
 __all__ = ["Later", "MergePlan", "plan_merge"]
@@ -86,7 +87,8 @@ def plan_merge(mission: OpenMission, options: MergeOptions) -> MergePlan:
     refs = mission.project.repository.refs
     target, head = refs.commit(mission.target_ref), refs.commit(mission.branch)
     landing = Landing(mission, options, "", None, target, head, heads(mission, mission.view(), "approved"))
-    landing.strategy = options.strategy or options.default_strategy
+    begun = open_landing(mission, options)
+    landing.strategy = options.strategy or (begun.strategy if begun else options.default_strategy)
     pipeline = merge_pipeline(mission.project.root)
     gates: list[GateResult] = []
     later: dict[str, Later] = {}

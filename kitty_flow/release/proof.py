@@ -33,7 +33,8 @@ def prove(landing: Landing) -> None:
     target = mission.project.repository.refs.commit(mission.target_ref)
     known = heads(mission, mission.view(), "approved", "done")
     shown = {(i, head) for i, head in known.items() if contains(mission, target, head)}
-    shown |= _shown_otherwise(landing, target)
+    if len(shown) < len(known):
+        shown |= _shown_otherwise(landing, target)
     facts = Facts(actor=current_user(), landing_proved=contains(mission, target, landing.candidate_commit))
     evidence = {
         "target_ref": mission.target_ref,
@@ -106,7 +107,7 @@ def already_landed(mission: OpenMission, options: MergeOptions) -> Landing | Non
         raise RefusedError(
             "LANDING_NOT_PROVED",
             f"{mission.slug} is {mission.state()}, but it is not proved that {mission.target_ref} contains "
-            f"{', '.join(lost)}",
+            f"{', '.join(lost)}, or it was taken back there",
             hint=f"kitty-flow verify {mission.slug}",
             details={"work_packages": lost},
         )

@@ -46,7 +46,8 @@ def test_what_can_be_overridden_may_be_left_out_and_nothing_else(tmp_path: Path)
             without = (
                 head
                 + f"[nodes.{step}.gates]"
-                + rest.replace(f'"{gate}"', "", 1).replace("[, ", "[").replace("  ,\n", "")
+                + rest.replace(f'"{gate}"', "", 1)
+            without = without.replace("[, ", "[").replace("  ,\n", "")
             )
             written(tmp_path, (SHIPPED, without))
             if gate in OVERRIDABLE:
@@ -79,8 +80,8 @@ def test_a_mistake_is_told_with_its_line(tmp_path: Path, change: tuple[str, str]
 
 
 def test_gates_that_are_not_well_made(tmp_path: Path) -> None:
-    more = '[gates.empty]\ncommand = []\n[gates.late]\ncommand = ["x"]\ntimeout_s = 0\n[gates.tests_pass]\ncommand = ["x"]\n'
-    written(tmp_path, more=more)
+    more = '[gates.empty]\ncommand = []\n[gates.late]\ncommand = ["x"]\ntimeout_s = 0\n'
+    written(tmp_path, more=more + '[gates.tests_pass]\ncommand = ["x"]\n')
     assert {problem["code"] for problem in problems(tmp_path)} == {"WRONG_TYPE", "WRONG_VALUE", "GATE_TAKEN"}
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from workbench import Workbench
@@ -75,20 +75,18 @@ def test_a_clone_proves_a_squash_after_sync(bench: Workbench) -> None:
     assert standings(other) == {"WP01": "on_target", "WP02": "on_target"}
 
 
-def test_the_strategy_is_remembered(bench: Workbench, killed: Any) -> None:
+def test_the_strategy_is_remembered_and_another_one_starts_afresh(bench: Workbench) -> None:
     prepared(bench)
-    killed(1, "merge", "sample", "--test-command", "true", "--strategy", "squash")
+    dies = ("merge", "sample", "--test-command", "sh -c 'kill -9 $PPID'", "--strategy", "squash")
+    bench.kitty(*dies, exit=-signal.SIGKILL)
+    error = bench.refusal("merge", "sample", "--test-command", "false", "--strategy", "rebase", exit=4)
+    assert error["code"] == "TESTS_FAILED"
+    closed = [event["reason"] for event in bench.events() if event["trigger"] == "refuse"]
+    assert closed[0] == "it was prepared for the strategy squash, and rebase was asked for"
+    bench.kitty(*dies, exit=-signal.SIGKILL)
     data = bench.kitty("merge", "sample", "--test-command", "true")["data"]
     assert (data["resumed"], data["strategy"]) == (True, "squash")
     assert bench.git("log", "-1", "--format=%P", "trunk").count(" ") == 0
-
-
-def test_another_strategy_starts_afresh(bench: Workbench, killed: Any) -> None:
-    prepared(bench)
-    killed(1, "merge", "sample", "--test-command", "true", "--strategy", "squash")
-    data = bench.kitty("merge", "sample", "--test-command", "true", "--strategy", "rebase")["data"]
-    assert (data["resumed"], data["strategy"]) == (False, "rebase")
-    assert any("prepared for the strategy squash" in remark for remark in data["remarks"])
 
 
 def test_stale_lanes_need_nobody(repo: Path) -> None:

@@ -17,8 +17,10 @@ from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.project import Project
 from kitty_flow.git.repository import Repository
 from kitty_flow.release.commits import write_merge
+from kitty_flow.release.landing import Landing, MergeOptions
 from kitty_flow.release.recompute import landing_fault
 from kitty_flow.release.stack import Clash, build_stack
+from kitty_flow.release.strategy import commit_candidate
 
 Files = Mapping[str, str]
 
@@ -36,7 +38,7 @@ class Sketch:
 
     @property
     def definition(self) -> Any:
-        return SimpleNamespace(work_package=lambda name: SimpleNamespace(title=f"Title of {name}"))
+        return SimpleNamespace(title="A sample", work_package=lambda name: SimpleNamespace(title=f"Title of {name}"))
 
 
 @pytest.fixture
@@ -182,3 +184,56 @@ def test_a_landing_from_a_wrong_base_is_refused_and_the_right_one_is_not(sketch:
     assert "does not contain the target's commit" in str(landing_fault(sketch, before, head, {"WP01": head}, elsewhere))
     more = on_top(sketch, merged(root, before, ids["WP02"])[1], before, head)
     assert landing_fault(sketch, before, head, {"WP01": head}, more) is not None
+
+
+def landing_of(mission: OpenMission, strategy: str, before: str, head: str, heads: Mapping[str, str]) -> Landing:
+    made = Landing(mission, MergeOptions(None), "", None, before, head, heads, strategy=strategy)
+    is_clean, wanted = merged(mission.project.root, before, head)
+    assert is_clean
+    commit_candidate(made, wanted)
+    return made
+
+
+def test_the_commits_of_a_strategy_follow_from_what_they_stand_for(sketch: OpenMission) -> None:
+    root, start = sketch.project.root, {"a.txt": LINES}
+    ids = write(
+        root,
+        [
+            ("trunk", [], start),
+            ("first", ["trunk"], {**start, "one": "1\n"}),
+            ("WP01", ["first"], {**start, "one": "2\n"}),
+            ("WP02", ["trunk"], {**start, "two": "2\n"}),
+            ("mission", ["WP01", "WP02"], {**start, "one": "2\n", "two": "2\n"}),
+            ("moved", ["trunk"], {**start, "other": "o\n"}),
+        ],
+    )
+    heads, git = {name: ids[name] for name in ("WP01", "WP02")}, sketch.project.repository.git
+    for strategy, count in (("merge", 5), ("squash", 1), ("rebase", 3)):
+        made, again = (landing_of(sketch, strategy, ids["moved"], ids["mission"], heads) for _ in range(2))
+        assert made.candidate_commit == again.candidate_commit
+        assert made.candidate_tree == tree(root, made.candidate_commit)
+        assert landing_fault(sketch, ids["moved"], ids["mission"], heads, made.candidate_commit) is None
+        span = f"{ids['moved']}..{made.candidate_commit}"
+        assert git.text("rev-list", "--count", span, "--") == str(count)
+        if strategy == "squash":
+            trailers = git.text("log", "-1", "--format=%(trailers:key=Co-authored-by,valueonly)", made.candidate_commit)
+            assert trailers.strip() == "A <a@b>"
+        if strategy == "rebase":
+            lines = git.text("log", "--format=%an <%ae> %s", span, "--").splitlines()
+            assert lines == ["A <a@b> WP02", "A <a@b> WP01", "A <a@b> first"]
+
+
+def test_what_cannot_be_replayed_to_the_tree_of_the_merge_is_refused_with_its_paths(sketch: OpenMission) -> None:
+    root, start = sketch.project.root, {"a.txt": "0\n"}
+    ids = write(
+        root,
+        [
+            ("trunk", [], start),
+            ("there", ["trunk"], {"a.txt": "1\n"}),
+            ("WP01", ["there"], {**start, "one": "1\n"}),
+            ("hotfix", ["trunk"], {"a.txt": "fix\n"}),
+        ],
+    )
+    made = landing_of(sketch, "rebase", ids["hotfix"], ids["WP01"], {"WP01": ids["WP01"]})
+    assert (made.candidate_commit, made.conflicts) == ("", ("a.txt",))
+    assert made.obstacle.startswith(f"WP01 ({ids['there'][:12]}) cannot be replayed on trunk")

@@ -182,7 +182,7 @@ def _plan_text(plan: MergePlan) -> str:
     for later in plan.later:
         lines += wrapped(f"  later {later.gate}, before {later.step}: {later.description}", indent=8)
     lines += [
-        f"  with  {layer.work_package_id}: tree {layer.tree[:12]}, head {layer.head[:12]}" for layer in plan.layers
+        f"  stack {layer.work_package_id}: head {layer.head[:12]}, tree {layer.tree[:12]}" for layer in plan.layers
     ]
     lines += [f"  {c.work_package} does not merge with {c.other}: {', '.join(c.paths[:5])}" for c in plan.collisions]
     lines += [f"  note  {remark}" for remark in plan.remarks]

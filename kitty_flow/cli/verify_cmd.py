@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
+    from kitty_flow.flow.mission import OpenMission
     from kitty_flow.release.verify import Proof
 
 __all__ = ["verify"]
@@ -36,22 +37,7 @@ def verify(mission: MissionArgument = None) -> Result:
             "work_packages": {p.work_package_id: p.as_data() for p in proofs},
             "holds": not broken,
         }
-        error = None
-        if broken:
-            lost = [p.work_package_id for p in proofs if not p.holds and p.head is not None]
-            lost = [name for name in lost if name not in _taken_back(proofs)]
-            bare = [p.work_package_id for p in proofs if not p.holds and p.head is None]
-            absent = opened.project.repository.refs.commit(opened.target_ref) is None
-            where = f"{opened.target_ref}, which this clone does not have" if absent else opened.target_ref
-            told = [f"called done, but not on {where}: {', '.join(lost)}"] if lost else []
-            told += [f"called done without proof, for no commit is known here: {', '.join(bare)}"] if bare else []
-            told += [f"done, and taken back on {where} since: {text}" for text in _taken_back(proofs).values()]
-            error = RefusedError(
-                "LANDING_NOT_PROVED" if lost or bare else "LANDING_REGRESSED",
-                "; ".join(told),
-                hint="git fetch, then make that branch here" if absent else f"kitty-flow wp show {broken[0]}",
-                details={"work_packages": broken},
-            )
+        error = _error(opened, proofs) if broken else None
         rows = [(p.work_package_id, p.state, p.standing.replace("_", " "), (p.head or "-")[:12]) for p in proofs]
         counted = [p for p in proofs if p.state != "canceled"]
         landed = f"{sum(p.standing == 'on_target' for p in counted)} of {len(counted)} are on {opened.target_branch}"
@@ -59,10 +45,28 @@ def verify(mission: MissionArgument = None) -> Result:
         return Result(data, lambda: _text(table(columns, rows), landed), (), error)
 
 
-def _taken_back(proofs: Sequence[Proof]) -> dict[str, str]:
-    """The finished work packages that the target took back, each with the commit that did where one says so."""
-    gone = [p for p in proofs if p.standing == "regressed" and not p.holds]
-    return {p.work_package_id: p.work_package_id + f" (by {(p.taken_back_by or 'another change')[:15]})" for p in gone}
+def _error(opened: OpenMission, proofs: Sequence[Proof]) -> RefusedError:
+    """What does not hold, by what is wrong with it."""
+    broken = [p for p in proofs if not p.holds]
+    gone = {p.work_package_id: p.taken_back_by for p in broken if p.standing == "regressed"}
+    lost = [p.work_package_id for p in broken if p.head is not None and p.standing != "regressed"]
+    bare = [p.work_package_id for p in broken if p.head is None]
+    absent = opened.project.repository.refs.commit(opened.target_ref) is None
+    where = f"{opened.target_ref}, which this clone does not have" if absent else opened.target_ref
+    told = [f"called done, but not on {where}: {', '.join(lost)}"] if lost else []
+    told += [f"called done without proof, for no commit is known here: {', '.join(bare)}"] if bare else []
+    if gone:
+        names = (name + (f" (by {by[:12]})" if by else "") for name, by in gone.items())
+        told.append(f"landed, and taken back on {where} since: {', '.join(names)}")
+    hint = "git fetch, then make that branch here" if absent else f"kitty-flow wp show {broken[0].work_package_id}"
+    if gone and not lost and not bare and (revert := next(filter(None, gone.values()), None)):
+        hint = f"git revert {revert[:12]} on {opened.target_branch} brings it back; git show {revert[:12]} tells why it went"
+    return RefusedError(
+        "LANDING_NOT_PROVED" if lost or bare else "LANDING_REGRESSED",
+        "; ".join(told),
+        hint=hint,
+        details={"work_packages": [p.work_package_id for p in broken]},
+    )
 
 
 def _text(found: Table, sentence: str) -> RenderableType:

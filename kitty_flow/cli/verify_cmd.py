@@ -60,7 +60,7 @@ def _error(opened: OpenMission, proofs: Sequence[Proof]) -> RefusedError:
         told.append(f"landed, and taken back on {where} since: {', '.join(names)}")
     hint = "git fetch, then make that branch here" if absent else f"kitty-flow wp show {broken[0].work_package_id}"
     if gone and not lost and not bare and (revert := next(filter(None, gone.values()), None)):
-        hint = f"git revert {revert[:12]} on {opened.target_branch} brings it back; git show {revert[:12]} tells why it went"
+        hint = f"git show {revert[:12]}; git revert {revert[:12]}, on {opened.target_branch}, brings it back"
     return RefusedError(
         "LANDING_NOT_PROVED" if lost or bare else "LANDING_REGRESSED",
         "; ".join(told),

@@ -81,11 +81,19 @@ class Landed:
     def _reverts(self, target: str) -> dict[str, frozenset[str]]:
         """The commits since the landing that say that they revert some of it, and stand; with what they touch."""
         git, history = self.mission.project.repository.git, self.mission.project.history
-        words = ("log", "-z", "--format=%H %P%n%B", "--grep=This reverts commit", f"{self.commit}..{target}", "--")
+        words = (
+            "log",
+            "-z",
+            "--format=%H %P%n%B",
+            "--grep=This reverts commit",
+            "--end-of-options",
+            f"{self.commit}..{target}",
+            "--",
+        )
         entries = [entry.partition("\n") for entry in git.text(*words).split("\0") if entry]
         if not entries:
             return {}
-        landed = set(git.text("rev-list", self.commit, f"^{self.before}", "--").split())
+        landed = set(git.text("rev-list", "--end-of-options", self.commit, f"^{self.before}", "--").split())
         landed |= {commit for commits in self._commits.values() for commit, *_ in commits}
         found, named = {}, set[str]()
         for head, _, message in entries:  # the newest first, so that a revert that was reverted is known by then

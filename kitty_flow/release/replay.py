@@ -43,7 +43,16 @@ def own_commits(
     found: dict[str, list[tuple[str, ...]]] = {}
     known = [base]
     for name, head in (*heads.items(), ("", tip)):
-        words = ("rev-list", "--reverse", "--topo-order", "--parents", head, *(f"^{commit}" for commit in known), "--")
+        words = (
+            "rev-list",
+            "--reverse",
+            "--topo-order",
+            "--parents",
+            "--end-of-options",
+            head,
+            *(f"^{commit}" for commit in known),
+            "--",
+        )
         found[name] = [tuple(line.split()) for line in mission.project.repository.git.text(*words).splitlines()]
         known.append(head)
     return found

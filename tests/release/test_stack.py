@@ -131,7 +131,7 @@ def edited(files: Files, changes: list[tuple[str, int, str]]) -> Files:
     return found
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(target=edits, lanes=st.lists(st.tuples(edits, st.booleans()), min_size=1, max_size=4))
 def test_the_tree_on_top_is_that_of_merging_the_mission_branch(
     sketch: OpenMission, target: list[Any], lanes: list[Any]

@@ -6,16 +6,13 @@ from typing import Final
 
 from kitty_flow.agents.command import AgentSpec, check_executable
 from kitty_flow.errors import RefusedError
-from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.readiness import is_noted_integrated
 from kitty_flow.flow.tree_test import run_tree_test
-from kitty_flow.git.identity import OWN_IDENTITY, stamp
 from kitty_flow.git.merging import open_merger
-from kitty_flow.git.objects import CommitText
-from kitty_flow.model.text import printable
 from kitty_flow.release.landing import Landing, TestRun, contains, heads
+from kitty_flow.release.strategy import commit_candidate
 
-__all__ = ["GATE_LANE", "build_candidate", "check_test_command", "run_tests", "write_merge"]
+__all__ = ["GATE_LANE", "build_candidate", "check_test_command", "run_tests"]
 
 GATE_LANE: Final = "gate"
 """The name, beside those of the execution lanes, of the worktree in which a candidate is tested."""
@@ -34,23 +31,7 @@ def build_candidate(landing: Landing) -> None:
     landing.conflicts = merged.conflicts
     if not merged.is_clean:
         return
-    landing.candidate_commit = write_merge(landing.mission, merged.tree, (target, head), _message(landing))
-    landing.candidate_tree = merged.tree
-
-
-def write_merge(mission: OpenMission, tree: str, parents: tuple[str, str], message: str) -> str:
-    """Write a merge commit that depends on nothing but what it is given: made again, it is the same commit."""
-    repository, at = mission.project.repository, mission.project.history.committed_at(*parents)
-    now = stamp(repository.identity or OWN_IDENTITY, at)
-    with repository.objects() as objects:
-        return objects.write_commit(CommitText(tree, parents, now, now, message))
-
-
-def _message(landing: Landing) -> str:
-    mission = landing.mission
-    lines = [f"- {i}: {_line(mission.definition.work_package(i).title)}\n" for i in landing.heads]
-    paragraphs = [f"Land {_line(mission.definition.title)}\n", "".join(lines), f"Mission: {mission.slug}\n"]
-    return "\n".join(paragraph for paragraph in paragraphs if paragraph)
+    commit_candidate(landing, merged.tree)
 
 
 def _remark_canceled(landing: Landing) -> None:
@@ -62,10 +43,6 @@ def _remark_canceled(landing: Landing) -> None:
             landing.remarks.append(
                 f"{work_package_id} was canceled after its work had been integrated; its commits land too"
             )
-
-
-def _line(text: str) -> str:
-    return printable(text).strip()
 
 
 def check_test_command(landing: Landing) -> AgentSpec:

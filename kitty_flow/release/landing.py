@@ -13,7 +13,7 @@ from kitty_flow.git.process import GitFailedError
 from kitty_flow.git.worktrees import Checkout
 from kitty_flow.ledger.ledger import Batch
 from kitty_flow.ledger.view import LedgerView
-from kitty_flow.machines import Facts
+from kitty_flow.machines import Facts, GateCommand
 from kitty_flow.model.gate import GateResult
 
 __all__ = ["Landing", "MergeOptions", "TestRun", "contains", "heads", "record_step", "refuse"]
@@ -24,12 +24,15 @@ class MergeOptions:
     """How the tree is tested: the command's argument list (never a shell line), its limit in seconds.
 
     `overrides` are gates that a person lets the mission pass although they are closed, all for the same `reason`.
+    `strategy` is how it is to land; None where that was not asked for: as recorded, or else by `default_strategy`.
     """
 
     test_command: tuple[str, ...] | None
     test_timeout_s: float = 1800.0
     overrides: tuple[str, ...] = ()
     reason: str = ""
+    strategy: str | None = None
+    default_strategy: str = "merge"
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,9 @@ class TestRun:
 class Landing:
     """The work sheet of one merge; the ledger's merge entity holds the durable part.
 
-    `heads` are the approved work packages that it carries, each with the commit that was approved.
+    `heads` are the approved work packages that it carries, each with the commit that was approved. `obstacle` is the
+    sentence that the conflicting paths end, where it is not the merge itself that conflicts. `commands` are the gates
+    that the project has added.
     """
 
     mission: OpenMission
@@ -73,6 +78,9 @@ class Landing:
     landed_work_packages: tuple[str, ...] = ()
     gates: list[GateResult] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    strategy: str = "merge"
+    obstacle: str = ""
+    commands: Mapping[str, GateCommand] = field(default_factory=dict)
 
     def checkouts(self) -> tuple[Checkout, ...]:
         """The working trees that have the target branch checked out; one that somebody deleted has nothing to lose."""

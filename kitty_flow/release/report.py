@@ -25,6 +25,7 @@ class MergeReport:
     remarks: tuple[str, ...]
     resumed: bool
     test_log: str | None
+    strategy: str
 
     def as_data(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -46,4 +47,5 @@ def report_of(landing: Landing, *, resumed: bool) -> MergeReport:
         tuple(landing.remarks),
         resumed,
         landing.test_run.log_path if landing.test_run else None,
+        landing.strategy,
     )

@@ -128,12 +128,12 @@ def _ops_text(report: SweepReport) -> str:
         return "\n".join([*lines, "no request is open"])
     rows = [
         (
-            each.record.invocation_id,
+            each.row["invocation_id"],
             f"{each.age_h:.1f} h",
             "stale" if each.is_stale else "fresh",
-            each.record.profile_id,
-            each.record.action,
-            each.record.started.actor,
+            each.row["profile_id"],
+            each.row["action"],
+            each.row["actor"],
         )
         for each in report.open_ops
     ]

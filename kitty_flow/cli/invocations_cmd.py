@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from kitty_flow.invocation.record import InvocationRecord
+    from kitty_flow.invocation.rows import Row
 
 __all__ = ["app", "closing"]
 
@@ -32,14 +34,14 @@ def list_invocations(
 ) -> Result:
     """List invocations, newest first: requests to profiles, and the steps of all missions."""
     from kitty_flow.flow.project import Project
-    from kitty_flow.invocation.listing import list_records
+    from kitty_flow.invocation.listing import list_invocations as listed
 
-    found = list_records(Project.discover(), profile=profile, limit=limit)
-    data = {"invocations": [record.as_data() for record in found.records]}
-    if not found.records:
+    found = listed(Project.discover(), profile=profile, limit=limit)
+    data = {"invocations": found.rows}
+    if not found.rows:
         of = f" of {profile}" if profile is not None else ""
         return Result(data, f"no invocations{of}", found.warnings)
-    return Result(data, lambda: _rows(found.records), found.warnings)
+    return Result(data, lambda: _rows(found.rows), found.warnings)
 
 
 @app.command("show")
@@ -65,7 +67,7 @@ def _group() -> None:
 @command(
     examples=[
         "kitty-flow profile-invocation complete --invocation-id 01KPQRX2 --outcome done",
-        "kitty-flow profile-invocation complete --invocation-id 01KPQRX2 --outcome done --evidence log.txt --commit HEAD",
+        "kitty-flow profile-invocation complete --invocation-id 01KPQRX2 --outcome done --evidence log.txt",
     ]
 )
 def complete(
@@ -111,14 +113,17 @@ def complete(
     return Result(record.as_data(), f"{record.invocation_id} of {record.profile_id} is {record.state}")
 
 
-def _rows(records: tuple[InvocationRecord, ...]) -> Table:
-    rows = [(r.invocation_id, r.started.at[:16].replace("T", " "), r.state, r.profile_id, _what(r)) for r in records]
+def _rows(found: Sequence[Row]) -> Table:
+    rows = [
+        (row["invocation_id"], row["started_at"][:16].replace("T", " "), row["state"], row["profile_id"], _what(row))
+        for row in found
+    ]
     return table(("INVOCATION", "STARTED", "STATE", "PROFILE", "WHAT"), rows)
 
 
-def _what(record: InvocationRecord) -> str:
-    place = record.started.wp_id or record.started.mission_id
-    return f"{record.action}{f' {place}' if place else ''}"
+def _what(row: Row) -> str:
+    place = row.get("wp_id") or row.get("mission_id")
+    return f"{row['action']}{f' {place}' if place else ''}"
 
 
 def _text(record: InvocationRecord) -> str:

@@ -8,63 +8,77 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kitty_flow.errors import KittyFlowError, UsageError
-from kitty_flow.invocation.op_lines import decode_record
+from kitty_flow.invocation.rows import Row, plain_row
+from kitty_flow.ledger.catalog import catalog
+from kitty_flow.ledger.line import dump_line
 from kitty_flow.ledger.op_log import OPS_REF, OpLog, op_path
-from kitty_flow.model.diagnostic import Diagnostic
 
 if TYPE_CHECKING:
     from kitty_flow.flow.project import Project
     from kitty_flow.invocation.record import InvocationRecord
+    from kitty_flow.model.diagnostic import Diagnostic
 
-__all__ = ["Listed", "find_record", "list_records", "stored_records"]
+__all__ = ["Listed", "find_record", "list_invocations", "stored_rows"]
 
 _PREFIX: Final = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{3,25}", re.ASCII)
 _SHOWN: Final = 8
 
 
 class Listed(NamedTuple):
-    """Records, newest first, and what could not be read."""
+    """Rows, newest first, and what could not be read."""
 
-    records: tuple[InvocationRecord, ...]
+    rows: tuple[Row, ...]
     warnings: tuple[Diagnostic, ...]
 
 
-def list_records(project: Project, *, profile: str | None = None, limit: int) -> Listed:
+def list_invocations(project: Project, *, profile: str | None = None, limit: int) -> Listed:
     """The newest invocations; reads no more of the log than it takes to find so many.
 
     Raises:
         LedgerError: the log of requests cannot be read at all.
     """
-    from kitty_flow.invocation.mission_steps import mission_records
-
     warnings: list[Diagnostic] = []
     with OpLog(project.repository) as log:
-        own = list(islice(stored_records(log, log.tip(), warnings, profile=profile), limit))
-    steps = mission_records(project, limit if profile is None else None, warnings)
-    found = [*own, *(record for record in steps if profile in (None, record.profile_id))]
-    newest = sorted(found, key=lambda record: record.invocation_id, reverse=True)[:limit]
+        found = list(islice(stored_rows(log, log.tip(), warnings, profile=profile), limit))
+    entries = catalog(project.repository)
+    if entries:
+        from kitty_flow.invocation.mission_steps import mission_records  # late: these are read with all checks
+
+        for record in mission_records(project, entries, limit if profile is None else None, warnings):
+            if profile in (None, record.profile_id):
+                found.append(record.as_data())
+    newest = sorted(found, key=lambda row: str(row["invocation_id"]), reverse=True)[:limit]
     return Listed(tuple(newest), tuple(warnings))
 
 
-def stored_records(
-    log: OpLog, tip: str | None, warnings: list[Diagnostic], *, profile: str | None = None, prefix: str = ""
-) -> Iterator[InvocationRecord]:
-    """The records of the log at a commit, newest first; one that is damaged is told and hides no other."""
-    mark = None if profile is None else profile.encode("utf-8", "surrogateescape")
-    for invocation_id, blob in log.newest_first(tip, prefix):
-        where = op_path(invocation_id) + ".jsonl"
+def stored_rows(
+    log: OpLog, tip: str | None, warnings: list[Diagnostic], *, profile: str | None = None
+) -> Iterator[Row]:
+    """The rows of the log at a commit, newest first; one that is damaged is told and hides no other."""
+    mark = b"" if profile is None else dump_line({"profile_id": profile})[1:-2]
+    for invocation_id, blob in log.newest_first(tip):
         try:
             content = log.objects.read_blob(blob)
-            if mark is not None and mark not in content:
+            if mark not in content:
                 continue
-            record = decode_record(content, where)
+            row = plain_row(content, OPS_REF) or _checked_row(content, invocation_id)
         except KittyFlowError as error:
-            warnings.append(
-                Diagnostic(severity="warning", diagnostic_code=error.code, message=error.message, phase="read")
-            )
+            warnings.append(_unreadable(error))
             continue
-        if profile in (None, record.profile_id):
-            yield record
+        if profile in (None, row["profile_id"]):
+            yield row
+
+
+def _checked_row(content: bytes, invocation_id: str) -> Row:
+    from kitty_flow.invocation.op_lines import decode_record  # late: most are as they were written
+
+    return decode_record(content, op_path(invocation_id) + ".jsonl").as_data()
+
+
+def _unreadable(error: KittyFlowError) -> Diagnostic:
+    from kitty_flow.model.diagnostic import Diagnostic
+
+    return Diagnostic(severity="warning", diagnostic_code=error.code, message=error.message, phase="read")
 
 
 def find_record(project: Project, named: str) -> InvocationRecord:
@@ -75,6 +89,7 @@ def find_record(project: Project, named: str) -> InvocationRecord:
         LedgerError: the log or the record cannot be read.
     """
     from kitty_flow.invocation.mission_steps import mission_invocation_ids, mission_records
+    from kitty_flow.invocation.op_lines import decode_record
 
     prefix = named.strip().upper()
     if _PREFIX.fullmatch(prefix) is None:
@@ -89,11 +104,12 @@ def find_record(project: Project, named: str) -> InvocationRecord:
         if content:
             return decode_record(content, op_path(prefix) + ".jsonl")
         own = [name for name, _ in islice(log.newest_first(tip, prefix), _SHOWN + 1)]
-        ids = list(dict.fromkeys([*own, *mission_invocation_ids(project, prefix)]))
+        entries = catalog(project.repository)
+        ids = list(dict.fromkeys([*own, *mission_invocation_ids(project, entries, prefix)]))
         if len(ids) == 1 and own:
             return decode_record(log.read(tip, own[0]), op_path(own[0]) + ".jsonl")
     if len(ids) == 1:
-        for record in mission_records(project, None, [], only=ids[0]):
+        for record in mission_records(project, entries, None, [], only=ids[0]):
             return record
     raise _ambiguous(named, ids) if ids else _unknown(named)
 

@@ -25,10 +25,14 @@ _PROFILES: Final = {"implement": "implementer", "review": "reviewer"}
 
 
 def mission_records(
-    project: Project, limit: int | None, warnings: list[Diagnostic], only: str | None = None
+    project: Project,
+    entries: Iterable[CatalogEntry],
+    limit: int | None,
+    warnings: list[Diagnostic],
+    only: str | None = None,
 ) -> Iterator[InvocationRecord]:
-    """The records of all missions, in no order: of each mission at least the last `limit`, or the one called `only`."""
-    for entry in _readable(project, warnings):
+    """The records of missions, in no order: of each at least the last `limit`, or the one called `only`."""
+    for entry in _readable(entries, warnings):
         try:
             with Ledger(project.repository, entry.mission_id, entry.slug) as ledger:
                 yield from _records(ledger, limit, only)
@@ -36,10 +40,10 @@ def mission_records(
             warnings.append(_unreadable(entry, error.message))
 
 
-def mission_invocation_ids(project: Project, prefix: str) -> list[str]:
-    """The ids of all steps of missions that begin with `prefix`."""
+def mission_invocation_ids(project: Project, entries: Iterable[CatalogEntry], prefix: str) -> list[str]:
+    """The ids of all steps of these missions that begin with `prefix`."""
     found: list[str] = []
-    for entry in _readable(project, []):
+    for entry in _readable(entries, []):
         with Ledger(project.repository, entry.mission_id, entry.slug) as ledger:
             view = ledger.view()
             if len(prefix) == 26:
@@ -49,8 +53,8 @@ def mission_invocation_ids(project: Project, prefix: str) -> list[str]:
     return found
 
 
-def _readable(project: Project, warnings: list[Diagnostic]) -> Iterator[CatalogEntry]:
-    for entry in catalog(project.repository):
+def _readable(entries: Iterable[CatalogEntry], warnings: list[Diagnostic]) -> Iterator[CatalogEntry]:
+    for entry in entries:
         if entry.state == UNREADABLE:
             warnings.append(_unreadable(entry, "its commit is damaged"))
         else:

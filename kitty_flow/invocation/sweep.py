@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from kitty_flow.invocation.listing import stored_records
+from kitty_flow.invocation.listing import stored_rows
+from kitty_flow.invocation.rows import Row
 from kitty_flow.invocation.runtime import sweep_one
 from kitty_flow.ledger.op_log import OPS_REF, OpLog
 
@@ -28,18 +29,15 @@ THRESHOLD_H: Final = 24.0
 class OpenOp:
     """A request that nobody closed; `age_h` in hours by the clock of whoever began it."""
 
-    record: InvocationRecord
+    row: Row
     age_h: float
     is_stale: bool
 
     def as_data(self) -> dict[str, Any]:
         """JSON-ready."""
         names = ("invocation_id", "profile_id", "action", "mode_of_work", "actor", "started_at", "mission_id", "wp_id")
-        data = self.record.as_data()
-        return {name: data[name] for name in names if name in data} | {
-            "age_hours": round(self.age_h, 2),
-            "stale": self.is_stale,
-        }
+        known = {name: self.row[name] for name in names if name in self.row}
+        return known | {"age_hours": round(self.age_h, 2), "stale": self.is_stale}
 
 
 @dataclass(frozen=True)
@@ -70,23 +68,23 @@ def sweep(project: Project, *, close_stale: bool, threshold_h: float = THRESHOLD
     """
     warnings: list[Diagnostic] = []
     with OpLog(project.repository) as log:
-        records = [record for record in stored_records(log, log.tip(), warnings) if record.completed is None]
+        rows = [row for row in stored_rows(log, log.tip(), warnings) if row["state"] == "started"]
     now = datetime.now(UTC)
-    found = [_aged(record, now, threshold_h) for record in records]
+    found = [_aged(row, now, threshold_h) for row in rows]
     swept: list[InvocationRecord] = []
     for each in found if close_stale else ():
         if each.is_stale:
             reason = f"nobody closed it within {threshold_h:g} hours"
-            record = sweep_one(project, each.record.invocation_id, reason)
+            record = sweep_one(project, each.row["invocation_id"], reason)
             swept += [record] if record is not None else []
     left = tuple(each for each in found if not (close_stale and each.is_stale))
     return SweepReport(threshold_h, left, tuple(swept), tuple(warnings))
 
 
-def _aged(record: InvocationRecord, now: datetime, threshold_h: float) -> OpenOp:
+def _aged(row: Row, now: datetime, threshold_h: float) -> OpenOp:
     try:
-        begun = datetime.fromisoformat(record.started.at)
+        begun = datetime.fromisoformat(row["started_at"])
         age_h = (now - begun).total_seconds() / 3600
     except (ValueError, TypeError):  # a moment that makes no sense is an old one
-        return OpenOp(record, float(10**6), True)
-    return OpenOp(record, age_h, age_h >= threshold_h)
+        return OpenOp(row, float(10**6), True)
+    return OpenOp(row, age_h, age_h >= threshold_h)

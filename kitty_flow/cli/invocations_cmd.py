@@ -116,10 +116,11 @@ def _rows(found: Sequence[Row]) -> str:
     """One line each. A rich table of a hundred rows takes as long as all the rest of the command."""
     names = [_cell(row["profile_id"]) for row in found]
     width = max(map(len, names))
-    return "\n".join(
-        f"{row['invocation_id']}  {_moment(row['started_at'])}  {row['state']:<9}  {name:<{width}}  {_what(row)}".rstrip()
+    lines = [
+        f"{row['invocation_id']}  {_moment(row['started_at'])}  {row['state']:<9}  {name:<{width}}  {_what(row)}"
         for row, name in zip(found, names, strict=True)
-    )
+    ]
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _moment(at: str) -> str:

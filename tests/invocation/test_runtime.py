@@ -225,7 +225,7 @@ def test_steps_of_missions_are_listed_with_requests(
     words = ("profile-invocation", "complete", "--invocation-id", step["invocation_id"], "--outcome", "done")
     refused = bench.kitty(*words, exit=4)["error"]
     assert refused["code"] == "INVOCATION_OF_MISSION"
-    assert refused["hint"].startswith("kitty-flow next --agent ann --mission sample --result ")
+    assert refused["hint"] == "kitty-flow next --agent ann --mission sample --result success"
     bench.kitty("next", "--agent", "ann", "--mission", "sample", "--result", "failed")
     assert find_record(project, step["invocation_id"]).state == "failed"
     with pytest.raises(UsageError):

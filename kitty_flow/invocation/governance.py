@@ -36,10 +36,8 @@ class GovernanceContext(NamedTuple):
         return bool(self.files)
 
 
-def governance_context(
-    root: Path, profile: Profile, patterns: Sequence[str] | None = None
-) -> GovernanceContext:
-    """The context for `profile` in the project at `root`: the profile first, then the charter's files as they are named.
+def governance_context(root: Path, profile: Profile, patterns: Sequence[str] | None = None) -> GovernanceContext:
+    """The context for `profile` in the project at `root`: the profile first, then the charter's files, in order.
 
     `patterns` are the files of the settings, each of which has to exist; None looks at `DEFAULT_CHARTER`.
 

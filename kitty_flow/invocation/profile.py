@@ -1,4 +1,4 @@
-"""A profile: who is asked, what for, and by which rules. Plain and frozen, so that a command starts without pydantic."""
+"""A profile: who is asked, what for, and by which rules. Plain and frozen; a command starts without pydantic."""
 
 from __future__ import annotations
 

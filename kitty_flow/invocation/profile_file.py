@@ -71,7 +71,9 @@ def _wrong(table: Mapping[str, Any], text: str, where: str) -> list[Problem]:
         if check is None:
             near = get_close_matches(key, _CHECKS, n=1)
             meant = f"did you mean {near[0]}?" if near else f"known: {', '.join(_CHECKS)}"
-            problems.append(problem("UNKNOWN_KEY", f"{key[:80]}: is no key of a profile; {meant}", _at(text, where, key)))
+            problems.append(
+                problem("UNKNOWN_KEY", f"{key[:80]}: is no key of a profile; {meant}", _at(text, where, key))
+            )
         elif message := check(value):
             problems.append(problem("INVALID_VALUE", f"{key}: {message}", _at(text, where, key)))
     return problems

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from kitty_flow import resources
 from kitty_flow.errors import DefinitionError, KittyFlowError
-from kitty_flow.invocation.project_text import read_inside
 from kitty_flow.invocation.profile import Profile, Source
 from kitty_flow.invocation.profile_file import MAX_PROFILE_BYTES, Problem, key_place, parse_profile, problem
+from kitty_flow.invocation.project_text import read_inside
 from kitty_flow.missions.files import children
 
 __all__ = ["PROFILES_PATH", "load_profiles"]

@@ -7,7 +7,7 @@ The rules (docs/adr/0026), each taken only where those before it left several pr
    the action's role, a profile's own verbs to that profile. Without a command, verbs and domain keywords anywhere do;
    what follows an article or the like (``the plan``) is no verb.
 3. Among those profiles, whoever has a verb and a keyword in the request comes before one that has only one of them,
-4. a keyword of more words before a shorter one,
+4. a keyword of more words before a shorter one, and before a verb alone,
 5. a higher priority before a lower one. Several that are still equal are an error, and so is none: nothing is guessed.
 """
 
@@ -49,6 +49,11 @@ class _Match:
     @property
     def action(self) -> str:
         return (self.verb and action_of(self.verb.stem)) or self.profile.action
+
+    @property
+    def weight(self) -> int:
+        """The words of the keyword; a verb alone weighs as much as a keyword of one word."""
+        return max(1, self.keyword_words)
 
     @property
     def confidence(self) -> Confidence:
@@ -174,8 +179,8 @@ def _best(found: list[_Match]) -> list[_Match]:
 
 def _best_without_priority(found: list[_Match]) -> list[_Match]:
     both = [match for match in found if match.verb is not None and match.keyword is not None] or found
-    longest = max((match.keyword_words for match in both), default=0)
-    return [match for match in both if match.keyword_words == longest or match.keyword is None]
+    longest = max((match.weight for match in both), default=0)
+    return [match for match in both if match.weight == longest]
 
 
 def _suggestions(said: Sequence[Word], profiles: Sequence[Profile]) -> list[tuple[str, str, str]]:
@@ -187,6 +192,6 @@ def _suggestions(said: Sequence[Word], profiles: Sequence[Profile]) -> list[tupl
             leads.setdefault(lead.casefold(), profile.id)
     found = []
     for word in dict.fromkeys(word.text for word in said[:_LOOKED_AT]):
-        near = get_close_matches(word, leads, n=1, cutoff=0.8)
+        near = get_close_matches(word, leads, n=1, cutoff=0.8) if word not in leads else []
         found += [(word, meant, leads[meant]) for meant in near]
     return found[:_SUGGESTED]

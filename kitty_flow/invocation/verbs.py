@@ -50,14 +50,81 @@ ACTIONS: Final[Mapping[str, str]] = MappingProxyType({action: role for role, act
 CONJUNCTIONS: Final = frozenset({"and", "or", "then", "also", "plus"})
 
 DETERMINERS: Final = frozenset(
-    "a an the this that these those my your our its his her their each every some any no of".split()
+    [
+        "a",
+        "an",
+        "the",
+        "this",
+        "that",
+        "these",
+        "those",
+        "my",
+        "your",
+        "our",
+        "its",
+        "his",
+        "her",
+        "their",
+        "each",
+        "every",
+        "some",
+        "any",
+        "no",
+        "of",
+    ]
 )
 """What follows one of these is a thing, not a command: ``the plan``, ``our code``."""
 
 OPENINGS: Final = CONJUNCTIONS | frozenset(
-    "can could d do first go have hello help hey hi i just kindly let like ll lets me must need now please quickly "
-    "s shall should somebody someone start to today try us want we will would you your ahead next once again "
-    "let's dear finally".split()
+    [
+        "can",
+        "could",
+        "d",
+        "do",
+        "first",
+        "go",
+        "have",
+        "hello",
+        "help",
+        "hey",
+        "hi",
+        "i",
+        "just",
+        "kindly",
+        "let",
+        "like",
+        "ll",
+        "lets",
+        "me",
+        "must",
+        "need",
+        "now",
+        "please",
+        "quickly",
+        "s",
+        "shall",
+        "should",
+        "somebody",
+        "someone",
+        "start",
+        "to",
+        "today",
+        "try",
+        "us",
+        "want",
+        "we",
+        "will",
+        "would",
+        "you",
+        "your",
+        "ahead",
+        "next",
+        "once",
+        "again",
+        "let's",
+        "dear",
+        "finally",
+    ]
 )
 """Words that may stand before a command without being its object: ``could you please review``."""
 

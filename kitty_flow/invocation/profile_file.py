@@ -45,7 +45,7 @@ def parse_profile(text: str, where: str, source: Source) -> tuple[Profile | None
         problems.append(problem("ID_IS_NOT_THE_FILE", message, key_place(text, where, "id")))
     if problems:
         return None, problems
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
     return Profile(**values, source=source, path=where), []
 
 

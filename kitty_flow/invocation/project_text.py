@@ -11,7 +11,7 @@ __all__ = ["read_inside"]
 
 
 def read_inside(root: Path, path: Path, *, limit: int) -> str:
-    """The text of a regular file of at most `limit` bytes in the project at `root`; `where` in errors is its name there.
+    """The text of a regular file of at most `limit` bytes in the project at `root`; `where` in errors is its name.
 
     A symbolic link may lead to another file of the project, and nowhere else: what is read here is handed on to agents.
 

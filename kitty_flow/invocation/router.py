@@ -129,11 +129,11 @@ def _named(profile: Profile, request: str) -> Route:
 
 
 def _matches(said: Sequence[Word], profiles: Sequence[Profile]) -> list[_Match]:
-    """What leads to a profile, by the profile's id. With a command, its verbs alone choose, and keywords add to them."""
+    """What leads to a profile, by the profile's id. With a command its verbs alone choose; keywords add to that."""
     ordered = sorted(profiles, key=lambda profile: profile.id)
     own = frozenset(stem(verb.casefold()) for profile in ordered for verb in profile.verbs)
     commands = _commands(said, own)
-    verbs = commands or [w for before, w in pairwise((None, *said)) if before is None or before.text not in DETERMINERS]
+    verbs = commands or [*said[:1], *(word for before, word in pairwise(said) if before.text not in DETERMINERS)]
     found = [_match(profile, verbs, said) for profile in ordered]
     return [m for m in found if m.verb is not None or (m.keyword is not None and not commands)]
 

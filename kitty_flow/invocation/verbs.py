@@ -49,83 +49,17 @@ ACTIONS: Final[Mapping[str, str]] = MappingProxyType({action: role for role, act
 
 CONJUNCTIONS: Final = frozenset({"and", "or", "then", "also", "plus"})
 
-DETERMINERS: Final = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "this",
-        "that",
-        "these",
-        "those",
-        "my",
-        "your",
-        "our",
-        "its",
-        "his",
-        "her",
-        "their",
-        "each",
-        "every",
-        "some",
-        "any",
-        "no",
-        "of",
-    ]
-)
+_DETERMINERS: Final = """
+    a an the this that these those my your our its his her their each every some any no of
+"""
+DETERMINERS: Final = frozenset(_DETERMINERS.split())
 """What follows one of these is a thing, not a command: ``the plan``, ``our code``."""
 
-OPENINGS: Final = CONJUNCTIONS | frozenset(
-    [
-        "can",
-        "could",
-        "d",
-        "do",
-        "first",
-        "go",
-        "have",
-        "hello",
-        "help",
-        "hey",
-        "hi",
-        "i",
-        "just",
-        "kindly",
-        "let",
-        "like",
-        "ll",
-        "lets",
-        "me",
-        "must",
-        "need",
-        "now",
-        "please",
-        "quickly",
-        "s",
-        "shall",
-        "should",
-        "somebody",
-        "someone",
-        "start",
-        "to",
-        "today",
-        "try",
-        "us",
-        "want",
-        "we",
-        "will",
-        "would",
-        "you",
-        "your",
-        "ahead",
-        "next",
-        "once",
-        "again",
-        "let's",
-        "dear",
-        "finally",
-    ]
-)
+_OPENINGS: Final = """
+    again ahead can could d dear do finally first go have hello help hey hi i just kindly let lets like ll me must need
+    next now once please quickly s shall should somebody someone start to today try us want we will would you your
+"""
+OPENINGS: Final = CONJUNCTIONS | frozenset(_OPENINGS.split())
 """Words that may stand before a command without being its object: ``could you please review``."""
 
 _STEMS: Final = {stem(verb): action for action, verbs in CANONICAL_VERBS.items() for verb in verbs}

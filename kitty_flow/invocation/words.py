@@ -1,4 +1,4 @@
-"""A request as words: normalised so that case, punctuation, width, spelling and simple inflection make no difference."""
+"""A request as words: normalised so that case, punctuation, width, spelling and simple inflection do not matter."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +9,7 @@ import typer
 from kitty_flow.cli.groups import command_group
 from kitty_flow.cli.output import Result, command
 from kitty_flow.cli.terminal import fields, safe, table
+from kitty_flow.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -51,11 +51,16 @@ def show(profile: Annotated[str, typer.Argument(metavar="ID", help="The profile,
 
 
 def _profiles() -> tuple[Profile, ...]:
-    from kitty_flow.flow.agent_survey import project_here
+    from kitty_flow.flow.project import Project
     from kitty_flow.invocation.profiles import load_profiles
 
-    project = project_here()
-    return load_profiles(None if project is None else Path(project.root))
+    try:
+        root = Project.discover().root
+    except UsageError as error:
+        if error.code != "NO_REPOSITORY":
+            raise
+        root = None  # those that ship can be looked at anywhere
+    return load_profiles(root)
 
 
 def _board(profiles: tuple[Profile, ...]) -> Table:

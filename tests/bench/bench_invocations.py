@@ -1,5 +1,4 @@
-"""`tox -e bench`: a list of 100 among 10,000 invocations, and advice, cost at most 3 times what the same CLI needs to do
-nothing.
+"""`tox -e bench`: among 10,000 invocations a list of 100 and advice cost at most 3 times what doing nothing does.
 
 The measure is `kitty-flow --version` in the same run (issue 7); every command is a cold process, the disk is warm. Two
 histories: 10,000 requests within ten minutes, the most that the log's folders ever hold at once, and over half a year.

@@ -22,6 +22,7 @@ IN_WHEEL = (
     "kitty_flow/_bundled/machines/work_package.toml",
     "kitty_flow/_bundled/dags/missions/software-dev.toml",
     "kitty_flow/_bundled/dags/pipelines/merge.toml",
+    "kitty_flow/_bundled/profiles/reviewer.toml",
     "kitty_flow/demo/sample/project/.kitty-flow/missions/pantry.toml",
     "kitty_flow/skills/AGENTS.md",
     "kitty_flow/skills/kitty-flow-implement/SKILL.md",
@@ -68,7 +69,8 @@ def _check_installed(wheel: Path, clean: Path) -> None:
         sys.exit(f"{wheel.name} calls itself {version!r}")
     machines = json.loads(_run(kitty, "machines", "list", "--json", cwd=clean))["data"]["machines"]
     dags = json.loads(_run(kitty, "dags", "list", "--json", cwd=clean))["data"]["dags"]
-    if len(machines) < 5 or len(dags) < 5:
+    profiles = json.loads(_run(kitty, "profiles", "list", "--json", cwd=clean))["data"]["profiles"]
+    if len(machines) < 5 or len(dags) < 5 or len(profiles) < 8:
         sys.exit("the installed package does not find its definitions")
     pantry = next(clean.glob("lib/*/site-packages/kitty_flow/demo/sample/project/.kitty-flow/missions/pantry.toml"))
     for form, start in (("html", b"<!doctype html>"), ("png", b"\x89PNG")):

@@ -1,4 +1,4 @@
-"""The data that ships with kitty-flow: `machines/` and `dags/`, from the wheel or from a checkout."""
+"""The data that ships with kitty-flow: `machines/`, `dags/` and `profiles/`, from the wheel or from a checkout."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DataFolder", "names", "read_text"]
 
-DataFolder = Literal["machines", "dags"]
+DataFolder = Literal["machines", "dags", "profiles"]
 
 _BUNDLED: Final = "_bundled"
 _PART: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*(\.[A-Za-z0-9]+)?", re.ASCII)

@@ -13,6 +13,7 @@ from kitty_flow.agents.command import AgentRole, AgentSpec, Role, check_executab
 from kitty_flow.agents.settings_agent import AgentSettings, agent_spec
 from kitty_flow.agents.settings_budget import BudgetSettings
 from kitty_flow.agents.settings_file import SETTINGS_PATH, invalid, problem, read_settings
+from kitty_flow.agents.settings_governance import GovernanceSettings
 from kitty_flow.agents.settings_hooks import MAX_HOOKS, HookSettings, as_tables
 from kitty_flow.agents.settings_pools import PoolSettings
 from kitty_flow.agents.settings_prompts import PromptSettings, prompt_problems
@@ -29,6 +30,7 @@ __all__ = [
     "SETTINGS_PATH",
     "AgentSettings",
     "AgentSpec",
+    "GovernanceSettings",
     "MergeSettings",
     "PoolSettings",
     "PortSettings",
@@ -75,6 +77,7 @@ class Settings(Model):
     merge: MergeSettings = MergeSettings()
     workspace: WorkspaceSettings = WorkspaceSettings()
     sync: SyncSettings = SyncSettings()
+    governance: GovernanceSettings = GovernanceSettings()
     hooks: Annotated[tuple[HookSettings, ...], BeforeValidator(as_tables), Field(max_length=MAX_HOOKS)] = ()
 
     def workspace_root(self, root: Path) -> Path | None:

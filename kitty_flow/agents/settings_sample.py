@@ -100,6 +100,10 @@ planning_lane = "checkout"
 # remote = "origin"
 confirm_claims = false
 
+[governance]
+# The project's charter, in this order, told to whoever is asked with advise, ask and do; relative to the root.
+# charter = [".kitty-flow/charter.md", ".kitty-flow/charter/*.md"]
+
 # A hook is a command that gets a JSON document about what happened on its standard input.
 # [[hooks]]
 # events = ["work_package.blocked", "pool_parked", "run.ended"]

@@ -18,6 +18,7 @@ _NEXT: Final = (
     ("kitty-flow mission create SLUG", "a mission to edit and to plan"),
     ("kitty-flow run SLUG", "drives agents, once the settings name some"),
     ("kitty-flow next --agent NAME", "or: each agent asks for its own steps"),
+    ("kitty-flow profiles list", "whom you can ask without a mission"),
 )
 """How it goes on: a mission, then the loop."""
 

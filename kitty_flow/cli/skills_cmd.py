@@ -35,7 +35,7 @@ def install(
         bool, typer.Option("--agents-md", help="Write nothing; print a section for your AGENTS.md.")
     ] = False,
 ) -> Result:
-    """Write the skills for implementers, reviewers and planners into the repository, or into one folder of yours.
+    """Write the skills (implement, review, plan, advise) into the repository, or into one folder of yours.
 
     Codex, Gemini CLI, Cursor, Copilot and opencode read .agents/skills, Claude Code reads .claude/skills. An edited
     file stays as it is. Commit what was written: agents see it in the worktrees that start from that commit.

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-__all__ = ["Table", "tables"]
+__all__ = ["Table", "tables", "top_level_keys"]
 
 _TOKEN: Final = re.compile(
     r'(?P<text>"""(?:[^\\]|\\.)*?""""{0,2}|' + r"'''.*?''''{0,2}" + r'|"(?:[^"\\\n]|\\.)*+"|' + r"'[^'\n]*+')"
@@ -42,3 +42,17 @@ def tables(text: str) -> tuple[Table | None, tuple[Table, ...]]:
         elif token["key"]:
             keys.setdefault(token["word"], line)
     return mission, tuple(work_packages)
+
+
+def top_level_keys(text: str) -> dict[str, int]:
+    """The line of every key that stands before the first table of `text`, which is valid TOML."""
+    keys: dict[str, int] = {}
+    line, position = 1, 0
+    for token in _TOKEN.finditer(text):
+        line += text.count("\n", position, token.start())
+        position = token.start()
+        if token["head"]:
+            break
+        if token["key"]:
+            keys.setdefault(token["word"], line)
+    return keys

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from kitty_flow.agents.settings import (
     AgentSettings,
     AgentSpec,
+    GovernanceSettings,
     MergeSettings,
     PoolSettings,
     PortSettings,
@@ -197,6 +198,7 @@ def test_executables_are_pinned_to_absolute_paths(tmp_path: Path) -> None:
         RunSettings,
         ReviewSettings,
         PromptSettings,
+        GovernanceSettings,
         MergeSettings,
         WorkspaceSettings,
         PortSettings,
@@ -213,6 +215,6 @@ def test_the_documented_example_loads_and_documents_no_unknown_key(tmp_path: Pat
     assert example is not None
     assert load_settings(write(tmp_path, example.group(1))).run.jobs == 4
     models = (AgentSettings, PoolSettings, RunSettings, BudgetSettings, MergeSettings, WorkspaceSettings, PortSettings)
-    more = (HookSettings, SyncSettings, ReviewSettings, PromptSettings)
+    more = (HookSettings, SyncSettings, ReviewSettings, PromptSettings, GovernanceSettings)
     known = {name for model in (*models, *more) for name in model.model_fields}
     assert set(re.findall(r"(?m)^\| `(\w+)` \|", text)) == known

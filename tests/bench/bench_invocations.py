@@ -1,4 +1,4 @@
-"""`tox -e bench`: a list of 100 among 10,000 invocations costs at most 3 times what the same CLI needs to do nothing.
+"""`tox -e bench`: among 10,000 invocations a list of 100 and advice cost at most 3 times what doing nothing does.
 
 The measure is `kitty-flow --version` in the same run (issue 7); every command is a cold process, the disk is warm. Two
 histories: 10,000 requests within ten minutes, the most that the log's folders ever hold at once, and over half a year.
@@ -86,6 +86,14 @@ def test_a_list_costs_little_more_than_nothing(repository: Path, name: str) -> N
     nothing, listing = (median(column) for column in zip(*pairs, strict=True))
     print(f"\n{name}: {listing:.0f} ms, nothing: {nothing:.0f} ms, {listing / nothing:.2f} times")
     assert listing <= LIMIT * nothing
+
+
+@pytest.mark.parametrize("words", [["advise", "review the parser"], ["ask", "reviewer", "is it safe?", "--json"]])
+def test_advice_costs_little_more_than_nothing(repository: Path, words: list[str]) -> None:
+    pairs = [(_milliseconds(repository, "--version"), _milliseconds(repository, *words)) for _ in range(ROUNDS)]
+    nothing, advice = (median(column) for column in zip(*pairs, strict=True))
+    print(f"\n{words[0]}: {advice:.0f} ms, nothing: {nothing:.0f} ms, {advice / nothing:.2f} times")
+    assert advice <= LIMIT * nothing
 
 
 def test_one_more_request_costs_what_the_first_did(repository: Path) -> None:

@@ -72,7 +72,7 @@ def test_who_has_settings_is_not_sent_to_write_them(kitty: Any, repo: Path) -> N
 def test_the_next_steps_are_the_loop_and_the_help_says_what_is_done(kitty: Any, repo: Path) -> None:
     done = kitty("init", "--json", cwd=repo)
     steps = done.json["data"]["next_steps"]
-    assert [step.split()[1] for step in steps] == ["mission", "run", "next"]
+    assert [step.split()[1] for step in steps] == ["mission", "run", "next", "profiles"]
     (repo / CONFIG).unlink()
     told = kitty("init", cwd=repo).stdout
     assert all(step in told for step in steps)

@@ -28,7 +28,7 @@ IN_COLOUR: Final = {"FORCE_COLOR": "1", "CLICOLOR_FORCE": "1", "TERM": "xterm-25
 SLUG: Final = "sample"
 GONE: Final = "no\udcffwhere"
 """A name that is not there, and that is no UTF-8."""
-NAMES: Final = (SLUG, "phased", "elsewhere.toml", "WP01", "WP02", "WP03", "mission", "software-dev")
+NAMES: Final = ("reviewer", SLUG, "phased", "elsewhere.toml", "WP01", "WP02", "WP03", "mission", "software-dev")
 
 
 class Row(NamedTuple):
@@ -81,6 +81,11 @@ ROWS: Final = {
     "skills install": Row("skills install", records=True),
     "skills list": Row("skills list", anywhere=True),
     "demo": Row("demo --dir .", exit=2, anywhere=True),
+    "profiles list": Row("profiles list", anywhere=True),
+    "profiles show": Row("profiles show reviewer", anywhere=True),
+    "advise": Row("advise review --profile reviewer", records=True),
+    "ask": Row("ask reviewer review", records=True),
+    "do": Row("do fix", records=True),
     "status": Row("status sample"),
     "why": Row("why WP02 -m sample"),
     "log": Row("log sample"),

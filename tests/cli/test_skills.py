@@ -15,7 +15,7 @@ from kitty_flow.agents.result import read_implement_result, read_review_result
 from kitty_flow.flow.skill_pack import FOLDERS, agents_snippet, skills
 from kitty_flow.missions.source import load_mission
 
-NAMES = ["kitty-flow-implement", "kitty-flow-plan", "kitty-flow-review"]
+NAMES = ["kitty-flow-advise", "kitty-flow-implement", "kitty-flow-plan", "kitty-flow-review"]
 
 
 def front_matter(text: str) -> dict[str, Any]:
@@ -76,28 +76,29 @@ def test_they_are_installed_where_agents_look_from_anywhere(kitty: Any, repo: Pa
         assert all(isinstance(value, str) for value in matter["metadata"].values())
     assert sorted(path.name for path in repo.iterdir()) == [".agents", ".claude", ".git", "README.md", "deep"]
     again = kitty("skills", "install", "--json", cwd=repo).json["data"]["skills"]
-    assert [(each["state"], each["written"]) for each in again] == [("current", False)] * 6
+    assert [(each["state"], each["written"]) for each in again] == [("current", False)] * 8
 
 
 def test_edited_files_are_kept_and_named_and_others_renewed(kitty: Any, repo: Path) -> None:
     words = ("skills", "install", "--dir", "mine", "--json")
     kitty(*words, cwd=repo)
-    edited, outdated, crlf = (repo / "mine" / name / "SKILL.md" for name in NAMES)
+    _, edited, outdated, crlf = (repo / "mine" / name / "SKILL.md" for name in NAMES)
     edited.write_text(edited.read_text() + "Our own rule.\n")
     mine = edited.read_bytes()
     crlf.write_bytes(crlf.read_bytes().replace(b"\n", b"\r\n"))
     # As another version would have left it: another text with the digest of that text.
-    text = text_of(NAMES[1]).replace("Plan a mission", "Plan it")
+    text = text_of(NAMES[2]).replace("Plan a mission", "Plan it")
     digest = hashlib.sha256(text.encode()).hexdigest()
     stamp = f'metadata:\n  kitty-flow-version: "0.0.9"\n  kitty-flow-digest: "{digest}"\n---\n'
     head, _, body = text.removeprefix("---\n").partition("---\n")
     outdated.write_text(f"---\n{head}{stamp}{body}")
     listed = kitty("skills", "list", "--dir", "mine", "--json", cwd=repo).json["data"]["skills"]
-    assert [each["installed"][0]["state"] for each in listed] == ["edited", "other version", "current"]
+    assert [each["installed"][0]["state"] for each in listed] == ["current", "edited", "other version", "current"]
 
     done = kitty(*words, cwd=repo)
     assert done.exit == 0
     assert [(d["state"], d["written"]) for d in done.json["data"]["skills"]] == [
+        ("current", False),
         ("edited", False),
         ("current", True),
         ("current", False),
@@ -121,7 +122,7 @@ def test_what_is_not_ours_is_kept(kitty: Any, repo: Path, theirs: str) -> None:
     else:
         path.write_text("---\nname: x\n---\n")
     done = kitty("skills", "install", "--dir", "mine", "--json", cwd=repo)
-    assert [each["state"] for each in done.json["data"]["skills"]] == ["edited", "current", "current"]
+    assert [each["state"] for each in done.json["data"]["skills"]] == ["edited", "current", "current", "current"]
 
 
 def test_agents_md_is_printed_and_never_edited(kitty: Any, repo: Path) -> None:

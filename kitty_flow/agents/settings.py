@@ -14,6 +14,7 @@ from kitty_flow.agents.settings_agent import AgentSettings, agent_spec
 from kitty_flow.agents.settings_budget import BudgetSettings
 from kitty_flow.agents.settings_file import SETTINGS_PATH, invalid, problem, read_settings
 from kitty_flow.agents.settings_hooks import MAX_HOOKS, HookSettings, as_tables
+from kitty_flow.agents.settings_hub import HubSettings
 from kitty_flow.agents.settings_pools import PoolSettings
 from kitty_flow.agents.settings_prompts import PromptSettings, prompt_problems
 from kitty_flow.agents.settings_review import ReviewSettings
@@ -29,6 +30,7 @@ __all__ = [
     "SETTINGS_PATH",
     "AgentSettings",
     "AgentSpec",
+    "HubSettings",
     "MergeSettings",
     "PoolSettings",
     "PortSettings",
@@ -75,6 +77,7 @@ class Settings(Model):
     merge: MergeSettings = MergeSettings()
     workspace: WorkspaceSettings = WorkspaceSettings()
     sync: SyncSettings = SyncSettings()
+    hub: HubSettings = HubSettings()
     hooks: Annotated[tuple[HookSettings, ...], BeforeValidator(as_tables), Field(max_length=MAX_HOOKS)] = ()
 
     def workspace_root(self, root: Path) -> Path | None:

@@ -100,6 +100,15 @@ planning_lane = "checkout"
 # remote = "origin"
 confirm_claims = false
 
+# A hosted hub that is told of invocations, once you have logged in to it: kitty-flow auth login.
+# Requests, summaries and reasons stay here unless send_text is true.
+# [hub]
+# url = "https://hub.example.com"
+# consent = true
+# events = ["started", "completed"]
+# modes = ["advisory", "task_execution", "mission_step", "query"]
+# send_text = false
+
 # A hook is a command that gets a JSON document about what happened on its standard input.
 # [[hooks]]
 # events = ["work_package.blocked", "pool_parked", "run.ended"]

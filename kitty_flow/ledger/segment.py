@@ -6,14 +6,13 @@ rolls at a new day and at `SEGMENT_EVENTS` events, so that the cost of one more 
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Collection, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kitty_flow import EVENT_SCHEMA
 from kitty_flow.errors import LedgerError
+from kitty_flow.ledger.line import dump_line, load_line
 
 if TYPE_CHECKING:
     from kitty_flow.model.event import Event
@@ -49,10 +48,7 @@ def encode_event(event: Event) -> bytes:
         LedgerError: EVENT_TOO_LARGE or EVENT_INVALID.
     """
     try:
-        text = json.dumps(
-            event.model_dump(by_alias=True), sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":")
-        )
-        line = text.encode("utf-8") + b"\n"
+        line = dump_line(event.model_dump(by_alias=True))
     except (ValueError, TypeError) as error:
         raise LedgerError("EVENT_INVALID", f"event {event.event_id} cannot be written as JSON: {error}") from error
     if len(line) > EVENT_BYTES:
@@ -113,7 +109,7 @@ def decode_event(line: bytes, where: str) -> Event:
     """
     if len(line) > EVENT_BYTES:
         raise ValueError(f"{len(line)} bytes; {EVENT_BYTES} is the limit")
-    data = json.loads(line, object_pairs_hook=_no_duplicates, parse_constant=_no_constant, parse_float=_finite)
+    data = load_line(line)
     schema = data.get("schema") if isinstance(data, dict) else None
     if isinstance(schema, str) and schema != EVENT_SCHEMA:
         raise LedgerError(
@@ -124,24 +120,6 @@ def decode_event(line: bytes, where: str) -> Event:
     from kitty_flow.model.event import Event
 
     return Event.model_validate(data, strict=True)
-
-
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    data = dict(pairs)
-    if len(data) != len(pairs):
-        raise ValueError("duplicate key")
-    return data
-
-
-def _no_constant(text: str) -> Any:
-    raise ValueError(f"{text} is not JSON")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text[:40]} is too large")
-    return number
 
 
 def segment_day(name: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from kitty_flow.errors import ExternalToolError, RefusedError, UsageError
 from kitty_flow.hub.client import HubClient
@@ -20,6 +20,7 @@ from kitty_flow.hub.protocol import DeviceCode, Grant, device_code, grant, is_to
 
 __all__ = [
     "Refreshed",
+    "Session",
     "begin_login",
     "expires_soon",
     "finish_login",
@@ -224,3 +225,39 @@ def _credentials(given: Grant, before: Credentials | None) -> Credentials:
         now,
         given.account or (before.account if before else None),
     )
+
+
+class Session:
+    """Calls in the name of the user: with the token that holds, renewed before its end and once after a 401."""
+
+    def __init__(self, store: CredentialStore, client: HubClient) -> None:
+        self.store = store
+        self.client = client
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """As `HubClient.call`.
+
+        Raises:
+            RefusedError: NOT_LOGGED_IN; SESSION_ENDED, the token is refused and was forgotten; CREDENTIALS_EXPOSED.
+            HubFailure: the hub did not answer, or refused.
+            ConflictError: LOCK_TIMEOUT, others are renewing it.
+            ExternalToolError: CREDENTIALS_DAMAGED or CREDENTIALS_UNWRITABLE.
+        """
+        held = self.store.read()
+        if held is None:
+            raise not_logged_in(self.store)
+        if held.refresh_token is not None and expires_soon(held, time.time()):
+            held = refresh(self.store, self.client, seen=held).credentials
+        try:
+            return self.client.call(method, path, body, token=held.access_token)
+        except HubFailure as error:
+            if error.status != 401:
+                raise
+        newer = self._after_unauthorized(held)
+        return self.client.call(method, path, body, token=newer.access_token)
+
+    def _after_unauthorized(self, used: Credentials) -> Credentials:
+        if used.refresh_token is not None:
+            return refresh(self.store, self.client, seen=used).credentials
+        with self.store.alone():
+            return _after_refusal(self.store, used)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from kitty_flow.flow.doctor.examination import Examination, Part, Treatment
     from kitty_flow.flow.doctor.finding import DoctorFinding
+    from kitty_flow.invocation.sweep import SweepReport
 
 __all__ = ["app"]
 
@@ -98,6 +99,52 @@ def conflicts(fix: FixOption = False) -> Result:
     Which event counts follows from the ledger alone, everywhere alike: nothing has to be mended, both stay in the log.
     """
     return _part("conflicts", fix)
+
+
+@app.command("ops")
+@command(examples=["kitty-flow doctor ops", "kitty-flow doctor ops --close-stale --threshold 48"])
+def ops(
+    close_stale: Annotated[
+        bool, typer.Option("--close-stale", help="Close those that are stale as abandoned.", show_default=False)
+    ] = False,
+    threshold: Annotated[
+        float, typer.Option("--threshold", min=0, metavar="HOURS", help="From this age on they are stale.")
+    ] = 24,
+) -> Result:
+    """List requests to profiles that nobody closed, with their age; nothing is changed without --close-stale.
+
+    The steps of missions are not among them: kitty-flow run and next look after those.
+    """
+    from kitty_flow.flow.project import Project
+    from kitty_flow.invocation.sweep import sweep
+
+    report = sweep(Project.discover(), close_stale=close_stale, threshold_h=threshold)
+    return Result(report.as_data(), lambda: _ops_text(report), report.warnings)
+
+
+def _ops_text(report: SweepReport) -> str:
+    lines = [f"closed as abandoned: {safe(record.invocation_id)}" for record in report.swept]
+    if not report.open_ops:
+        return "\n".join([*lines, "no request is open"])
+    rows = [
+        (
+            each.row["invocation_id"],
+            f"{each.age_h:.1f} h",
+            "stale" if each.is_stale else "fresh",
+            each.row["profile_id"],
+            each.row["action"],
+            each.row["actor"],
+        )
+        for each in report.open_ops
+    ]
+    lines.append(_plain(table(("INVOCATION", "AGE", "IS", "PROFILE", "ACTION", "ACTOR"), rows)))
+    lines += ["", "to close one:", "  kitty-flow profile-invocation complete --invocation-id ID --outcome abandoned"]
+    if any(each.is_stale for each in report.open_ops):
+        lines += [
+            "to close all that are stale:",
+            f"  kitty-flow doctor ops --close-stale --threshold {report.threshold_h:g}",
+        ]
+    return "\n".join(lines)
 
 
 def _part(name: Part, fix: bool) -> Result:

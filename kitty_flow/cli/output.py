@@ -87,7 +87,7 @@ class Output:
             try:
                 result = use_case()
             finally:
-                self._told = _settled_hooks()
+                self._told = (*_settled_hooks(), *_remarks())
             return self.show(result)
         except (typer.TyperException, typer.Exit):
             raise
@@ -167,6 +167,15 @@ def _settled_hooks() -> tuple[Diagnostic, ...]:
     from kitty_flow.flow.hooks import settle
 
     return settle()
+
+
+def _remarks() -> tuple[Diagnostic, ...]:
+    """What was said about sending elsewhere; nothing where the module was never needed."""
+    if "kitty_flow.invocation.diagnostics" not in sys.modules:
+        return ()
+    from kitty_flow.invocation.diagnostics import taken
+
+    return taken()
 
 
 @contextmanager

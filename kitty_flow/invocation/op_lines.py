@@ -7,7 +7,6 @@ from typing import Any, Final, TypeVar
 
 from kitty_flow.errors import LedgerError, RefusedError
 from kitty_flow.invocation.record import (
-    OP_SCHEMA,
     ArtifactLink,
     CommitLink,
     Completed,
@@ -17,6 +16,7 @@ from kitty_flow.invocation.record import (
     Started,
     parse_event,
 )
+from kitty_flow.invocation.rows import OP_SCHEMA
 from kitty_flow.ledger.line import dump_line, load_line
 from kitty_flow.ledger.op_log import OPS_REF, Recorded
 from kitty_flow.model.text import clean

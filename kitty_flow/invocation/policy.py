@@ -46,14 +46,14 @@ class MinimalViableTrailPolicy:
         mandatory=True,
         description="One record for each invocation, on disk before anything is handed out: who asked what of which "
         "profile under which rules, and how it ended.",
-        storage_path="refs/kitty/ops:kitty-ops/<4>/<2>/<id>.jsonl; of a mission's step, refs/kitty/m/<mission>",
+        storage_path="refs/kitty/ops:kitty-ops/<4>/<2>/<1>/<id>.jsonl; of a mission's step, refs/kitty/m/<mission>",
         trigger="advise, ask, do, and every step that run or next starts",
     )
     tier_2: TierPolicy = TierPolicy(
         name="evidence_artifact",
         mandatory=False,
         description="What was seen or made, kept with its digest: a report, a log, a review.",
-        storage_path="refs/kitty/ops:evidence/<4>/<2>/<id>/<sha256>",
+        storage_path="refs/kitty/ops:evidence/<4>/<2>/<1>/<id>/<sha256>",
         trigger="profile-invocation complete --evidence FILE, or promote_to_evidence; not for advisory or query work",
     )
     tier_3: TierPolicy = TierPolicy(

@@ -10,11 +10,11 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field, TypeAdapter, field_validator
 
+from kitty_flow.invocation.rows import OP_SCHEMA, row_of
 from kitty_flow.model.base import Model
 from kitty_flow.model.ids import check_ulid
 
 __all__ = [
-    "OP_SCHEMA",
     "ArtifactLink",
     "ClosedBy",
     "CommitLink",
@@ -27,9 +27,6 @@ __all__ = [
     "Started",
     "parse_event",
 ]
-
-OP_SCHEMA: Final = "kitty-flow/op/1"
-"""Schema tag of every line; a reader refuses versions that it does not know."""
 
 ModeOfWork: TypeAlias = Literal["advisory", "task_execution", "mission_step", "query"]
 """Why a profile was asked. Only the middle two may leave evidence (`policy`)."""
@@ -195,20 +192,5 @@ class InvocationRecord(Model):
 
     def as_data(self) -> dict[str, Any]:
         """JSON-ready, flat: what `invocations list` and `show` print. Absent mission and work package are left out."""
-        started = self.started.as_data()
-        names = (
-            "invocation_id", "profile_id", "action", "mode_of_work", "request_text", "actor", "router_confidence",
-            "governance_context_hash", "governance_context_available", "mission_id", "wp_id",
-        )  # fmt: skip
-        data: dict[str, Any] = {name: started[name] for name in names if name in started}
-        data |= {"state": self.state, "started_at": self.started.at, "completed_at": None, "outcome": None}
-        if self.completed is not None:
-            closing = self.completed.as_data()
-            data |= {"completed_at": closing["at"], "completed_by": closing["actor"]}
-            optional = ("outcome", "closed_by", "summary", "reason", "evidence_ref")
-            data |= {name: closing[name] for name in optional if name in closing}
-        data["artifacts"] = [link.ref for link in self.artifacts]
-        data["commits"] = [link.sha for link in self.commits]
-        data["evidence"] = [{"ref": kept.ref, "sha256": kept.sha256} for kept in self.evidence]
-        data["superseded"] = [event.event_id for event in self.superseded]
-        return data | {"log": self.log}
+        counted = self.completed.event_id if self.completed else ""
+        return row_of([event.as_data() for event in self.events], self.log, counted)

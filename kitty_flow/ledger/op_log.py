@@ -1,9 +1,10 @@
 """The log of requests that belong to no mission: one file for each invocation, one commit for each event.
 
-The tree of ``refs/kitty/ops`` is ``kitty-ops/<4>/<2>/<invocation-ulid>.jsonl``: the first four characters of the id
-stand for twelve days, the next two for 17 minutes, so that no folder grows with the log (ADR 27). The protocol is that
-of a ledger: lock, read, decide, append, read back, commit by one compare-and-swap. What a line says is the affair of
-whoever records it; here lines are bytes. Two clones unite their trees (`receive`), line by line within a file.
+The tree of ``refs/kitty/ops`` is ``kitty-ops/<4>/<2>/<1>/<invocation-ulid>.jsonl``: the first four characters of the id
+stand for twelve days, the next two for 17 minutes, one more for half a minute, so that no folder grows with the log
+(ADR 27). The protocol is that of a ledger: lock, read, decide, append, read back, commit by one compare-and-swap. What
+a line says is the affair of whoever records it; here lines are bytes. Two clones unite their trees (`receive`), line by
+line within a file.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ __all__ = ["OPS_FOLDER", "OPS_REF", "OpLog", "Recorded", "op_path"]
 OPS_REF: Final = "refs/kitty/ops"
 OPS_FOLDER: Final = "kitty-ops"
 
-_SHARDS: Final = (4, 2)
+_SHARDS: Final = (4, 2, 1)
 _SUFFIX: Final = ".jsonl"
 _LOCK_TIMEOUT_S: Final = 30.0
 _TRIES: Final = 5
@@ -48,8 +49,9 @@ class Recorded(NamedTuple):
 
 def op_path(invocation_id: str, folder: str = OPS_FOLDER) -> str:
     """Where an invocation has its place below a folder of the tree, without an ending."""
-    first, second = _SHARDS
-    return f"{folder}/{invocation_id[:first]}/{invocation_id[first : first + second]}/{invocation_id}"
+    ends = [sum(_SHARDS[: level + 1]) for level in range(len(_SHARDS))]
+    shards = [invocation_id[end - size : end] for end, size in zip(ends, _SHARDS, strict=True)]
+    return "/".join((folder, *shards, invocation_id))
 
 
 @dataclass

@@ -23,6 +23,7 @@ class EventFilter:
 
     Args:
         entity_id: of this entity only.
+        entity_type: of entities of this type only, such as ``invocation``.
         work_package_id: of this work package and its invocations only.
         trigger: of this type only, such as ``approve``.
         since_clock: with a clock above this.
@@ -39,12 +40,14 @@ class EventFilter:
     since: str | None = None
     until: str | None = None
     limit: int | None = None
+    entity_type: str | None = None
 
     def admits(self, event: Event) -> bool:
         """Whether the event passes, the limit aside."""
         own = event.entity_id if event.entity_type == "work_package" else event.evidence.get("work_package_id")
         return (
             self.entity_id in (None, event.entity_id)
+            and self.entity_type in (None, event.entity_type)
             and self.work_package_id in (None, own)
             and self.trigger in (None, event.trigger)
             and event.lamport > self.since_clock
@@ -57,6 +60,7 @@ class EventFilter:
         """The same for the index: an SQL condition and its arguments."""
         parts = {
             "entity_id": "entity_id = :entity_id",
+            "entity_type": "entity_type = :entity_type",
             "work_package_id": "work_package_id = :work_package_id",
             "trigger": '"trigger" = :trigger',
             "since_clock": "lamport > :since_clock",

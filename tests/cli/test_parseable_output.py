@@ -84,6 +84,11 @@ ROWS: Final = {
     "status": Row("status sample"),
     "why": Row("why WP02 -m sample"),
     "log": Row("log sample"),
+    "invocations list": Row("invocations list"),
+    "invocations show": Row("invocations show 01KPQRX2", exit=2),
+    "profile-invocation complete": Row(
+        "profile-invocation complete --invocation-id 01KPQRX2 --outcome done", exit=2, records=True
+    ),
     "errors list": Row("errors list"),
     "ledger export": Row("ledger export out sample", records=True),
     "ledger verify": Row("ledger verify sample"),
@@ -100,6 +105,7 @@ ROWS: Final = {
     "doctor locks": Row("doctor locks"),
     "doctor worktrees": Row("doctor worktrees"),
     "doctor conflicts": Row("doctor conflicts"),
+    "doctor ops": Row("doctor ops --close-stale", records=True),
 }
 
 

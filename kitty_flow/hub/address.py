@@ -35,8 +35,11 @@ def hub_address(text: str) -> HubAddress:
     """
     if len(text) > _MAX_CHARACTERS or not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError("must be a plain URL such as https://hub.example.com")
-    parts = urlsplit(text)
-    host, port = parts.hostname or "", parts.port
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise ValueError("must be a URL such as https://hub.example.com, with a port of digits if any") from error
     if parts.scheme not in ("https", "http") or _HOST.fullmatch(host) is None:
         raise ValueError("must be a URL such as https://hub.example.com")
     if "@" in parts.netloc:

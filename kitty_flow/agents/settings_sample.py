@@ -100,7 +100,7 @@ planning_lane = "checkout"
 # remote = "origin"
 confirm_claims = false
 
-# A hosted hub that is told of invocations, once you have logged in to it: kitty-flow auth login.
+# A hosted hub that is told of invocations, once you have logged in to it (kitty-flow auth login).
 # Requests, summaries and reasons stay here unless send_text is true.
 # [hub]
 # url = "https://hub.example.com"

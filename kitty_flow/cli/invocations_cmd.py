@@ -10,11 +10,10 @@ import typer
 
 from kitty_flow.cli.groups import command_group
 from kitty_flow.cli.output import Result, command
-from kitty_flow.cli.terminal import safe, table
+from kitty_flow.cli.terminal import safe
+from kitty_flow.model.text import clean
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from kitty_flow.invocation.record import InvocationRecord
     from kitty_flow.invocation.rows import Row
 
@@ -113,17 +112,28 @@ def complete(
     return Result(record.as_data(), f"{record.invocation_id} of {record.profile_id} is {record.state}")
 
 
-def _rows(found: Sequence[Row]) -> Table:
-    rows = [
-        (row["invocation_id"], row["started_at"][:16].replace("T", " "), row["state"], row["profile_id"], _what(row))
-        for row in found
+def _rows(found: Sequence[Row]) -> str:
+    """One line each. A rich table of a hundred rows takes as long as all the rest of the command."""
+    names = [_cell(row["profile_id"]) for row in found]
+    width = max(map(len, names))
+    lines = [
+        f"{row['invocation_id']}  {_moment(row['started_at'])}  {row['state']:<9}  {name:<{width}}  {_what(row)}"
+        for row, name in zip(found, names, strict=True)
     ]
-    return table(("INVOCATION", "STARTED", "STATE", "PROFILE", "WHAT"), rows)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _moment(at: str) -> str:
+    return _cell(at)[:16].replace("T", " ")
+
+
+def _cell(text: str) -> str:
+    return clean(text)[:40]
 
 
 def _what(row: Row) -> str:
     place = row.get("wp_id") or row.get("mission_id")
-    return f"{row['action']}{f' {place}' if place else ''}"
+    return _cell(f"{row['action']}{f' {place}' if place else ''}")
 
 
 def _text(record: InvocationRecord) -> str:

@@ -41,7 +41,7 @@ def deliver(
     settled: Callable[[Sequence[tuple[Parcel, Verdict]]], None],
     wait: Callable[[float], bool],
 ) -> HubFailure | None:
-    """Send events in their order; returns why it could not go on, or None when all are settled.
+    """Send events in their order; returns why it could not go on, or None when all are settled or the time is over.
 
     A batch that is refused for its content is halved until the event is alone that is refused; that one is settled as
     rejected. The same where the hub fails (500) at one event and takes another one after it.
@@ -56,7 +56,7 @@ def deliver(
     queue, size, tries = list(parcels), BATCH_EVENTS, 0
     suspects: list[Parcel] = []
     failure: HubFailure | None = None
-    while queue:
+    while queue and wait(0.0):
         batch = _batch(queue, size)
         try:
             told = _send(session, batch)

@@ -39,7 +39,7 @@ def close(
     if record.log != OPS_REF:
         from kitty_flow.invocation.mission_steps import refuse_mission_step
 
-        refuse_mission_step(project, record)
+        refuse_mission_step(project, record, outcome)
     return complete(
         project,
         record.invocation_id,

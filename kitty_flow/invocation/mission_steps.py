@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kitty_flow.errors import KittyFlowError, RefusedError
 from kitty_flow.invocation.op_lines import fold_record
-from kitty_flow.invocation.record import Completed, InvocationRecord, RecordEvent, Started
+from kitty_flow.invocation.record import Completed, InvocationRecord, Outcome, RecordEvent, Started
 from kitty_flow.ledger.catalog import UNREADABLE, CatalogEntry, catalog
 from kitty_flow.ledger.ledger import Ledger
 from kitty_flow.ledger.query import EventFilter, find_events
@@ -139,24 +139,33 @@ def _told(event: Event) -> Iterator[RecordEvent]:
         )
 
 
-def refuse_mission_step(project: Project, record: InvocationRecord) -> None:
+def refuse_mission_step(project: Project, record: InvocationRecord, outcome: Outcome) -> None:
     """A step of a mission ends together with the state of its work package, by the command that moves both.
+
+    Args:
+        outcome: what was to be reported; the hint is the command that reports it.
 
     Raises:
         RefusedError: INVOCATION_OF_MISSION.
     """
     mission_id, wp_id = str(record.started.mission_id), record.started.wp_id
     slug = next((e.slug for e in catalog(project.repository) if e.mission_id == mission_id), mission_id)
-    agent = shlex.quote(record.started.actor)
-    hint = f"kitty-flow next --agent {agent} --mission {slug} --result success|failed|blocked|FILE"
-    if record.action == "review":
-        hint = f"kitty-flow next --agent {agent} --role review --mission {slug} --result FILE"
-    if record.completed is not None:
-        hint = f"kitty-flow invocations show {record.invocation_id}"
+    of = f" ({record.action} {wp_id})" if wp_id else ""
     raise RefusedError(
         "INVOCATION_OF_MISSION",
-        f"invocation {record.invocation_id} is a step of {slug}"
-        f"{f' ({record.action} {wp_id})' if wp_id else ''}, which ends in the mission's ledger together with its work",
-        hint=hint,
+        f"invocation {record.invocation_id} is a step of {slug}{of}, which ends in the mission's ledger together with "
+        "its work",
+        hint=f"kitty-flow {_reporting(record, slug, outcome)}",
         details={"invocation_id": record.invocation_id, "mission_id": mission_id, "wp_id": wp_id},
     )
+
+
+def _reporting(record: InvocationRecord, slug: str, outcome: Outcome) -> str:
+    if record.completed is not None:
+        return f"invocations show {record.invocation_id}"
+    if outcome == "abandoned" and record.started.wp_id and record.action != "review":
+        return f"wp release {record.started.wp_id} --reason WHY --mission {slug}"
+    agent = f"next --agent {shlex.quote(record.started.actor)}"
+    if record.action == "review":  # a verdict is more than a word
+        return f"{agent} --role review --mission {slug} --result FILE"
+    return f"{agent} --mission {slug} --result {'success' if outcome == 'done' else 'failed'}"

@@ -129,6 +129,7 @@ class _Propagator:
         self._is_wanted = False
         self._stop = threading.Event()
         self._end: float | None = None
+        self._answers = 0
 
     def wake(self) -> None:
         """Have the thread look once more, and start it when there is none."""
@@ -146,13 +147,15 @@ class _Propagator:
         """Wait for the thread until `end`. What is not acknowledged by then waits in the log for the next command."""
         self.stop_at(end)
         self._stop.set()
-        thread = self._thread
+        thread, answers = self._thread, self._answers
         if thread is None:
             return
         thread.join(max(0.0, end - time.monotonic()))
         if thread.is_alive():
-            self._rest_after_no_answer()
-            told = f"the hub {self._address.url} did not answer within {DRAIN_S:g} s"
+            told = f"the hub {self._address.url} has not taken everything within {DRAIN_S:g} s"
+            if self._answers == answers:
+                self._rest_after_no_answer()
+                told = f"the hub {self._address.url} did not answer within {DRAIN_S:g} s"
             _remark("HUB_SLOW", f"{told}; what was recorded waits, and kitty-flow sync sends it", severity="info")
 
     def _rest_after_no_answer(self) -> None:
@@ -225,6 +228,7 @@ class _Propagator:
                 report.waiting -= len(told)
                 standing = replace(standing, beyond=standing.beyond | {parcel.event_id for parcel, _ in told})
                 file.write(standing)
+                self._answers += 1
 
             with HubClient(self._address) as client:
                 failure = deliver(Session(CredentialStore(self._address), client), parcels, settled, self._wait)

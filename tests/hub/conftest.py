@@ -17,6 +17,13 @@ from hub_bench import Hub, keep, start_hub
 
 from kitty_flow.hub.client import HubClient
 from kitty_flow.hub.credentials import CredentialStore
+from kitty_flow.invocation import propagator
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is no slow hub."""
+    monkeypatch.setattr(propagator, "DRAIN_S", 60.0)
 
 
 @pytest.fixture
@@ -53,5 +60,5 @@ def client(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubClient]:
         return refuse(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", connect)
-    with HubClient(hub.address, timeout_s=2.0) as found:
+    with HubClient(hub.address, timeout_s=20.0) as found:
         yield found

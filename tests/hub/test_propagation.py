@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -145,7 +146,11 @@ def test_a_fault_of_the_hub_is_a_remark_and_the_event_waits(
         assert logged_in.read() is None
         return
     if fault == "hang":
-        return  # the thread still holds the queue, as in a process that ends
+        hub.process.kill()  # the thread still holds the queue, as in a process that ends; it must not outlive the test
+        for thread in threading.enumerate():
+            if thread.name == "hub":
+                thread.join()
+        return
     hub.behave(EVENTS, "ok")
     assert sync(repo) == {"accepted": 2}
     assert hub.told[-2:] == [("started", "reviewer"), ("completed", "done")]

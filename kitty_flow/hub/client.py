@@ -43,7 +43,7 @@ class Answer(NamedTuple):
 class HubClient:
     """Speaks with one hub. It keeps its connection; close it, or use it as a context manager.
 
-    TLS is verified with the system's certificates as httpx finds them, proxies are those of the environment
+    TLS is verified with the certificates that httpx brings or ``SSL_CERT_FILE`` names, proxies are those of the environment
     (``HTTPS_PROXY``, ``NO_PROXY``), a loopback hub is reached directly. No redirect is followed: a token belongs to
     one address.
     """

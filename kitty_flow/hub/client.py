@@ -43,9 +43,9 @@ class Answer(NamedTuple):
 class HubClient:
     """Speaks with one hub. It keeps its connection; close it, or use it as a context manager.
 
-    TLS is verified with the certificates that httpx brings or ``SSL_CERT_FILE`` names, proxies are those of the environment
-    (``HTTPS_PROXY``, ``NO_PROXY``), a loopback hub is reached directly. No redirect is followed: a token belongs to
-    one address.
+    TLS is verified with the certificates that httpx brings or ``SSL_CERT_FILE`` names. Proxies are those of the
+    environment (``HTTPS_PROXY``, ``NO_PROXY``); a loopback hub is reached directly. No redirect is followed: a token
+    belongs to one address.
     """
 
     def __init__(self, hub: HubAddress, *, timeout_s: float = REQUEST_TIMEOUT_S) -> None:

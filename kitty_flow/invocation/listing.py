@@ -42,11 +42,9 @@ def list_invocations(project: Project, *, profile: str | None = None, limit: int
         found = list(islice(stored_rows(log, log.tip(), warnings, profile=profile), limit))
     entries = catalog(project.repository)
     if entries:
-        from kitty_flow.invocation.mission_steps import mission_records  # late: these are read with all checks
+        from kitty_flow.invocation.mission_rows import mission_rows  # late: many repositories have no mission
 
-        for record in mission_records(project, entries, limit if profile is None else None, warnings):
-            if profile in (None, record.profile_id):
-                found.append(record.as_data())
+        found += [row for row in mission_rows(project, entries, warnings) if profile in (None, row["profile_id"])]
     newest = sorted(found, key=lambda row: str(row["invocation_id"]), reverse=True)[:limit]
     return Listed(tuple(newest), tuple(warnings))
 
@@ -88,7 +86,7 @@ def find_record(project: Project, named: str) -> InvocationRecord:
         UsageError: INVALID_INVOCATION_ID, INVOCATION_UNKNOWN, or INVOCATION_AMBIGUOUS with the candidates.
         LedgerError: the log or the record cannot be read.
     """
-    from kitty_flow.invocation.mission_steps import mission_invocation_ids, mission_records
+    from kitty_flow.invocation.mission_steps import mission_invocation_ids, mission_record
     from kitty_flow.invocation.op_lines import decode_record
 
     prefix = named.strip().upper()
@@ -108,9 +106,9 @@ def find_record(project: Project, named: str) -> InvocationRecord:
         ids = list(dict.fromkeys([*own, *mission_invocation_ids(project, entries, prefix)]))
         if len(ids) == 1 and own:
             return decode_record(log.read(tip, own[0]), op_path(own[0]) + ".jsonl")
-    if len(ids) == 1:
-        for record in mission_records(project, entries, None, [], only=ids[0]):
-            return record
+    record = mission_record(project, entries, ids[0]) if len(ids) == 1 else None
+    if record is not None:
+        return record
     raise _ambiguous(named, ids) if ids else _unknown(named)
 
 

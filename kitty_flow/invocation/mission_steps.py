@@ -4,46 +4,42 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from kitty_flow.errors import KittyFlowError, RefusedError
+from kitty_flow.errors import RefusedError
+from kitty_flow.invocation.mission_rows import readable, started_fields
 from kitty_flow.invocation.op_lines import fold_record
 from kitty_flow.invocation.record import Completed, InvocationRecord, Outcome, RecordEvent, Started
-from kitty_flow.ledger.catalog import UNREADABLE, CatalogEntry, catalog
+from kitty_flow.ledger.catalog import CatalogEntry, catalog
 from kitty_flow.ledger.ledger import Ledger
 from kitty_flow.ledger.query import EventFilter, find_events
-from kitty_flow.model.diagnostic import Diagnostic
 
 if TYPE_CHECKING:
     from kitty_flow.flow.project import Project
     from kitty_flow.model.event import Event
 
-__all__ = ["mission_invocation_ids", "mission_records", "refuse_mission_step"]
-
-_PROFILES: Final = {"implement": "implementer", "review": "reviewer"}
-"""The profile of a step's role; the other steps are those of planning."""
+__all__ = ["mission_invocation_ids", "mission_record", "refuse_mission_step"]
 
 
-def mission_records(
-    project: Project,
-    entries: Iterable[CatalogEntry],
-    limit: int | None,
-    warnings: list[Diagnostic],
-    only: str | None = None,
-) -> Iterator[InvocationRecord]:
-    """The records of missions, in no order: of each at least the last `limit`, or the one called `only`."""
-    for entry in _readable(entries, warnings):
-        try:
-            with Ledger(project.repository, entry.mission_id, entry.slug) as ledger:
-                yield from _records(ledger, limit, only)
-        except KittyFlowError as error:
-            warnings.append(_unreadable(entry, error.message))
+def mission_record(project: Project, entries: Iterable[CatalogEntry], invocation_id: str) -> InvocationRecord | None:
+    """The record of a step, by its whole id; None when no mission has it.
+
+    Raises:
+        LedgerError: a ledger cannot be read.
+    """
+    for entry in readable(entries, []):
+        with Ledger(project.repository, entry.mission_id, entry.slug) as ledger:
+            events = find_events(ledger, EventFilter(entity_type="invocation", entity_id=invocation_id))
+            record = _record(events, ledger.ref, ledger.view().superseded)
+            if record is not None:
+                return record
+    return None
 
 
 def mission_invocation_ids(project: Project, entries: Iterable[CatalogEntry], prefix: str) -> list[str]:
     """The ids of all steps of these missions that begin with `prefix`."""
     found: list[str] = []
-    for entry in _readable(entries, []):
+    for entry in readable(entries, []):
         with Ledger(project.repository, entry.mission_id, entry.slug) as ledger:
             view = ledger.view()
             if len(prefix) == 26:
@@ -51,42 +47,6 @@ def mission_invocation_ids(project: Project, entries: Iterable[CatalogEntry], pr
             else:
                 found += [name for name in view.of_type("invocation") if name.startswith(prefix)]
     return found
-
-
-def _readable(entries: Iterable[CatalogEntry], warnings: list[Diagnostic]) -> Iterator[CatalogEntry]:
-    for entry in entries:
-        if entry.state == UNREADABLE:
-            warnings.append(_unreadable(entry, "its commit is damaged"))
-        else:
-            yield entry
-
-
-def _unreadable(entry: CatalogEntry, why: str) -> Diagnostic:
-    return Diagnostic(
-        severity="warning",
-        diagnostic_code="LEDGER_UNREADABLE",
-        message=f"the ledger of {entry.slug} cannot be read, and its invocations were left out: {why}; "
-        "kitty-flow doctor ledger",
-        phase="read",
-    )
-
-
-def _records(ledger: Ledger, limit: int | None, only: str | None) -> Iterator[InvocationRecord]:
-    since = 0
-    if limit is not None and only is None:
-        starts = find_events(ledger, EventFilter(entity_type="invocation", trigger="start", limit=limit))
-        if not starts:
-            return
-        since = starts[0].lamport - 1
-    wanted = EventFilter(entity_type="invocation", entity_id=only, since_clock=since)
-    by_id: dict[str, list[Event]] = {}
-    for event in find_events(ledger, wanted):
-        by_id.setdefault(event.entity_id, []).append(event)
-    superseded = ledger.view().superseded
-    for events in by_id.values():
-        record = _record(events, ledger.ref, superseded)
-        if record is not None:
-            yield record
 
 
 def _record(events: Iterable[Event], ref: str, superseded: frozenset[str]) -> InvocationRecord | None:
@@ -116,18 +76,7 @@ def _told(event: Event) -> Iterator[RecordEvent]:
         "machine_digest": event.machine_digest,
     }
     if event.to_state == "started":
-        action, wp_id = str(facts.get("action") or "step"), facts.get("work_package_id")
-        yield Started(
-            **common,
-            profile_id=_PROFILES.get(action, "planner"),
-            action=action,
-            request_text=f"{action} {wp_id or ''}".strip() + f" of {event.mission_slug}",
-            governance_context_hash="",
-            governance_context_available=False,
-            mode_of_work="mission_step",
-            mission_id=event.mission_id,
-            wp_id=wp_id if isinstance(wp_id, str) else None,
-        )
+        yield Started(**common, **started_fields(facts, (event.mission_id, event.mission_slug)))
     elif event.to_state in ("done", "failed", "abandoned"):
         summary = facts.get("summary")
         yield Completed(

@@ -101,6 +101,6 @@ def refuse_evidence(record: InvocationRecord) -> None:
         "EVIDENCE_NOT_ALLOWED",
         f"invocation {record.invocation_id} is {record.mode_of_work} work, which leaves no evidence: nothing was done "
         "that it could prove. Nothing was recorded",
-        hint="have the work done, which may leave evidence: kitty-flow do REQUEST",
+        hint=f"kitty-flow profile-invocation complete --invocation-id {record.invocation_id} --outcome done",
         details={"invocation_id": record.invocation_id, "mode_of_work": record.mode_of_work},
     )

@@ -26,6 +26,8 @@ from kitty_flow.ledger.op_log import OPS_REF
 
 OPENING = Opening("implementer", "implement", "mend it", "", False, "exact", "task_execution", "ann")
 SAMPLED = 6
+PARTS = 8
+"""How many tests share the points of one operation, as in `test_crash_points`."""
 
 Place = Callable[[], Path]
 
@@ -123,9 +125,10 @@ def test_sampled_points(name: str, place: Place, tmp_path: Path) -> None:
 
 
 @pytest.mark.crash
+@pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("name", WORKS)
-def test_every_point(name: str, place: Place, tmp_path: Path) -> None:
-    for failpoint in _failpoints(_points(name, place, tmp_path / "trace")):
+def test_every_point(name: str, part: int, place: Place, tmp_path: Path) -> None:
+    for failpoint in _failpoints(_points(name, place, tmp_path / "trace"))[part::PARTS]:
         _disturb(name, place, failpoint)
 
 

@@ -227,6 +227,10 @@ def test_steps_of_missions_are_listed_with_requests(
     assert refused["code"] == "INVOCATION_OF_MISSION"
     assert refused["hint"] == "kitty-flow next --agent ann --mission sample --result success"
     bench.kitty("next", "--agent", "ann", "--mission", "sample", "--result", "failed")
-    assert find_record(project, step["invocation_id"]).state == "failed"
+    ended = find_record(project, step["invocation_id"])
+    assert ended.state == "failed"
+    # The list, which reads no event, says what the events say; only the start is that of the prompt.
+    listed = next(row for row in list_invocations(project, limit=9).rows if row["invocation_id"] == names[1])
+    assert listed | {"started_at": ended.started.at} == ended.as_data()
     with pytest.raises(UsageError):
         find_record(project, "0")

@@ -15,6 +15,7 @@ from kitty_flow.agents.settings_budget import BudgetSettings
 from kitty_flow.agents.settings_file import SETTINGS_PATH, invalid, problem, read_settings
 from kitty_flow.agents.settings_governance import GovernanceSettings
 from kitty_flow.agents.settings_hooks import MAX_HOOKS, HookSettings, as_tables
+from kitty_flow.agents.settings_hub import HubSettings
 from kitty_flow.agents.settings_pools import PoolSettings
 from kitty_flow.agents.settings_prompts import PromptSettings, prompt_problems
 from kitty_flow.agents.settings_review import ReviewSettings
@@ -31,6 +32,7 @@ __all__ = [
     "AgentSettings",
     "AgentSpec",
     "GovernanceSettings",
+    "HubSettings",
     "MergeSettings",
     "PoolSettings",
     "PortSettings",
@@ -78,6 +80,7 @@ class Settings(Model):
     workspace: WorkspaceSettings = WorkspaceSettings()
     sync: SyncSettings = SyncSettings()
     governance: GovernanceSettings = GovernanceSettings()
+    hub: HubSettings = HubSettings()
     hooks: Annotated[tuple[HookSettings, ...], BeforeValidator(as_tables), Field(max_length=MAX_HOOKS)] = ()
 
     def workspace_root(self, root: Path) -> Path | None:

@@ -104,6 +104,15 @@ confirm_claims = false
 # The project's charter, in this order, told to whoever is asked with advise, ask and do; relative to the root.
 # charter = [".kitty-flow/charter.md", ".kitty-flow/charter/*.md"]
 
+# A hosted hub that is told of invocations, once you have logged in to it (kitty-flow auth login).
+# Requests, summaries and reasons stay here unless send_text is true.
+# [hub]
+# url = "https://hub.example.com"
+# consent = true
+# events = ["started", "completed"]
+# modes = ["advisory", "task_execution", "mission_step", "query"]
+# send_text = false
+
 # A hook is a command that gets a JSON document about what happened on its standard input.
 # [[hooks]]
 # events = ["work_package.blocked", "pool_parked", "run.ended"]

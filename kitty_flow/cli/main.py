@@ -58,6 +58,7 @@ COMMANDS: Final = (
     Row("merge", "kitty_flow.cli.merge_cmd:merge", "Land a mission on its target branch, gated.", "Land"),
     Row("verify", "kitty_flow.cli.verify_cmd:verify", "Prove that what is called done has landed.", "Land"),
     Row("sync", "kitty_flow.cli.sync_cmd:sync", "Exchange ledgers with a remote.", "Share"),
+    Row("auth", "kitty_flow.cli.auth_cmd:app", "Log in to a hosted hub, and out.", "Share"),
     Row("doctor", "kitty_flow.cli.doctor_cmd:app", "Find and explain what is broken.", "Mend"),
 )
 

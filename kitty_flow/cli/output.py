@@ -170,7 +170,11 @@ def _settled_hooks() -> tuple[Diagnostic, ...]:
 
 
 def _remarks() -> tuple[Diagnostic, ...]:
-    """What was said about sending elsewhere; nothing where the module was never needed."""
+    """What was said about sending elsewhere, after a bounded wait for it; nothing where the modules were not needed."""
+    if "kitty_flow.invocation.propagator" in sys.modules:
+        from kitty_flow.invocation.propagator import settle
+
+        settle()
     if "kitty_flow.invocation.diagnostics" not in sys.modules:
         return ()
     from kitty_flow.invocation.diagnostics import taken

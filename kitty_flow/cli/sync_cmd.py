@@ -10,6 +10,7 @@ from kitty_flow.cli.output import Result, command
 
 if TYPE_CHECKING:
     from kitty_flow.flow.sync.exchange import Exchanged, SyncReport
+    from kitty_flow.invocation.propagator import Report
 
 __all__ = ["sync"]
 
@@ -27,19 +28,34 @@ def sync(
 
     Nothing is ever forced, and nothing of your branches, index or configuration changes. Where two clones recorded
     without knowing of each other, the larger event id counts everywhere; both events stay in the log.
+
+    Where the settings name a hosted hub, it is then told of the invocations that it does not know yet.
     """
     from kitty_flow.flow.project import Project
     from kitty_flow.flow.remarks import conflict_sentence
     from kitty_flow.flow.sync.exchange import sync as exchange
+    from kitty_flow.invocation.propagator import flush
     from kitty_flow.model.diagnostic import Diagnostic
 
-    report = exchange(Project.discover(), remote)
+    project = Project.discover()
+    try:
+        report = exchange(project, remote)
+    finally:  # no remote is needed to tell a hub
+        told_hub = flush(project)
     told = [("LEDGER_CONFLICT", conflict_sentence(c)) for c in report.conflicts]
     told += [("SYNC_REMARK", remark) for remark in report.remarks]
     diagnostics = [
         Diagnostic(severity="warning", diagnostic_code=code, message=text, phase="sync") for code, text in told
     ]
-    return Result(report.as_data(), lambda: _text(report), diagnostics)
+    data = report.as_data() | {"hub": vars(told_hub) if told_hub is not None else None}
+    return Result(data, lambda: "\n".join(filter(None, [_text(report), _hub_line(told_hub)])), diagnostics)
+
+
+def _hub_line(told: Report | None) -> str:
+    if told is None:
+        return ""
+    counts = [f"{count} {what}" for what, count in vars(told).items() if count]
+    return f"hub: {', '.join(counts) or 'nothing new'}"
 
 
 def _text(report: SyncReport) -> str:

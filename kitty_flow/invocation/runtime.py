@@ -252,8 +252,12 @@ class _History:
 
 
 def _record(project: Project, invocation_id: str, actor: str, decided: Callable[[_History], None]) -> InvocationRecord:
-    """Record what was decided on the events that the invocation has; the result is made from what was read back."""
+    """Record what was decided on the events that the invocation has; the result is made from what was read back.
+
+    Afterwards, when nothing can undo it any more, the hub is offered it, if there is one (`propagator`).
+    """
     from kitty_flow.invocation.op_lines import decode_record, fold_record
+    from kitty_flow.invocation.propagator import offer
 
     where = op_path(invocation_id) + ".jsonl"
     with OpLog(project.repository) as log:
@@ -268,7 +272,9 @@ def _record(project: Project, invocation_id: str, actor: str, decided: Callable[
                 raise LedgerError("READ_BACK_MISMATCH", f"{where} does not read back as it was meant")
             return history.added
 
-        return decode_record(log.record(invocation_id, build), where)
+        record = decode_record(log.record(invocation_id, build), where)
+    offer(project)
+    return record
 
 
 def _close(

@@ -31,6 +31,7 @@ from kitty_flow.agents.settings import (
 )
 from kitty_flow.agents.settings_budget import BudgetSettings
 from kitty_flow.agents.settings_hooks import HookSettings
+from kitty_flow.agents.settings_hub import HubSettings
 from kitty_flow.errors import DefinitionError, ExternalToolError, UsageError
 
 CONFIG_REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "config.md"
@@ -202,6 +203,7 @@ def test_executables_are_pinned_to_absolute_paths(tmp_path: Path) -> None:
         MergeSettings,
         WorkspaceSettings,
         PortSettings,
+        HubSettings,
     ],
 )
 def test_every_key_is_documented(model: type[Settings]) -> None:
@@ -215,6 +217,26 @@ def test_the_documented_example_loads_and_documents_no_unknown_key(tmp_path: Pat
     assert example is not None
     assert load_settings(write(tmp_path, example.group(1))).run.jobs == 4
     models = (AgentSettings, PoolSettings, RunSettings, BudgetSettings, MergeSettings, WorkspaceSettings, PortSettings)
-    more = (HookSettings, SyncSettings, ReviewSettings, PromptSettings, GovernanceSettings)
+    more = (HookSettings, HubSettings, SyncSettings, ReviewSettings, PromptSettings, GovernanceSettings)
     known = {name for model in (*models, *more) for name in model.model_fields}
     assert set(re.findall(r"(?m)^\| `(\w+)` \|", text)) == known
+
+
+@pytest.mark.parametrize(
+    ("table", "where"),
+    [
+        ('url = "http://hub.example.com"', "hub.url"),
+        ('url = "https://ann:secret@hub.example.com"', "hub.url"),
+        ("consent = true", "hub"),
+        ('consent = "yes"', "hub.consent"),
+        ("events = []", "hub.events"),
+        ('events = ["ended"]', "hub.events.0"),
+        ('modes = "query"', "hub.modes"),
+        ("token = 'x'", "hub.token"),
+    ],
+)
+def test_a_hub_that_cannot_be_meant_is_refused(tmp_path: Path, table: str, where: str) -> None:
+    with pytest.raises(DefinitionError) as caught:
+        load_settings(write(tmp_path, f"[hub]\n{table}\n"))
+    assert [problem["where"] for problem in caught.value.details["problems"]] == [where]
+    assert "secret" not in str(caught.value)

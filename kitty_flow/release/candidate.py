@@ -1,4 +1,4 @@
-"""Building the commit that would land, without a checkout, and testing exactly its tree in a disposable worktree."""
+"""Building the commit that would land, without a checkout, and testing exactly its tree."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Final
 
 from kitty_flow.agents.command import AgentSpec, check_executable
 from kitty_flow.errors import RefusedError
-from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.readiness import is_noted_integrated
-from kitty_flow.flow.tree_test import run_tree_test
-from kitty_flow.git.identity import OWN_IDENTITY, stamp
 from kitty_flow.git.merging import open_merger
-from kitty_flow.git.objects import CommitText
-from kitty_flow.model.text import printable
+from kitty_flow.release.commits import landing_message, write_merge
+from kitty_flow.release.eject import ejected
 from kitty_flow.release.landing import Landing, TestRun, contains, heads
+from kitty_flow.release.red import test_candidate
+from kitty_flow.release.stack import build_stack
+from kitty_flow.release.tested_tree import TreeTester
 
-__all__ = ["GATE_LANE", "build_candidate", "check_test_command", "run_tests", "write_merge"]
+__all__ = ["GATE_LANE", "build_candidate", "check_test_command", "run_tests"]
 
 GATE_LANE: Final = "gate"
 """The name, beside those of the execution lanes, of the worktree in which a candidate is tested."""
@@ -26,6 +26,8 @@ def build_candidate(landing: Landing) -> None:
     project = landing.mission.project
     target, head = str(landing.target_commit), str(landing.mission_head)
     _remark_canceled(landing)
+    if landing.options.every_commit or _holds_ejected(landing):
+        return _build_from_stack(landing)
     if contains(landing.mission, target, head):
         landing.candidate_commit, landing.candidate_tree = target, project.history.tree(target)
         return
@@ -34,23 +36,47 @@ def build_candidate(landing: Landing) -> None:
     landing.conflicts = merged.conflicts
     if not merged.is_clean:
         return
-    landing.candidate_commit = write_merge(landing.mission, merged.tree, (target, head), _message(landing))
+    message = landing_message(landing.mission, tuple(landing.heads))
+    landing.candidate_commit = write_merge(landing.mission, merged.tree, (target, head), message)
     landing.candidate_tree = merged.tree
 
 
-def write_merge(mission: OpenMission, tree: str, parents: tuple[str, str], message: str) -> str:
-    """Write a merge commit that depends on nothing but what it is given: made again, it is the same commit."""
-    repository, at = mission.project.repository, mission.project.history.committed_at(*parents)
-    now = stamp(repository.identity or OWN_IDENTITY, at)
-    with repository.objects() as objects:
-        return objects.write_commit(CommitText(tree, parents, now, now, message))
+def _holds_ejected(landing: Landing) -> bool:
+    """Whether the mission branch has work that a merge sent back: then it cannot land as it is."""
+    mission, view = landing.mission, landing.mission.view()
+    sent_back = (mission.work_package(i, view) for i in ejected(mission, view))
+    bad = [str(e.facts.get("head_commit")) for e in sent_back]
+    return any(
+        contains(mission, landing.mission_head, head) and not contains(mission, landing.target_commit, head)
+        for head in bad
+    )
 
 
-def _message(landing: Landing) -> str:
-    mission = landing.mission
-    lines = [f"- {i}: {_line(mission.definition.work_package(i).title)}\n" for i in landing.heads]
-    paragraphs = [f"Land {_line(mission.definition.title)}\n", "".join(lines), f"Mission: {mission.slug}\n"]
-    return "\n".join(paragraph for paragraph in paragraphs if paragraph)
+def _build_from_stack(landing: Landing) -> None:
+    """The approved heads alone on the target: as one commit, or with `every_commit` as one for each work package.
+
+    Raises:
+        RefusedError: NOT_ONLY_WORK_PACKAGES, the mission branch has more on it, which no such commit would carry.
+    """
+    mission, target = landing.mission, str(landing.target_commit)
+    stack = build_stack(mission, target, landing.heads)
+    if stack.clash is not None:
+        landing.conflicts = stack.clash.paths
+        return
+    tree = mission.project.history.tree(stack.tip)
+    landing.candidate_commit, landing.candidate_tree = stack.tip, tree
+    if not landing.options.every_commit and stack.tip != target:
+        message = landing_message(mission, tuple(landing.heads))
+        landing.candidate_commit = write_merge(mission, tree, (target, stack.tip), message)
+    if landing.options.every_commit and not _holds_ejected(landing):
+        with open_merger(mission.project.repository) as merger:
+            merged = merger.merge_trees(target, str(landing.mission_head))
+        if merged.tree != tree:
+            raise RefusedError(
+                "NOT_ONLY_WORK_PACKAGES",
+                f"{mission.branch} has changes beside its work packages, which would not land one by one",
+                hint=f"kitty-flow merge {mission.slug}, without --every-commit",
+            )
 
 
 def _remark_canceled(landing: Landing) -> None:
@@ -62,10 +88,6 @@ def _remark_canceled(landing: Landing) -> None:
             landing.remarks.append(
                 f"{work_package_id} was canceled after its work had been integrated; its commits land too"
             )
-
-
-def _line(text: str) -> str:
-    return printable(text).strip()
 
 
 def check_test_command(landing: Landing) -> AgentSpec:
@@ -88,16 +110,5 @@ def check_test_command(landing: Landing) -> AgentSpec:
 
 
 def run_tests(landing: Landing) -> TestRun:
-    """Run the test command on the candidate's tree; the worktree is removed afterwards, whatever happened."""
-    spec = check_test_command(landing)
-    log = landing.mission.project.workspace_root / "merges" / f"{landing.id}.log"
-    test = run_tree_test(landing.mission, landing.candidate_commit, spec, lane=GATE_LANE, log=log)
-    return TestRun(
-        landing.options.test_command or (),
-        test.outcome.exit_code,
-        test.outcome.reason,
-        test.outcome.duration_s,
-        test.outcome.tail,
-        str(log),
-        test.changed,
-    )
+    """Test the candidate's tree, and find out who made it red (`red.test_candidate`)."""
+    return test_candidate(landing, TreeTester(landing, check_test_command(landing)))

@@ -12,7 +12,7 @@ from kitty_flow.flow.mission import OpenMission
 from kitty_flow.git.merging import open_merger
 from kitty_flow.git.refs import ABSENT
 from kitty_flow.model.text import printable
-from kitty_flow.release.candidate import write_merge
+from kitty_flow.release.commits import write_merge
 from kitty_flow.release.remote_gate import divergence
 
 __all__ = ["FocusedBranch", "make_focused_branch"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ from kitty_flow.ledger.view import LedgerView
 from kitty_flow.machines import Facts
 from kitty_flow.model.gate import GateResult
 
-__all__ = ["Landing", "MergeOptions", "TestRun", "contains", "heads", "record_step", "refuse"]
+__all__ = ["Landing", "MergeOptions", "Red", "TestRun", "contains", "heads", "record_step", "refuse"]
 
 
 @dataclass(frozen=True)
@@ -24,17 +24,26 @@ class MergeOptions:
     """How the tree is tested: the command's argument list (never a shell line), its limit in seconds.
 
     `overrides` are gates that a person lets the mission pass although they are closed, all for the same `reason`.
+    `retest` takes no earlier result for an answer; without `eject` a work package that makes the tests fail is named
+    and stays approved; with `every_commit` each work package lands as a tested commit of its own.
     """
 
     test_command: tuple[str, ...] | None
     test_timeout_s: float = 1800.0
     overrides: tuple[str, ...] = ()
     reason: str = ""
+    retest: bool = False
+    eject: bool = True
+    every_commit: bool = False
 
 
 @dataclass(frozen=True)
 class TestRun:
-    """What the test command said about one tree."""
+    """What the test command said about one tree.
+
+    `log_digest` is the SHA-256 of the whole log, `at` when the run ended (UTC, ISO 8601). One that `is_remembered` was
+    recorded earlier and not repeated. `left_processes`: it left processes behind, which were ended.
+    """
 
     __test__ = False  # not a test case, whatever pytest thinks of the name
 
@@ -45,6 +54,10 @@ class TestRun:
     tail: str
     log_path: str
     changed_paths: tuple[str, ...]
+    log_digest: str = ""
+    at: str = ""
+    is_remembered: bool = False
+    left_processes: bool = False
 
     @property
     def passed(self) -> bool:
@@ -52,11 +65,30 @@ class TestRun:
         return self.ended == "exited" and self.exit_status == 0 and not self.changed_paths
 
 
+@dataclass(frozen=True)
+class Red:
+    """Why the tests failed, as far as it was found out.
+
+    Args:
+        run: the run that shows it.
+        is_target: the target's own tree fails, so nobody's work is to blame.
+        culprit: the work package whose commits make the tests fail; None when it is none's alone.
+        good: the commit below the culprit's, on which the tests pass; `bad`: the one with it, on which they fail.
+    """
+
+    run: TestRun
+    is_target: bool = False
+    culprit: str | None = None
+    good: str = ""
+    bad: str = ""
+
+
 @dataclass
 class Landing:
     """The work sheet of one merge; the ledger's merge entity holds the durable part.
 
-    `heads` are the approved work packages that it carries, each with the commit that was approved.
+    `heads` are the approved work packages that it carries, each with the commit that was approved; `red` is what was
+    found out about tests that fail; `say` is told what is tested now.
     """
 
     mission: OpenMission
@@ -73,6 +105,8 @@ class Landing:
     landed_work_packages: tuple[str, ...] = ()
     gates: list[GateResult] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    red: Red | None = None
+    say: Callable[[str], None] = lambda line: None
 
     def checkouts(self) -> tuple[Checkout, ...]:
         """The working trees that have the target branch checked out; one that somebody deleted has nothing to lose."""

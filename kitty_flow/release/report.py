@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kitty_flow.model.gate import GateResult
+from kitty_flow.release.eject import ejected
 from kitty_flow.release.landing import Landing
 
 __all__ = ["MergeReport", "report_of"]
@@ -13,7 +14,7 @@ __all__ = ["MergeReport", "report_of"]
 
 @dataclass(frozen=True)
 class MergeReport:
-    """What landed, where, and on what evidence."""
+    """What landed, where, and on what evidence; `ejected` is what went back to work because the tests fail with it."""
 
     merge_id: str
     target_ref: str
@@ -25,6 +26,7 @@ class MergeReport:
     remarks: tuple[str, ...]
     resumed: bool
     test_log: str | None
+    ejected: tuple[str, ...] = ()
 
     def as_data(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -46,4 +48,5 @@ def report_of(landing: Landing, *, resumed: bool) -> MergeReport:
         tuple(landing.remarks),
         resumed,
         landing.test_run.log_path if landing.test_run else None,
+        ejected(landing.mission, landing.mission.view()),
     )

@@ -49,11 +49,11 @@ _WORK: Final[Mapping[Role, AgentRole]] = {"implementer": "implement", "reviewer"
 
 
 class MergeSettings(Model):
-    """The `[merge]` table: how the tree that will land is tested."""
+    """The `[merge]` table: how the tree that will land is tested, and as which commits it lands."""
 
     test_command: Command | None = None
     test_timeout_s: Limit = 1800.0
-    strategy: Literal["merge"] = "merge"
+    strategy: Literal["merge", "squash", "rebase"] = "merge"
 
 
 class SyncSettings(Model):

@@ -1,8 +1,8 @@
 """A working tree that holds exactly one tree of the repository, for tests, and tells what they did to it.
 
-It is no worktree of the repository: it has a git directory of its own, which borrows the objects and copies the tags. So
-no filter, hook or submodule setting of the shared configuration runs while it is filled, and what tests do with git moves
-none of the user's refs. The user's global configuration holds, as everywhere. The index that the comparison trusts lies
+It is no worktree of the repository: it has a git directory of its own, which borrows the objects and copies the tags.
+So no filter, hook or submodule setting of the shared configuration runs while it is filled, and what tests do with git
+moves none of the user's refs. The user's global configuration holds, as everywhere. The index that the comparison trusts lies
 where tests do not look for it.
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,6 +47,13 @@ class History:
         plain = ("-r", "-z", "--name-only", "--no-renames", "--ignore-submodules=none")
         out = git.output("diff-tree", *plain, base, head)
         return tuple(sorted(p for p in out.decode("utf-8", "surrogateescape").split("\0") if p))
+
+    def paths_touched(self, tips: Iterable[str], without: str) -> frozenset[str]:
+        """Paths that some commit of `tips` that `without` has not changed; of a merge those that no parent has so."""
+        git = Git(self.git.cwd, {**self.git.env, "GIT_NO_REPLACE_OBJECTS": "1"})
+        plain = ("--format=", "-z", "-c", "--name-only", "--no-renames", "--ignore-submodules=none", "--no-ext-diff")
+        out = git.output("log", *plain, *tips, f"^{without}", "--")
+        return frozenset(p for p in out.decode("utf-8", "surrogateescape").replace("\n", "\0").split("\0") if p)
 
     def committed_at(self, *commits: str) -> datetime:
         """When the latest of the commits was made."""

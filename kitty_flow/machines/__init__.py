@@ -10,7 +10,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from kitty_flow.machines.dag_definition import END, Dag, DagEdge, DagKind, DagNode, dag, dag_names, step_order
+    from kitty_flow.machines.dag_definition import (
+        END,
+        Dag,
+        DagEdge,
+        DagKind,
+        DagNode,
+        GateCommand,
+        dag,
+        dag_names,
+        parse_dag,
+        step_order,
+    )
     from kitty_flow.machines.decider import Decision, check_guards, decide, is_final, next_states
     from kitty_flow.machines.definition import MachineDefinition, State, Transition, parse_machine
     from kitty_flow.machines.diagram import mermaid
@@ -34,6 +45,7 @@ __all__ = [
     "Decision",
     "EdgeKind",
     "Facts",
+    "GateCommand",
     "Guard",
     "GuardOutcome",
     "MachineDefinition",
@@ -49,6 +61,7 @@ __all__ = [
     "machine_names",
     "mermaid",
     "next_states",
+    "parse_dag",
     "parse_machine",
     "step_order",
     "work_package_edges",
@@ -66,6 +79,7 @@ _HOME: Final = {
     "Decision": "decider",
     "EdgeKind": "edge_kinds",
     "Facts": "facts",
+    "GateCommand": "dag_definition",
     "Guard": "guard",
     "GuardOutcome": "guard",
     "MachineDefinition": "definition",
@@ -81,6 +95,7 @@ _HOME: Final = {
     "machine_names": "library",
     "mermaid": "diagram",
     "next_states": "decider",
+    "parse_dag": "dag_definition",
     "parse_machine": "definition",
     "step_order": "dag_definition",
     "work_package_edges": "edge_kinds",

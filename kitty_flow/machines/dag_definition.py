@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final, Literal
@@ -13,13 +13,15 @@ from kitty_flow.errors import UsageError
 from kitty_flow.machines.gate_names import GATE_NAMES
 from kitty_flow.machines.problems import Problems, read_document
 
-__all__ = ["END", "Dag", "DagEdge", "DagKind", "DagNode", "dag", "dag_names", "parse_dag", "step_order"]
+__all__ = ["END", "Dag", "DagEdge", "DagKind", "DagNode", "GateCommand", "dag", "dag_names", "parse_dag", "step_order"]
 
 DagKind = Literal["mission", "pipeline"]
 
 END: Final = "(end)"
 """Where a finished DAG leads; the gates on the edges to it are what its last nodes have to pass."""
 
+_TIMEOUT_S: Final = 600.0
+_MAX_TIMEOUT_S: Final = 7 * 24 * 3600.0
 _FOLDERS: Final[Mapping[str, str]] = {"mission": "missions", "pipeline": "pipelines"}
 _NODE_KEYS: Final = ("depends_on", "artifact", "requires_inputs", "trigger", "gates")
 
@@ -49,8 +51,21 @@ class DagEdge:
 
 
 @dataclass(frozen=True)
+class GateCommand:
+    """A gate that a project adds: a command's words, its limit in seconds, and what it is there for."""
+
+    name: str
+    argv: tuple[str, ...]
+    timeout_s: float
+    description: str
+
+
+@dataclass(frozen=True)
 class Dag:
-    """A validated, acyclic definition. `machine` names the machine that its triggers belong to, if any."""
+    """A validated, acyclic definition. `machine` names the machine that its triggers belong to, if any.
+
+    `commands` are the gates that it brings along, by name.
+    """
 
     name: str
     kind: DagKind
@@ -58,6 +73,7 @@ class Dag:
     nodes: tuple[DagNode, ...]
     edges: tuple[DagEdge, ...]
     machine: str | None = None
+    commands: Mapping[str, GateCommand] = field(default_factory=dict)
 
     def node(self, name: str) -> DagNode:
         """The node with that name.
@@ -146,6 +162,7 @@ def parse_dag(text: str, *, where: str = "dag") -> Dag:
         nodes,
         (*edges, *ends),
         machine=document.get("machine"),
+        commands={name: _command(name, table) for name, table in document.get("gates", {}).items()},
     )
 
 
@@ -160,14 +177,42 @@ def _node(name: str, table: Mapping[str, Any]) -> DagNode:
     )
 
 
+def _command(name: str, table: Mapping[str, Any]) -> GateCommand:
+    argv, limit = tuple(table["command"]), float(table.get("timeout_s", _TIMEOUT_S))
+    return GateCommand(name, argv, limit, table.get("description") or " ".join(argv))
+
+
+def _check_commands(document: Mapping[str, Any], kind: str, problems: Problems) -> frozenset[str]:
+    """The gates that the definition brings along; returns their names."""
+    tables = problems.typed(document, "gates", dict, {}, "dag")
+    if tables and kind != "pipeline":
+        problems.add("GATE_NOT_POSSIBLE", "only a pipeline can bring gates along", "gates")
+    for name in tables:
+        where = f"gates.{name}"
+        problems.name(name, where)
+        if name in GATE_NAMES["pipeline"]:
+            problems.add("GATE_TAKEN", f"{name!r:.80} is a gate of kitty-flow", where)
+        table = problems.typed(tables, name, dict, {}, where)
+        problems.keys(table, ("command",), ("timeout_s", "description"), where)
+        problems.typed(table, "description", str, "", where)
+        words = problems.typed(table, "command", list, ["-"], where)
+        if not words or not all(isinstance(word, str) and word for word in words):
+            problems.add("WRONG_TYPE", "'command' must be a list of words", f"{where}.command")
+        limit = table.get("timeout_s", _TIMEOUT_S)
+        if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 < limit <= _MAX_TIMEOUT_S:
+            problems.add("WRONG_VALUE", "'timeout_s' must be a number of seconds, at most a week", f"{where}.timeout_s")
+    return frozenset(tables)
+
+
 def _check_dag(document: Mapping[str, Any], problems: Problems) -> None:
-    problems.keys(document, ("name", "kind", "description", "nodes"), ("machine", "end"), "dag")
+    problems.keys(document, ("name", "kind", "description", "nodes"), ("machine", "end", "gates"), "dag")
     problems.named(document, "name", "dag", hyphens=True)
     problems.typed(document, "description", str, "", "dag")
     problems.named(document, "machine", "dag")
     kind = problems.typed(document, "kind", str, "mission", "dag")
     if kind not in _FOLDERS:
         problems.add("UNKNOWN_KIND", f"{kind!r:.80} is neither 'mission' nor 'pipeline'", "kind")
+    known = GATE_NAMES.get(kind, frozenset()) | _check_commands(document, kind, problems)
     tables = problems.typed(document, "nodes", dict, {}, "dag")
     if "nodes" in document and not tables:
         problems.add("NO_NODES", "there is no node", "nodes")
@@ -177,11 +222,11 @@ def _check_dag(document: Mapping[str, Any], problems: Problems) -> None:
         problems.name(name, where, hyphens=True)
         table = problems.typed(tables, name, dict, {}, where)
         depends_on[name] = _check_node(table, tables, where, problems)
-        _check_gates(table, "gates", depends_on[name], kind, where, problems)
+        _check_gates(table, "gates", depends_on[name], known, where, problems)
         if "trigger" in table and "machine" not in document:
             problems.add("TRIGGER_WITHOUT_MACHINE", "a trigger needs the dag to name its machine", f"{where}.trigger")
     followed = {before for names in depends_on.values() for before in names}
-    _check_gates(document, "end", [name for name in tables if name not in followed], kind, "dag", problems)
+    _check_gates(document, "end", [name for name in tables if name not in followed], known, "dag", problems)
     _check_cycle(depends_on, problems)
 
 
@@ -202,7 +247,7 @@ def _check_node(table: Mapping[str, Any], known: Iterable[str], where: str, prob
 
 
 def _check_gates(
-    table: Mapping[str, Any], key: str, befores: Collection[str], kind: str, where: str, problems: Problems
+    table: Mapping[str, Any], key: str, befores: Collection[str], known: Collection[str], where: str, problems: Problems
 ) -> None:
     """The gates under `key`, one list for each node in `befores` that an edge leads from."""
     gates = problems.typed(table, key, dict, {}, where)
@@ -210,8 +255,8 @@ def _check_gates(
         if before not in befores:
             problems.add("GATE_WITHOUT_EDGE", f"there is no edge from {before!r:.80}", f"{where}.{key}")
         for gate in problems.texts(gates, before, f"{where}.{key}"):
-            if gate not in GATE_NAMES.get(kind, ()):
-                problems.add("UNKNOWN_GATE", f"no {kind} has a gate {gate!r:.80}", f"{where}.{key}.{before}")
+            if gate not in known:
+                problems.add("UNKNOWN_GATE", f"there is no gate {gate!r:.80} here", f"{where}.{key}.{before}")
 
 
 def _check_cycle(depends_on: Mapping[str, tuple[str, ...]], problems: Problems) -> None:

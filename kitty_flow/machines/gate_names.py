@@ -34,6 +34,7 @@ GATE_NAMES: Final[Mapping[str, frozenset[str]]] = {
             "checkout_can_follow",
             "checkout_clean",
             "landing_proved",
+            "landing_recomputed",
             "merge_clean",
             "mission_accepted",
             "mission_unmoved",

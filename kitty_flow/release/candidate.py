@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from kitty_flow.agents.command import AgentSpec, check_executable
 from kitty_flow.errors import RefusedError
 from kitty_flow.flow.readiness import is_noted_integrated
 from kitty_flow.git.merging import open_merger
-from kitty_flow.release.commits import landing_message, write_merge
 from kitty_flow.release.eject import ejected
 from kitty_flow.release.landing import Landing, TestRun, contains, heads
 from kitty_flow.release.red import test_candidate
 from kitty_flow.release.stack import build_stack
+from kitty_flow.release.strategy import commit_candidate
 from kitty_flow.release.tested_tree import TreeTester
 
 __all__ = ["GATE_LANE", "build_candidate", "check_test_command", "run_tests"]
@@ -36,9 +37,7 @@ def build_candidate(landing: Landing) -> None:
     landing.conflicts = merged.conflicts
     if not merged.is_clean:
         return
-    message = landing_message(landing.mission, tuple(landing.heads))
-    landing.candidate_commit = write_merge(landing.mission, merged.tree, (target, head), message)
-    landing.candidate_tree = merged.tree
+    commit_candidate(landing, merged.tree)
 
 
 def _holds_ejected(landing: Landing) -> bool:
@@ -53,10 +52,10 @@ def _holds_ejected(landing: Landing) -> bool:
 
 
 def _build_from_stack(landing: Landing) -> None:
-    """The approved heads alone on the target: as one commit, or with `every_commit` as one for each work package.
+    """The approved heads alone on the target: as the strategy has it, or with `every_commit` as one commit for each.
 
     Raises:
-        RefusedError: NOT_ONLY_WORK_PACKAGES, the mission branch has more on it, which no such commit would carry.
+        RefusedError: EVERY_COMMIT_IMPOSSIBLE.
     """
     mission, target = landing.mission, str(landing.target_commit)
     stack = build_stack(mission, target, landing.heads)
@@ -64,19 +63,32 @@ def _build_from_stack(landing: Landing) -> None:
         landing.conflicts = stack.clash.paths
         return
     tree = mission.project.history.tree(stack.tip)
-    landing.candidate_commit, landing.candidate_tree = stack.tip, tree
-    if not landing.options.every_commit and stack.tip != target:
-        message = landing_message(mission, tuple(landing.heads))
-        landing.candidate_commit = write_merge(mission, tree, (target, stack.tip), message)
-    if landing.options.every_commit and not _holds_ejected(landing):
+    if landing.options.every_commit:
+        _refuse_unlike_stack(landing, tree)
+        landing.candidate_commit, landing.candidate_tree = stack.tip, tree
+        return
+    part = replace(landing, mission_head=stack.tip)
+    commit_candidate(part, tree)
+    landing.candidate_commit, landing.candidate_tree = part.candidate_commit, part.candidate_tree
+    landing.conflicts, landing.obstacle = part.conflicts, part.obstacle
+
+
+def _refuse_unlike_stack(landing: Landing, tree: str) -> None:
+    """One commit for each work package has to come to the same as merging all of them."""
+    mission, why = landing.mission, ""
+    if landing.strategy != "merge":
+        why = f"the strategy {landing.strategy} makes other commits"
+    elif not _holds_ejected(landing):
         with open_merger(mission.project.repository) as merger:
-            merged = merger.merge_trees(target, str(landing.mission_head))
+            merged = merger.merge_trees(str(landing.target_commit), str(landing.mission_head))
         if merged.tree != tree:
-            raise RefusedError(
-                "NOT_ONLY_WORK_PACKAGES",
-                f"{mission.branch} has changes beside its work packages, which would not land one by one",
-                hint=f"kitty-flow merge {mission.slug}, without --every-commit",
-            )
+            why = f"{mission.branch} has changes beside its work packages, which would not land"
+    if why:
+        raise RefusedError(
+            "EVERY_COMMIT_IMPOSSIBLE",
+            f"{mission.slug} cannot land as one commit for each work package: {why}",
+            hint=f"kitty-flow merge {mission.slug}",
+        )
 
 
 def _remark_canceled(landing: Landing) -> None:

@@ -10,9 +10,14 @@ from kitty_flow.model.text import printable
 __all__ = ["landing_message", "line_of", "merge_message", "write_merge"]
 
 
-def write_merge(mission: OpenMission, tree: str, parents: tuple[str, ...], message: str) -> str:
-    """Write a commit that depends on nothing but what it is given: made again, it is the same commit."""
-    repository, at = mission.project.repository, mission.project.history.committed_at(*parents)
+def write_merge(
+    mission: OpenMission, tree: str, parents: tuple[str, ...], message: str, *, dated_by: tuple[str, ...] = ()
+) -> str:
+    """Write a commit that depends on nothing but what it is given: made again, it is the same commit.
+
+    It is dated by the latest of its parents, or of the commits `dated_by`.
+    """
+    repository, at = mission.project.repository, mission.project.history.committed_at(*(dated_by or parents))
     now = stamp(repository.identity or OWN_IDENTITY, at)
     with repository.objects() as objects:
         return objects.write_commit(CommitText(tree, parents, now, now, message))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from kitty_flow.errors import KittyFlowError, RefusedError
 from kitty_flow.model.gate import GateResult
+from kitty_flow.release.command_gate import ask_command
 from kitty_flow.release.gate_answers import Gate, closed_gate, open_gate
 from kitty_flow.release.landing import Landing
 from kitty_flow.release.mission_gates import approved_heads_integrated, mission_accepted, mission_unmoved
 from kitty_flow.release.override import overridden
+from kitty_flow.release.recompute import landing_recomputed
 from kitty_flow.release.remote_gate import target_in_sync
 from kitty_flow.release.review_gates import (
     approved_heads_reviewed,
@@ -36,6 +39,7 @@ _BEFORE_THE_MOVE: Final[Mapping[str, Gate]] = {
     "approved_heads_reviewed": approved_heads_reviewed,
     "checkout_can_follow": checkout_can_follow,
     "checkout_clean": checkout_clean,
+    "landing_recomputed": landing_recomputed,
     "mission_accepted": mission_accepted,
     "mission_unmoved": mission_unmoved,
     "no_user_operation_in_progress": no_user_operation_in_progress,
@@ -84,6 +88,8 @@ def _passed(name: str) -> GateResult:
 def ask_gate(name: str, landing: Landing) -> GateResult:
     """One gate's answer; what it raises is an answer too, and closes it."""
     gate = GATES.get(name)
+    if name in landing.commands:
+        gate = partial(ask_command, landing.commands[name])
     if gate is None:
         return closed_gate(name, "GATE_UNKNOWN", f"there is no gate {name!r}", outcome="error")
     try:

@@ -13,7 +13,7 @@ from kitty_flow.git.process import GitFailedError
 from kitty_flow.git.worktrees import Checkout
 from kitty_flow.ledger.ledger import Batch
 from kitty_flow.ledger.view import LedgerView
-from kitty_flow.machines import Facts
+from kitty_flow.machines import Facts, GateCommand
 from kitty_flow.model.gate import GateResult
 
 __all__ = ["Landing", "MergeOptions", "Red", "TestRun", "contains", "heads", "record_step", "refuse"]
@@ -26,6 +26,7 @@ class MergeOptions:
     `overrides` are gates that a person lets the mission pass although they are closed, all for the same `reason`.
     `retest` takes no earlier result for an answer; without `eject` a work package that makes the tests fail is named
     and stays approved; with `every_commit` each work package lands as a tested commit of its own.
+    `strategy` is how it is to land; None where that was not asked for: as recorded, or else by `default_strategy`.
     """
 
     test_command: tuple[str, ...] | None
@@ -35,6 +36,8 @@ class MergeOptions:
     retest: bool = False
     eject: bool = True
     every_commit: bool = False
+    strategy: str | None = None
+    default_strategy: str = "merge"
 
 
 @dataclass(frozen=True)
@@ -87,8 +90,9 @@ class Red:
 class Landing:
     """The work sheet of one merge; the ledger's merge entity holds the durable part.
 
-    `heads` are the approved work packages that it carries, each with the commit that was approved; `red` is what was
-    found out about tests that fail; `say` is told what is tested now.
+    `heads` are the approved work packages that it carries, each with the commit that was approved. `obstacle` is the
+    sentence that the conflicting paths end, where it is not the merge itself that conflicts. `commands` are the gates
+    that the project has added. `red` is what was found out about tests that fail; `say` is told what is tested now.
     """
 
     mission: OpenMission
@@ -107,6 +111,9 @@ class Landing:
     remarks: list[str] = field(default_factory=list)
     red: Red | None = None
     say: Callable[[str], None] = lambda line: None
+    strategy: str = "merge"
+    obstacle: str = ""
+    commands: Mapping[str, GateCommand] = field(default_factory=dict)
 
     def checkouts(self) -> tuple[Checkout, ...]:
         """The working trees that have the target branch checked out; one that somebody deleted has nothing to lose."""

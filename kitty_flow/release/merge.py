@@ -14,13 +14,14 @@ from kitty_flow.flow.life import accept_if_finished, refuse_without_work_package
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.run import run_lock
 from kitty_flow.git.refs import RefMovedError
-from kitty_flow.machines import Facts, dag, step_order
+from kitty_flow.machines import Facts, step_order
 from kitty_flow.release.candidate import build_candidate, check_test_command, run_tests
 from kitty_flow.release.checkouts import bring_along, catch_up, check_checkouts
 from kitty_flow.release.gates import check_gates
 from kitty_flow.release.eject import eject, ejected
 from kitty_flow.release.landing import Landing, MergeOptions, heads, record_step, refuse
 from kitty_flow.release.override import check_overrides
+from kitty_flow.release.pipeline import merge_pipeline
 from kitty_flow.release.proof import already_landed, prove
 from kitty_flow.release.recorded import take_up
 from kitty_flow.release.report import MergeReport, report_of
@@ -45,6 +46,7 @@ def merge_mission(
 
     Raises:
         UsageError: GATE_NOT_OVERRIDABLE or REASON_MISSING.
+        DefinitionError: INVALID_DAG, the project's own pipeline is not valid.
         RefusedError: NO_WORK_PACKAGES; a gate is closed, and the target did not move; LANDING_NOT_PROVED, the mission
             has landed and the target does not contain it any more.
         ConflictError: LOCK_TIMEOUT, or TARGET_MOVED at the last moment.
@@ -99,7 +101,8 @@ def _send_back(landing: Landing, error: RefusedError) -> None:
 def _go(landing: Landing) -> None:
     """Take every step that is left, each behind its gates."""
     done = _DONE_BY.get(landing.state, ())
-    pipeline = dag("pipeline", "merge")
+    pipeline = merge_pipeline(landing.mission.project.root)
+    landing.commands = pipeline.commands
     for step in step_order(pipeline):
         if step in done:
             continue
@@ -127,7 +130,7 @@ def _candidate(landing: Landing) -> None:
         "heads": dict(landing.heads),
         "candidate_commit": landing.candidate_commit,
         "candidate_tree": landing.candidate_tree,
-        "strategy": "merge",
+        "strategy": landing.strategy,
     }
     record_step(landing, "prepare", evidence=evidence, facts=Facts(failed_gates=()))
 

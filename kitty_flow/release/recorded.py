@@ -19,6 +19,7 @@ def take_up(mission: OpenMission, options: MergeOptions) -> Landing:
     refs = mission.project.repository.refs
     target, head = refs.commit(mission.target_ref), refs.commit(mission.branch)
     fresh = Landing(mission, options, new_ulid(), None, target, head, heads(mission, mission.view(), "approved"))
+    fresh.strategy = options.strategy or options.default_strategy
     found = open_landing(mission, options)
     if found is None:
         return fresh
@@ -51,6 +52,8 @@ def _outdated(found: Landing, fresh: Landing) -> str | None:
         return "another test command was given"
     if found.options.every_commit and found.candidate_commit != _stack_tip(found):
         return "each work package is to land as a commit of its own"
+    if found.options.strategy not in (None, found.strategy):
+        return f"it was prepared for the strategy {found.strategy}, and {found.options.strategy} was asked for"
     if found.target_commit != fresh.target_commit:
         return "the target moved since it was prepared"
     if (found.mission_head, found.heads) != (fresh.mission_head, fresh.heads):
@@ -84,6 +87,7 @@ def _landing(mission: OpenMission, options: MergeOptions, entity: EntityState) -
         candidate_tree,
         test_run=_recorded_test(facts) if facts.get("tested_tree") == candidate_tree else None,
         landed_work_packages=tuple(facts.get("landed_work_packages", ())),
+        strategy=str(facts.get("strategy", "merge")),
     )
 
 

@@ -26,6 +26,7 @@ class MergeReport:
     remarks: tuple[str, ...]
     resumed: bool
     test_log: str | None
+    strategy: str
     ejected: tuple[str, ...] = ()
 
     def as_data(self) -> dict[str, Any]:
@@ -48,5 +49,6 @@ def report_of(landing: Landing, *, resumed: bool) -> MergeReport:
         tuple(landing.remarks),
         resumed,
         landing.test_run.log_path if landing.test_run else None,
+        landing.strategy,
         ejected(landing.mission, landing.mission.view()),
     )

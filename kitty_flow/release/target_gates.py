@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kitty_flow.git.worktrees import Checkout
 from kitty_flow.model.gate import GateResult
+from kitty_flow.release.both_sides import name_both_sides
 from kitty_flow.release.gate_answers import closed_gate, open_gate
 from kitty_flow.release.landing import Landing
 
@@ -93,10 +94,20 @@ def merge_clean(landing: Landing) -> GateResult:
         return open_gate("merge_clean", "the mission merges into the target without conflicts")
     target = landing.mission.target_ref.removeprefix("refs/heads/")
     branch = landing.mission.branch.removeprefix("refs/heads/")
+    if landing.obstacle:
+        return closed_gate(
+            "merge_clean",
+            "NOT_REPLAYABLE",
+            f"{landing.obstacle}: {', '.join(landing.conflicts[:10])}",
+            subject=target,
+            invariant="every strategy lands the tree of the merge",
+            remediation=f"kitty-flow merge {landing.mission.slug} --strategy merge, or --strategy squash",
+        )
+    sides = name_both_sides(landing.mission, str(landing.target_commit), landing.heads, landing.conflicts)
     return closed_gate(
         "merge_clean",
         "MERGE_CONFLICT",
-        f"{landing.mission.slug} conflicts with {target} in: {', '.join(landing.conflicts[:10])}",
+        f"{landing.mission.slug} conflicts with {target}: {sides}",
         subject=target,
         invariant="nothing is overwritten silently",
         remediation=f"git switch {branch} && git merge {target}, resolve, commit, switch back, "
@@ -123,7 +134,9 @@ def tests_pass(landing: Landing) -> GateResult:
         what = f"the tests changed tracked files: {', '.join(run.changed_paths[:5])}"
         code = "TESTS_CHANGED_TREE"
     elif red is not None and red.is_target:
-        what = f"the tests fail on {mission.target_branch} as it is, so nothing can be said about what would land ({how})"
+        what = (
+            f"the tests fail on {mission.target_branch} as it is, so nothing can be said about what would land ({how})"
+        )
         code = "TARGET_RED"
         remedy = f"look at {red.run.log_path}, mend {mission.target_branch}, then kitty-flow merge {mission.slug}"
     elif red is not None and red.culprit is not None:

@@ -1,4 +1,4 @@
-"""What is known about trees that were tested: facts of the merges in the ledger, found by tree, command and environment.
+"""What is known about trees that were tested: facts of merges, found by tree, command and environment.
 
 Only a pass is ever taken for an answer, and only one that was recorded for the same environment; so another clone's
 counts only where it was made on this machine, in the same surroundings. What the digest of the environment cannot see

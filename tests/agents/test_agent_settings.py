@@ -93,7 +93,7 @@ def test_all_problems_are_reported_at_once_with_near_matches(tmp_path: Path) -> 
         tmp_path,
         'jobs = 3\n[agents.builder]\ncomand = ["x"]\nstall_s = -1\n[agents.shelly]\ncommand = "run me now"\n'
         '[agents."../x"]\ncommand = ["x"]\n[run]\nagent = "bulder"\njob = 1\njobs = "4"\nmax_attempts = 0\n'
-        '[merge]\nstrategy = "rebase"\n[workspace]\nroot = "."\n',
+        '[merge]\nstrategy = "theirs"\n[workspace]\nroot = "."\n',
     )
     assert "did you mean command?" in found["agents.builder.comand"]["message"]
     assert found["agents.builder.command"]["code"] == "MISSING_KEY"

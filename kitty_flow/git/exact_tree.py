@@ -2,8 +2,8 @@
 
 It is no worktree of the repository: it has a git directory of its own, which borrows the objects and copies the tags.
 So no filter, hook or submodule setting of the shared configuration runs while it is filled, and what tests do with git
-moves none of the user's refs. The user's global configuration holds, as everywhere. The index that the comparison trusts lies
-where tests do not look for it.
+moves none of the user's refs. The user's global configuration holds, as everywhere. The index that the comparison
+trusts lies where tests do not look for it.
 """
 
 from __future__ import annotations

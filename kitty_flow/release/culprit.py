@@ -1,4 +1,4 @@
-"""Which layer of a stack made the tests red: a binary search over prefixes, and one more try before anybody is blamed."""
+"""Which layer of a stack made the tests red: a binary search over prefixes, repeated before anybody is blamed."""
 
 from __future__ import annotations
 

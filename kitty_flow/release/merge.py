@@ -17,8 +17,8 @@ from kitty_flow.git.refs import RefMovedError
 from kitty_flow.machines import Facts, step_order
 from kitty_flow.release.candidate import build_candidate, check_test_command, run_tests
 from kitty_flow.release.checkouts import bring_along, catch_up, check_checkouts
-from kitty_flow.release.gates import check_gates
 from kitty_flow.release.eject import eject, ejected
+from kitty_flow.release.gates import check_gates
 from kitty_flow.release.landing import Landing, MergeOptions, heads, record_step, refuse
 from kitty_flow.release.override import check_overrides
 from kitty_flow.release.pipeline import merge_pipeline

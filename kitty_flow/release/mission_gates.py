@@ -16,11 +16,11 @@ def mission_accepted(landing: Landing) -> GateResult:
     mission = landing.mission
     view = mission.view()
     state, sent_back = mission.state(view), ejected(mission, view)
-    if sent_back and heads(mission, view, "approved") and state in ("accepted", "running"):
-        if all(i in sent_back for i in unfinished(mission, view)):
-            words = f"everything is approved but {', '.join(sent_back)}, which a merge sent back to work"
-            return open_gate("mission_accepted", words)
     left = unfinished(mission, view)
+    is_rest = bool(left) and set(left) <= set(sent_back) and bool(heads(mission, view, "approved"))
+    if is_rest and state in ("accepted", "running"):
+        words = f"everything is approved but {', '.join(sent_back)}, which a merge sent back to work"
+        return open_gate("mission_accepted", words)
     if not left and state in ("accepted", "running"):  # a running one is accepted by the merge itself
         return open_gate("mission_accepted", "every work package is approved, or canceled with a reason")
     what = f"not finished: {', '.join(left)}" if left else f"the mission is {state}"

@@ -29,13 +29,13 @@ def test_candidate(landing: Landing, tester: TreeTester) -> TestRun:
         run = tester.test(landing.candidate_commit, "what would land")
     if run.passed or run.changed_paths or run.ended == "not_found":
         return run  # what the command itself does wrong is no work package's fault
-    return find_red(landing, tester, run)
+    return find_red(landing, tester)
 
 
 test_candidate.__test__ = False  # type: ignore[attr-defined]  # not a test case, whatever pytest thinks of the name
 
 
-def find_red(landing: Landing, tester: TreeTester, run: TestRun) -> TestRun:
+def find_red(landing: Landing, tester: TreeTester) -> TestRun:
     """Look for the first work package that makes the tests fail; returns the run that counts for the candidate.
 
     The target's own tree is asked first, so that nobody is blamed for what was broken before.
@@ -44,7 +44,7 @@ def find_red(landing: Landing, tester: TreeTester, run: TestRun) -> TestRun:
     base = tester.test(target, f"{landing.mission.target_branch} as it is")
     if not base.passed:
         landing.red = Red(base, is_target=True)
-        return run
+        return base
     stack = build_stack(landing.mission, target, landing.heads)
     layers = stack.layers
     is_whole = bool(layers) and layers[-1].tree == landing.candidate_tree

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.git.identity import OWN_IDENTITY
-from kitty_flow.git.merging import Merger, open_merger
+from kitty_flow.git.merging import open_merger
 from kitty_flow.git.objects import CommitText, ObjectStore
 
 __all__ = ["Replay", "own_commits", "replay"]

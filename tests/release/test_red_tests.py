@@ -67,7 +67,7 @@ def test_a_culprit_goes_back_to_work_and_the_rest_lands(
     assert chain.states() == {"WP01": "done", "WP02": "done", "WP03": "planned", "WP04": "planned"}
     names = chain.git("ls-tree", "--name-only", "trunk").split()
     assert ("one.txt" in names, "two.txt" in names, "three.txt" in names) == (True, True, False)
-    assert chain.kitty("mission", "show", "chain")["data"]["mission"]["state"] == "running"
+    assert chain.kitty("status", "chain")["data"]["mission"]["state"] == "running"
     assert chain.refusal("merge", "chain", "--test-command", tests, exit=4)["code"] == "MISSION_NOT_ACCEPTED"
 
     # The next attempt hears why, starts where it failed, and the second merge takes what is left.

@@ -9,9 +9,11 @@ import typer
 from kitty_flow.cli.groups import command_group
 from kitty_flow.cli.output import Result, command
 from kitty_flow.cli.terminal import table
-from kitty_flow.errors import UsageError
+from kitty_flow.errors import ExternalToolError, UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import RenderableType
 
     from kitty_flow.machines import Dag, DagKind, WorkPackageEdges
@@ -59,8 +61,11 @@ def show_dag(
 ) -> Result:
     """Show the steps of a DAG in their order, with the gates before each; or the kinds of edges with their gates.
 
+    Of the merge pipeline it is the project's own, where it has one in .kitty-flow/pipelines/merge.toml.
+
     Raises:
         UsageError: UNKNOWN_DAG or AMBIGUOUS_DAG.
+        DefinitionError: INVALID_DAG, the project's own pipeline is not valid.
     """
     from kitty_flow.machines import work_package_edges
 
@@ -73,6 +78,7 @@ def show_dag(
 
 def _find(name: str, kind: _Kind | None) -> Dag:
     from kitty_flow.machines import dag, dag_names, work_package_edges
+    from kitty_flow.release.pipeline import merge_pipeline
 
     kinds = [each for each in _KINDS if kind in (None, each) and name in dag_names(each)]
     if len(kinds) > 1:
@@ -90,7 +96,19 @@ def _find(name: str, kind: _Kind | None) -> Dag:
             hint="kitty-flow dags list",
             details={"name": name[:80], "known": known},
         )
+    if (kinds[0], name) == ("pipeline", "merge") and (root := _project_root()) is not None:
+        return merge_pipeline(root)
     return dag(kinds[0], name)
+
+
+def _project_root() -> Path | None:
+    """The project around, whose own pipeline is meant; the shipped ones can be looked at without any."""
+    from kitty_flow.flow.project import Project
+
+    try:
+        return Project.discover().root
+    except (ExternalToolError, UsageError):
+        return None
 
 
 def _edges_data(edges: WorkPackageEdges) -> dict[str, Any]:
@@ -120,6 +138,7 @@ def _dag_data(definition: Dag) -> dict[str, Any]:
         "description": definition.description,
         "machine": definition.machine,
         "order": step_order(definition),
+        "commands": {name: list(command.argv) for name, command in definition.commands.items()},
         "nodes": [
             {
                 "name": node.name,

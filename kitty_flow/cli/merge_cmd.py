@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["merge"]
 
+Strategy = Literal["merge", "squash", "rebase"]
+
 
 def _flag(name: str, text: str) -> Any:
     return typer.Option(name, help=text)
@@ -32,6 +34,7 @@ def _flag(name: str, text: str) -> Any:
     examples=[
         "kitty-flow merge checkout --plan",
         "kitty-flow merge checkout --test-command 'python -m pytest -q'",
+        "kitty-flow merge checkout --strategy squash",
         "kitty-flow merge checkout --override target_in_sync --reason 'the remote is being moved'",
     ]
 )
@@ -40,6 +43,10 @@ def merge(
     test_command: Annotated[
         str | None,
         typer.Option("--test-command", metavar="CMD", help="Tests the tree that would land.", show_default="settings"),
+    ] = None,
+    strategy: Annotated[
+        Strategy | None,
+        typer.Option("--strategy", help="As which commits it lands; the tree is the same.", show_default="settings"),
     ] = None,
     plan: Annotated[bool, _flag("--plan", "Only tell what would land and what every gate says.")] = False,
     resume: Annotated[bool, _flag("--resume", "Finish the merge that was interrupted; begin none.")] = False,
@@ -82,6 +89,8 @@ def merge(
         retest=retest,
         eject=not no_eject,
         every_commit=every_commit,
+        strategy=strategy,
+        default_strategy=settings.strategy,
     )
     with open_mission(project, mission) as opened:
         if plan:
@@ -196,11 +205,16 @@ def _gate_lines(gates: tuple[GateResult, ...]) -> list[str]:
 def _plan_text(plan: MergePlan) -> str:
     target = plan.target_ref.removeprefix("refs/heads/")
     lines = [f"would land on {target}: {', '.join(plan.heads) or 'nothing'}", *_gate_lines(plan.gates)]
-    lines += [f"  later {name}" for name in plan.later]
+    for later in plan.later:
+        lines += wrapped(f"  later {later.gate}, before {later.step}: {later.description}", indent=8)
+    lines += [line for each in plan.tests for line in wrapped(f"  test  {each.sentence()}", indent=8)]
+    lines += [
+        f"  stack {layer.work_package_id}: head {layer.head[:12]}, tree {layer.tree[:12]}" for layer in plan.layers
+    ]
     lines += [f"  {c.work_package} does not merge with {c.other}: {', '.join(c.paths[:5])}" for c in plan.collisions]
     lines += [f"  note  {remark}" for remark in plan.remarks]
     if plan.candidate_commit:
-        lines += [f"commit  {plan.candidate_commit}", f"tree    {plan.candidate_tree}"]
+        lines += [f"commit  {plan.candidate_commit} ({plan.strategy})", f"tree    {plan.candidate_tree}"]
         lines.append(f"changes {len(plan.changed_paths)} file(s); nothing was changed by this look")
     return "\n".join(safe(line) for line in lines)
 
@@ -211,5 +225,5 @@ def _text(report: MergeReport) -> str:
     what = f"{count} work package{'' if count == 1 else 's'}"
     lines = [f"{'resumed; ' if report.resumed else ''}landed {what} on {target}", *_gate_lines(report.gates)]
     lines += [f"  note  {remark}" for remark in report.remarks]
-    lines += [f"commit  {report.landed_commit}", f"tree    {report.tested_tree} (tested)"]
+    lines += [f"commit  {report.landed_commit} ({report.strategy})", f"tree    {report.tested_tree} (tested)"]
     return "\n".join(safe(line) for line in lines)

@@ -10,15 +10,20 @@ from kitty_flow.cli.terminal import safe, table
 from kitty_flow.errors import RefusedError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import RenderableType
     from rich.table import Table
+
+    from kitty_flow.flow.mission import OpenMission
+    from kitty_flow.release.verify import Proof
 
 __all__ = ["verify"]
 
 
 @command(examples=["kitty-flow verify checkout"])
 def verify(mission: MissionArgument = None) -> Result:
-    """Ask git, not the ledger, whether the head of every finished work package is on the target branch."""
+    """Ask git, not the ledger, whether every finished work package is on the target branch, and still is."""
     from kitty_flow.flow.mission import open_mission
     from kitty_flow.flow.project import Project
     from kitty_flow.release.verify import verify_mission
@@ -32,25 +37,36 @@ def verify(mission: MissionArgument = None) -> Result:
             "work_packages": {p.work_package_id: p.as_data() for p in proofs},
             "holds": not broken,
         }
-        error = None
-        if broken:
-            lost = [p.work_package_id for p in proofs if not p.holds and p.head is not None]
-            bare = [p.work_package_id for p in proofs if not p.holds and p.head is None]
-            absent = opened.project.repository.refs.commit(opened.target_ref) is None
-            where = f"{opened.target_ref}, which this clone does not have" if absent else opened.target_ref
-            told = [f"called done, but not on {where}: {', '.join(lost)}"] if lost else []
-            told += [f"called done without proof, for no commit is known here: {', '.join(bare)}"] if bare else []
-            error = RefusedError(
-                "LANDING_NOT_PROVED",
-                "; ".join(told),
-                hint="git fetch, then make that branch here" if absent else f"kitty-flow wp show {broken[0]}",
-                details={"work_packages": broken},
-            )
-        rows = [(p.work_package_id, p.state, "yes" if p.on_target else "no", (p.head or "-")[:12]) for p in proofs]
+        error = _error(opened, proofs) if broken else None
+        rows = [(p.work_package_id, p.state, p.standing.replace("_", " "), (p.head or "-")[:12]) for p in proofs]
         counted = [p for p in proofs if p.state != "canceled"]
-        landed = f"{sum(p.on_target for p in counted)} of {len(counted)} are on {opened.target_branch}"
-        columns = ("WP", "STATE", "ON TARGET", "HEAD")
+        landed = f"{sum(p.standing == 'on_target' for p in counted)} of {len(counted)} are on {opened.target_branch}"
+        columns = ("WP", "STATE", "STANDING", "HEAD")
         return Result(data, lambda: _text(table(columns, rows), landed), (), error)
+
+
+def _error(opened: OpenMission, proofs: Sequence[Proof]) -> RefusedError:
+    """What does not hold, by what is wrong with it."""
+    broken = [p for p in proofs if not p.holds]
+    gone = {p.work_package_id: p.taken_back_by for p in broken if p.standing == "regressed"}
+    lost = [p.work_package_id for p in broken if p.head is not None and p.standing != "regressed"]
+    bare = [p.work_package_id for p in broken if p.head is None]
+    absent = opened.project.repository.refs.commit(opened.target_ref) is None
+    where = f"{opened.target_ref}, which this clone does not have" if absent else opened.target_ref
+    told = [f"called done, but not on {where}: {', '.join(lost)}"] if lost else []
+    told += [f"called done without proof, for no commit is known here: {', '.join(bare)}"] if bare else []
+    if gone:
+        names = (name + (f" (by {by[:12]})" if by else "") for name, by in gone.items())
+        told.append(f"landed, and taken back on {where} since: {', '.join(names)}")
+    hint = "git fetch, then make that branch here" if absent else f"kitty-flow wp show {broken[0].work_package_id}"
+    if gone and not lost and not bare and (revert := next(filter(None, gone.values()), None)):
+        hint = f"git show {revert[:12]}; git revert {revert[:12]}, on {opened.target_branch}, brings it back"
+    return RefusedError(
+        "LANDING_NOT_PROVED" if lost or bare else "LANDING_REGRESSED",
+        "; ".join(told),
+        hint=hint,
+        details={"work_packages": [p.work_package_id for p in broken]},
+    )
 
 
 def _text(found: Table, sentence: str) -> RenderableType:

@@ -52,7 +52,7 @@ class History:
         """Paths that some commit of `tips` that `without` has not changed; of a merge those that no parent has so."""
         git = Git(self.git.cwd, {**self.git.env, "GIT_NO_REPLACE_OBJECTS": "1"})
         plain = ("--format=", "-z", "-c", "--name-only", "--no-renames", "--ignore-submodules=none", "--no-ext-diff")
-        out = git.output("log", *plain, *tips, f"^{without}", "--")
+        out = git.output("log", *plain, "--end-of-options", *tips, f"^{without}", "--")
         return frozenset(p for p in out.decode("utf-8", "surrogateescape").replace("\n", "\0").split("\0") if p)
 
     def committed_at(self, *commits: str) -> datetime:

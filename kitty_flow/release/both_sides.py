@@ -24,11 +24,20 @@ def _path(mission: OpenMission, target: str, heads: Mapping[str, str], path: str
     literal = f":(top,literal){path}"
     names = []
     for name, head in heads.items():
-        words = ("rev-list", "-1", "--no-merges", head, *(f"^{commit}" for commit in known), "--", literal)
+        words = (
+            "rev-list",
+            "-1",
+            "--no-merges",
+            "--end-of-options",
+            head,
+            *(f"^{commit}" for commit in known),
+            "--",
+            literal,
+        )
         if git.text(*words):
             names.append(name)
         known.append(head)
-    span = (target, *(f"^{head}" for head in heads.values()), "--", literal)
+    span = ("--end-of-options", target, *(f"^{head}" for head in heads.values()), "--", literal)
     there = git.text("log", "-1", "--no-merges", "--format=%h %s", *span)
     ours = " and ".join(names) or mission.branch.removeprefix("refs/heads/")
     on_target = f"on {mission.target_branch} by {line_of(there)!r:.80}" if there else f"on {mission.target_branch}"

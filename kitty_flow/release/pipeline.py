@@ -1,4 +1,4 @@
-"""The steps of a merge and their gates: as shipped, or as the project has them in `.kitty-flow/pipelines/merge.toml`."""
+"""The steps of a merge and their gates: as shipped, or as a project has them in `.kitty-flow/pipelines/merge.toml`."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _invalid(problems: list[dict[str, Any]], text: str) -> DefinitionError:
     return DefinitionError(
         "INVALID_DAG",
         f"{PIPELINE_PATH.as_posix()}: {'; '.join(told)}",
-        hint="kitty-flow dags show merge --shipped shows the one that it stands for",
+        hint=f"correct {PIPELINE_PATH.as_posix()}, or remove it; docs/how-to/change-the-merge-pipeline.md tells how",
         details={"path": PIPELINE_PATH.as_posix(), "problems": placed},
     )
 

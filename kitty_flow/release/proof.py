@@ -19,6 +19,7 @@ from kitty_flow.release.verify import verify_mission
 __all__ = ["already_landed", "prove"]
 
 _Heads = Collection[tuple[str, str]]
+_Shown = set[tuple[str, str]]
 
 
 def prove(landing: Landing) -> None:
@@ -32,6 +33,8 @@ def prove(landing: Landing) -> None:
     target = mission.project.repository.refs.commit(mission.target_ref)
     known = heads(mission, mission.view(), "approved", "done")
     shown = {(i, head) for i, head in known.items() if contains(mission, target, head)}
+    if len(shown) < len(known):
+        shown |= _shown_otherwise(landing, target)
     facts = Facts(actor=current_user(), landing_proved=contains(mission, target, landing.candidate_commit))
     evidence = {
         "target_ref": mission.target_ref,
@@ -56,6 +59,15 @@ def prove(landing: Landing) -> None:
     landing.state = "proved"
     landing.landed_work_packages = tuple(e.entity_id for e in receipt.events if e.entity_type == "work_package")
     _remark_rest(landing, receipt.view)
+
+
+def _shown_otherwise(landing: Landing, target: str | None) -> _Shown:
+    """What landed without its own commits, by squash or rebase: now, or with an earlier landing."""
+    mission = landing.mission
+    earlier = {(p.work_package_id, str(p.head)) for p in verify_mission(mission) if p.state == "done" and p.holds}
+    if landing.strategy == "merge" or not contains(mission, target, landing.candidate_commit):
+        return earlier
+    return earlier | {(i, head) for i, head in landing.heads.items() if contains(mission, landing.mission_head, head)}
 
 
 def _left(mission: OpenMission, view: LedgerView, closed: Collection[str], shown: _Heads) -> list[str]:
@@ -95,7 +107,7 @@ def already_landed(mission: OpenMission, options: MergeOptions) -> Landing | Non
         raise RefusedError(
             "LANDING_NOT_PROVED",
             f"{mission.slug} is {mission.state()}, but it is not proved that {mission.target_ref} contains "
-            f"{', '.join(lost)}",
+            f"{', '.join(lost)}, or it was taken back there",
             hint=f"kitty-flow verify {mission.slug}",
             details={"work_packages": lost},
         )

@@ -25,7 +25,7 @@ class _Commit(NamedTuple):
 
 @dataclass(frozen=True)
 class Replay:
-    """Where a replay ended: the last commit and its tree; with a conflict, whose commit did not apply, and the paths."""
+    """Where a replay ended: the last commit and its tree; with a conflict, which commit stopped it, and the paths."""
 
     commit: str
     tree: str
@@ -43,14 +43,23 @@ def own_commits(
     found: dict[str, list[tuple[str, ...]]] = {}
     known = [base]
     for name, head in (*heads.items(), ("", tip)):
-        words = ("rev-list", "--reverse", "--topo-order", "--parents", head, *(f"^{commit}" for commit in known), "--")
+        words = (
+            "rev-list",
+            "--reverse",
+            "--topo-order",
+            "--parents",
+            "--end-of-options",
+            head,
+            *(f"^{commit}" for commit in known),
+            "--",
+        )
         found[name] = [tuple(line.split()) for line in mission.project.repository.git.text(*words).splitlines()]
         known.append(head)
     return found
 
 
 def replay(mission: OpenMission, base: str, heads: Mapping[str, str], tip: str) -> Replay:
-    """Apply the change of every commit that is no merge, in merge order, on `base`. Objects only; made again, it is the same.
+    """Apply the change of every commit that is no merge, in merge order, on `base`; made again, it is the same.
 
     What the target has already leaves nothing behind. A commit that stands where it would be put is taken as it is.
 

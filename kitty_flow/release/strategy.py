@@ -46,7 +46,7 @@ def _authors(landing: Landing) -> list[str]:
     """The authors and co-authors of the mission's commits in order of appearance, without who lands them."""
     repository = landing.mission.project.repository
     form = "--format=%an <%ae>%n%(trailers:key=Co-authored-by,valueonly,unfold)"
-    span = (str(landing.mission_head), f"^{landing.target_commit}", "--")
+    span = ("--end-of-options", str(landing.mission_head), f"^{landing.target_commit}", "--")
     lines = repository.git.text("log", "--reverse", "--no-merges", form, *span).splitlines()
     own = repository.identity or OWN_IDENTITY
     return [name for name in dict.fromkeys(line_of(line) for line in lines) if name and name != own]

@@ -47,7 +47,11 @@ def _remove(landing: Landing, checkout: Checkout, *, disposable: bool) -> str | 
         target = mission.project.repository.refs.commit(mission.target_ref)
         # One that an expired claim left is on no branch of its lane: what it holds was kept under a salvage ref.
         is_retired = checkout.branch is None and holds_nothing(mission, checkout)
-        if not is_retired and not contains(mission, target, checkout.head):
+        has_landed = contains(mission, target, checkout.head) or (
+            # By squash or rebase, what was on the mission branch has landed without its own commits.
+            landing.strategy != "merge" and contains(mission, landing.mission_head, checkout.head)
+        )
+        if not is_retired and not has_landed:
             return "it has commits that did not land"
     if mission.project.worktrees.remove(checkout, disposable=disposable):
         return None

@@ -169,9 +169,16 @@ def _run(bench: Workbench, do: Do) -> Sequence[Any]:
     return bench.run_words(jobs=1)
 
 
-def _merge(bench: Workbench, do: Do) -> Sequence[Any]:
-    do("kitty", *_run(bench, do))
-    return ("merge", "sample", "--test-command", "test -f one.txt")
+def _merge(strategy: str) -> Prepare:
+    """A landing; the target has moved, so that every strategy makes commits of its own."""
+
+    def prepare(bench: Workbench, do: Do) -> Sequence[Any]:
+        do("kitty", *_run(bench, do))
+        if strategy != "merge":
+            bench.commit("Meanwhile", other__txt="other\n")
+        return ("merge", "sample", "--test-command", "test -f one.txt", "--strategy", strategy)
+
+    return prepare
 
 
 def _tidy(bench: Workbench, do: Do) -> Sequence[Any]:
@@ -248,7 +255,9 @@ OPERATIONS: Final = {
         Operation("expire", _expire),
         Operation("amend", _amend),
         Operation("run", _run, same_events=False),
-        Operation("merge", _merge, lands=True),
+        Operation("merge", _merge("merge"), lands=True),
+        Operation("merge, squash", _merge("squash"), lands=True),
+        Operation("merge, rebase", _merge("rebase"), lands=True),
         Operation("sync, sending", _send),
         Operation("sync, receiving", _receive),
         Operation("sync, both sides", _unite, same_events=False),

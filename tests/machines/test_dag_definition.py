@@ -119,7 +119,7 @@ def test_the_merge_pipeline_has_its_gates_on_the_edges() -> None:
     user = ("checkout_clean", "no_user_operation_in_progress")
     mission = ("approved_heads_integrated", "mission_accepted")
     reviews = ("verdicts_consistent", "approved_heads_reviewed", "reviewers_are_not_implementers")
-    before_the_move = ("tests_pass", *mission, "mission_unmoved", "target_unmoved", *user)
+    before_the_move = ("tests_pass", *mission, "mission_unmoved", "target_unmoved", "landing_recomputed", *user)
     gates = {(edge.before, edge.after): edge.gates for edge in pipeline.edges}
     assert gates == {
         ("preflight", "candidate"): (

@@ -24,10 +24,15 @@ def test_what_is_planned_is_what_lands_and_planning_changes_nothing(bench: Workb
     assert (plan["would_land"], plan["before"], list(plan["heads"])) == (True, moved, ["WP01", "WP02"])
     assert plan["changed_paths"] == ["one.txt", "two.txt"]
     assert plan["collisions"] == []
-    assert plan["later"] == ["tests_pass", "mission_unmoved", "target_unmoved", "landing_proved"]
+    later = [item["gate"] for item in plan["later"]]
+    assert later == ["tests_pass", "mission_unmoved", "target_unmoved", "landing_recomputed", "landing_proved"]
+    assert {item["step"] for item in plan["later"]} == {"land", "prove"}
+    assert all(item["description"] for item in plan["later"])
+    assert [layer["work_package_id"] for layer in plan["layers"]] == ["WP01", "WP02"]
+    assert plan["layers"][-1]["tree"] == plan["candidate_tree"]
     report = bench.kitty("merge", "--test-command", "true")["data"]
     assert (report["landed_commit"], report["tested_tree"]) == (plan["candidate_commit"], plan["candidate_tree"])
-    assert {gate["gate"] for gate in report["gates"]} == {gate["gate"] for gate in plan["gates"]} | set(plan["later"])
+    assert {gate["gate"] for gate in report["gates"]} == {gate["gate"] for gate in plan["gates"]} | set(later)
 
 
 def test_the_hotfix_that_others_overwrite(bench: Workbench) -> None:
@@ -38,7 +43,11 @@ def test_the_hotfix_that_others_overwrite(bench: Workbench) -> None:
     assert envelope["data"]["would_land"] is False
     collisions = {(c["work_package"], c["other"], tuple(c["paths"])) for c in envelope["data"]["collisions"]}
     assert ("WP01", "trunk", ("one.txt",)) in collisions
-    assert bench.refusal("merge", "--test-command", "true", exit=4)["code"] == "MERGE_CONFLICT"
+    error = bench.refusal("merge", "--test-command", "true", exit=4)
+    assert error["code"] == "MERGE_CONFLICT"
+    assert "one.txt was changed by WP01, and on trunk by" in error["message"]
+    assert "Hotfix" in error["message"]
+    assert "git merge trunk" in error["hint"]
     assert (bench.root / "one.txt").read_text() == "the fix\n"
 
 

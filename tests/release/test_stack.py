@@ -1,4 +1,4 @@
-"""The stack: approved heads one on top of the other, and the tree on top is the tree that would land."""
+"""The stack of approved heads ends in the tree that would land; a landing that is not their merge is refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ from hypothesis import strategies as st
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.project import Project
 from kitty_flow.git.repository import Repository
+from kitty_flow.release.commits import write_merge
+from kitty_flow.release.landing import Landing, MergeOptions
+from kitty_flow.release.recompute import landing_fault
 from kitty_flow.release.stack import Clash, build_stack
+from kitty_flow.release.strategy import commit_candidate
 
 Files = Mapping[str, str]
 
@@ -34,7 +38,7 @@ class Sketch:
 
     @property
     def definition(self) -> Any:
-        return SimpleNamespace(work_package=lambda name: SimpleNamespace(title=f"Title of {name}"))
+        return SimpleNamespace(title="A sample", work_package=lambda name: SimpleNamespace(title=f"Title of {name}"))
 
 
 @pytest.fixture
@@ -127,7 +131,7 @@ def edited(files: Files, changes: list[tuple[str, int, str]]) -> Files:
     return found
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(target=edits, lanes=st.lists(st.tuples(edits, st.booleans()), min_size=1, max_size=4))
 def test_the_tree_on_top_is_that_of_merging_the_mission_branch(
     sketch: OpenMission, target: list[Any], lanes: list[Any]
@@ -153,3 +157,83 @@ def test_the_tree_on_top_is_that_of_merging_the_mission_branch(
         assert stack.layers[-1].tree == wanted
     else:
         assert stack.clash is not None or stack.layers[-1].tree == wanted
+
+
+def on_top(mission: OpenMission, tree: str, *parents: str) -> str:
+    return write_merge(mission, tree, parents, "A landing\n")
+
+
+def test_a_landing_from_a_wrong_base_is_refused_and_the_right_one_is_not(sketch: OpenMission) -> None:
+    """24 landings that a queue with a wrong merge base would make: each takes back what the target did meanwhile."""
+    root, start = sketch.project.root, dict.fromkeys(PATHS, LINES)
+    lanes = {f"WP{n:02}": edited(start, [(path, 0, "w")]) for n, path in enumerate(PATHS, 1)}
+    targets = {f"t{n}": edited(start, [(PATHS[n % 3], 3 + n % 5, "t")]) for n in range(8)}
+    commits = [("start", [], start), *((name, ["start"], files) for name, files in (lanes | targets).items())]
+    ids = write(root, cast("list[tuple[str, list[str], Files]]", commits))
+    refused = 0
+    for target in targets:
+        for name in lanes:
+            before, head = ids[target], ids[name]
+            right = on_top(sketch, merged(root, before, head)[1], before, head)
+            assert landing_fault(sketch, before, head, {name: head}, right) is None
+            wrong = on_top(sketch, merged(root, ids["start"], head)[1], before, head)
+            refused += landing_fault(sketch, before, head, {name: head}, wrong) is not None
+    assert refused == 24
+    before, head = ids["t0"], ids["WP01"]
+    elsewhere = on_top(sketch, merged(root, before, head)[1], ids["start"], head)
+    assert "does not contain the target's commit" in str(landing_fault(sketch, before, head, {"WP01": head}, elsewhere))
+    more = on_top(sketch, merged(root, before, ids["WP02"])[1], before, head)
+    assert landing_fault(sketch, before, head, {"WP01": head}, more) is not None
+
+
+def landing_of(mission: OpenMission, strategy: str, before: str, head: str, heads: Mapping[str, str]) -> Landing:
+    made = Landing(mission, MergeOptions(None), "", None, before, head, heads, strategy=strategy)
+    is_clean, wanted = merged(mission.project.root, before, head)
+    assert is_clean
+    commit_candidate(made, wanted)
+    return made
+
+
+def test_the_commits_of_a_strategy_follow_from_what_they_stand_for(sketch: OpenMission) -> None:
+    root, start = sketch.project.root, {"a.txt": LINES}
+    ids = write(
+        root,
+        [
+            ("trunk", [], start),
+            ("first", ["trunk"], {**start, "one": "1\n"}),
+            ("WP01", ["first"], {**start, "one": "2\n"}),
+            ("WP02", ["trunk"], {**start, "two": "2\n"}),
+            ("mission", ["WP01", "WP02"], {**start, "one": "2\n", "two": "2\n"}),
+            ("moved", ["trunk"], {**start, "other": "o\n"}),
+        ],
+    )
+    heads, git = {name: ids[name] for name in ("WP01", "WP02")}, sketch.project.repository.git
+    for strategy, count in (("merge", 5), ("squash", 1), ("rebase", 3)):
+        made, again = (landing_of(sketch, strategy, ids["moved"], ids["mission"], heads) for _ in range(2))
+        assert made.candidate_commit == again.candidate_commit
+        assert made.candidate_tree == tree(root, made.candidate_commit)
+        assert landing_fault(sketch, ids["moved"], ids["mission"], heads, made.candidate_commit) is None
+        span = f"{ids['moved']}..{made.candidate_commit}"
+        assert git.text("rev-list", "--count", span, "--") == str(count)
+        if strategy == "squash":
+            trailers = git.text("log", "-1", "--format=%(trailers:key=Co-authored-by,valueonly)", made.candidate_commit)
+            assert trailers.strip() == "A <a@b>"
+        if strategy == "rebase":
+            lines = git.text("log", "--format=%an <%ae> %s", span, "--").splitlines()
+            assert lines == ["A <a@b> WP02", "A <a@b> WP01", "A <a@b> first"]
+
+
+def test_what_cannot_be_replayed_to_the_tree_of_the_merge_is_refused_with_its_paths(sketch: OpenMission) -> None:
+    root, start = sketch.project.root, {"a.txt": "0\n"}
+    ids = write(
+        root,
+        [
+            ("trunk", [], start),
+            ("there", ["trunk"], {"a.txt": "1\n"}),
+            ("WP01", ["there"], {**start, "one": "1\n"}),
+            ("hotfix", ["trunk"], {"a.txt": "fix\n"}),
+        ],
+    )
+    made = landing_of(sketch, "rebase", ids["hotfix"], ids["WP01"], {"WP01": ids["WP01"]})
+    assert (made.candidate_commit, made.conflicts) == ("", ("a.txt",))
+    assert made.obstacle.startswith(f"WP01 ({ids['there'][:12]}) cannot be replayed on trunk")

@@ -53,5 +53,5 @@ def test_outlook(landing: Landing) -> tuple[ToTest, ...]:
     for what, commit, tree in commits:
         name = result_name(tree, command, environment)
         known = None if landing.options.retest else known_pass(mission, name, command)
-        found.append(ToTest(what, commit, tree, known and known.at, known and known.log_digest))
+        found.append(ToTest(what, commit, tree, known.at if known else None, known.log_digest if known else None))
     return tuple(found)

@@ -61,6 +61,6 @@ def killed(bench: Workbench) -> Killed:
 
 @pytest.fixture
 def killed_merge(killed: Killed) -> Callable[[str], None]:
-    """Stop a merge right after one of its four records, or after the move of the target."""
-    moves = ("prepared", "tested", "moved", "landed", "proved")
+    """Stop a merge right after one of its five records, or after the move of the target."""
+    moves = ("prepared", "result", "tested", "moved", "landed", "proved")
     return lambda after: killed(moves.index(after), "merge", "sample", "--test-command", "true")

@@ -21,16 +21,22 @@ Killed = Callable[..., None]
 
 
 @pytest.fixture
-def bench(repo: Path) -> Workbench:
-    """A repository whose mission is run to its end and not merged; `trunk` is checked out and clean."""
+def empty_bench(repo: Path) -> Workbench:
+    """A repository without a mission; `trunk` is checked out and clean."""
     command: tuple[str, ...] = (sys.executable, "-P", "-m", "kitty_flow")
     if os.environ.get("KITTY_FLOW_TESTED") == "installed":
         command = (str(Path(sys.executable).with_name("kitty-flow")),)
     made = Workbench(repo, command)
     made.commit("Ignore", __gitignore="*.log\n.kitty-flow/\n")
-    made.mission(PAIR, target_branch="trunk")
-    made.run(jobs=1)
     return made
+
+
+@pytest.fixture
+def bench(empty_bench: Workbench) -> Workbench:
+    """A repository whose mission is run to its end and not merged; `trunk` is checked out and clean."""
+    empty_bench.mission(PAIR, target_branch="trunk")
+    empty_bench.run(jobs=1)
+    return empty_bench
 
 
 @pytest.fixture

@@ -24,12 +24,12 @@ BROKEN = "if [ -e three.txt ] && ! grep -q heard three.txt; then echo three is b
 
 
 @pytest.fixture
-def chain(bench: Workbench) -> Workbench:
-    """Another mission, run to its end: WP03 makes the tests fail, and WP04 builds on it."""
-    bench.slug = "chain"
-    bench.mission(CHAIN, target_branch="trunk", id="01JZ5N3C8RWE5P1YF0K6SHTAVE")
-    bench.run(jobs=1)
-    return bench
+def chain(empty_bench: Workbench) -> Workbench:
+    """A mission that is run to its end: WP03 makes the tests fail, and WP04 builds on it."""
+    empty_bench.slug = "chain"
+    empty_bench.mission(CHAIN, target_branch="trunk")
+    empty_bench.run(jobs=1)
+    return empty_bench
 
 
 @pytest.fixture

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from kitty_flow.cli.context_options import MissionArgument
-from kitty_flow.cli.output import Result, command
+from kitty_flow.cli.output import Result, command, note
 from kitty_flow.cli.terminal import safe, wrapped
 from kitty_flow.errors import RefusedError, UsageError
 
@@ -56,6 +57,13 @@ def merge(
     override: Annotated[
         list[str] | None, typer.Option("--override", metavar="GATE", help="Pass this closed gate.", show_default=False)
     ] = None,
+    every_commit: Annotated[
+        bool, _flag("--every-commit", "Land one commit for each work package, each tested.")
+    ] = False,
+    retest: Annotated[bool, _flag("--retest", "Test again what was tested before.")] = False,
+    no_eject: Annotated[
+        bool, _flag("--no-eject", "Send nothing back to work that makes the tests fail; only name it.")
+    ] = False,
     reason: Annotated[
         str | None, typer.Option("--reason", metavar="TEXT", help="Why, for the record.", show_default=False)
     ] = None,
@@ -78,6 +86,9 @@ def merge(
         settings.test_timeout_s,
         tuple(override or ()),
         reason or "",
+        retest=retest,
+        eject=not no_eject,
+        every_commit=every_commit,
         strategy=strategy,
         default_strategy=settings.strategy,
     )
@@ -105,9 +116,24 @@ def _merge(opened: OpenMission, options: MergeOptions, *, resume: bool) -> Resul
     if resume:
         refuse_without_landing(opened)
     with collected(opened.ledger) as recorded:
-        report = merge_mission(opened, options)
+        report = merge_mission(opened, options, _tell)
     remarks = (*opened.diagnostics, *_hollow(opened))
-    return Result(report.as_data() | {"recorded": recorded}, lambda: _text(report), remarks)
+    error = None
+    if report.ejected:
+        names = ", ".join(report.ejected)
+        error = RefusedError(
+            "WORK_EJECTED",
+            f"the tests fail with {names}, which went back to work; the rest has landed",
+            hint=f"kitty-flow run {opened.slug}, then kitty-flow merge {opened.slug}",
+            details={"ejected": list(report.ejected)},
+        )
+    return Result(report.as_data() | {"recorded": recorded}, lambda: _text(report), remarks, error)
+
+
+def _tell(line: str) -> None:
+    """What is being tested, for a person who waits."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        note(safe(line))
 
 
 def _plan(opened: OpenMission, options: MergeOptions) -> Result:
@@ -181,6 +207,7 @@ def _plan_text(plan: MergePlan) -> str:
     lines = [f"would land on {target}: {', '.join(plan.heads) or 'nothing'}", *_gate_lines(plan.gates)]
     for later in plan.later:
         lines += wrapped(f"  later {later.gate}, before {later.step}: {later.description}", indent=8)
+    lines += [line for each in plan.tests for line in wrapped(f"  test  {each.sentence()}", indent=8)]
     lines += [
         f"  stack {layer.work_package_id}: head {layer.head[:12]}, tree {layer.tree[:12]}" for layer in plan.layers
     ]

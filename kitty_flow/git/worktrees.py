@@ -27,7 +27,7 @@ from kitty_flow.git.worktree_link import (
     restore_link,
 )
 
-__all__ = ["Checkout", "WorktreeStatus", "Worktrees"]
+__all__ = ["Checkout", "WorktreeStatus", "Worktrees", "delete_folder"]
 
 
 class WorktreeStatus(NamedTuple):
@@ -339,7 +339,7 @@ class Worktrees:
             path.unlink()
         if self._unregister(checkout, "--force", "--force"):
             return True
-        _delete_folder(path)
+        delete_folder(path)
         return self._unregister(checkout, "--force", "--force")
 
     def _unregister(self, checkout: Checkout, *force: str) -> bool:
@@ -359,7 +359,7 @@ def _checkout(fields: Mapping[str, str], path: Path, git_dir: Path | None) -> Ch
     return Checkout(path, head if head.strip("0") else None, fields.get("branch"), git_dir)
 
 
-def _delete_folder(path: Path) -> None:
+def delete_folder(path: Path) -> None:
     """Delete a folder with what is in it, also where it may not be written; symbolic links are not followed."""
     for folder, children, _ in os.walk(path):
         for place in (Path(folder, child) for child in children):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ from kitty_flow.ledger.view import LedgerView
 from kitty_flow.machines import Facts, GateCommand
 from kitty_flow.model.gate import GateResult
 
-__all__ = ["Landing", "MergeOptions", "TestRun", "contains", "heads", "record_step", "refuse"]
+__all__ = ["Landing", "MergeOptions", "Red", "TestRun", "contains", "heads", "record_step", "refuse"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,8 @@ class MergeOptions:
     """How the tree is tested: the command's argument list (never a shell line), its limit in seconds.
 
     `overrides` are gates that a person lets the mission pass although they are closed, all for the same `reason`.
+    `retest` takes no earlier result for an answer; without `eject` a work package that makes the tests fail is named
+    and stays approved; with `every_commit` each work package lands as a tested commit of its own.
     `strategy` is how it is to land; None where that was not asked for: as recorded, or else by `default_strategy`.
     """
 
@@ -31,13 +33,20 @@ class MergeOptions:
     test_timeout_s: float = 1800.0
     overrides: tuple[str, ...] = ()
     reason: str = ""
+    retest: bool = False
+    eject: bool = True
+    every_commit: bool = False
     strategy: str | None = None
     default_strategy: str = "merge"
 
 
 @dataclass(frozen=True)
 class TestRun:
-    """What the test command said about one tree."""
+    """What the test command said about one tree.
+
+    `log_digest` is the SHA-256 of the whole log, `at` when the run ended (UTC, ISO 8601). One that `is_remembered` was
+    recorded earlier and not repeated. `left_processes`: it left processes behind, which were ended.
+    """
 
     __test__ = False  # not a test case, whatever pytest thinks of the name
 
@@ -48,11 +57,33 @@ class TestRun:
     tail: str
     log_path: str
     changed_paths: tuple[str, ...]
+    log_digest: str = ""
+    at: str = ""
+    is_remembered: bool = False
+    left_processes: bool = False
 
     @property
     def passed(self) -> bool:
         """Exit status 0, ended by itself, and the tree is as it was."""
         return self.ended == "exited" and self.exit_status == 0 and not self.changed_paths
+
+
+@dataclass(frozen=True)
+class Red:
+    """Why the tests failed, as far as it was found out.
+
+    Args:
+        run: the run that shows it.
+        is_target: the target's own tree fails, so nobody's work is to blame.
+        culprit: the work package whose commits make the tests fail; None when it is none's alone.
+        good: the commit below the culprit's, on which the tests pass; `bad`: the one with it, on which they fail.
+    """
+
+    run: TestRun
+    is_target: bool = False
+    culprit: str | None = None
+    good: str = ""
+    bad: str = ""
 
 
 @dataclass
@@ -61,7 +92,7 @@ class Landing:
 
     `heads` are the approved work packages that it carries, each with the commit that was approved. `obstacle` is the
     sentence that the conflicting paths end, where it is not the merge itself that conflicts. `commands` are the gates
-    that the project has added.
+    that the project has added. `red` is what was found out about tests that fail; `say` is told what is tested now.
     """
 
     mission: OpenMission
@@ -78,6 +109,8 @@ class Landing:
     landed_work_packages: tuple[str, ...] = ()
     gates: list[GateResult] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    red: Red | None = None
+    say: Callable[[str], None] = lambda line: None
     strategy: str = "merge"
     obstacle: str = ""
     commands: Mapping[str, GateCommand] = field(default_factory=dict)

@@ -17,8 +17,9 @@ from kitty_flow.git.refs import RefMovedError
 from kitty_flow.machines import Facts, step_order
 from kitty_flow.release.candidate import build_candidate, check_test_command, run_tests
 from kitty_flow.release.checkouts import bring_along, catch_up, check_checkouts
+from kitty_flow.release.eject import eject, ejected
 from kitty_flow.release.gates import check_gates
-from kitty_flow.release.landing import Landing, MergeOptions, record_step, refuse
+from kitty_flow.release.landing import Landing, MergeOptions, heads, record_step, refuse
 from kitty_flow.release.override import check_overrides
 from kitty_flow.release.pipeline import merge_pipeline
 from kitty_flow.release.proof import already_landed, prove
@@ -35,8 +36,13 @@ _DONE_BY: Final[Mapping[str | None, tuple[str, ...]]] = {
 }
 
 
-def merge_mission(mission: OpenMission, options: MergeOptions) -> MergeReport:
+def merge_mission(
+    mission: OpenMission, options: MergeOptions, say: Callable[[str], None] = lambda line: None
+) -> MergeReport:
     """Land an accepted mission on its target, or finish a landing that was interrupted; repeating it is harmless.
+
+    A work package that makes the tests fail goes back to work with everything that builds on it, unless the options
+    say otherwise; the rest is tested anew and lands. `say` is told what is being tested.
 
     Raises:
         UsageError: GATE_NOT_OVERRIDABLE or REASON_MISSING.
@@ -55,11 +61,41 @@ def merge_mission(mission: OpenMission, options: MergeOptions) -> MergeReport:
             tidy(landed)
             return report_of(landed, resumed=False)
         accept_if_finished(mission, run_id=None)
-        landing = take_up(mission, options)
-        resumed = landing.state is not None
-        _go(landing)
+        remarks: list[str] = []
+        while True:
+            landing = take_up(mission, options)
+            landing.say = say
+            landing.remarks[:0] = remarks
+            resumed = landing.state is not None
+            try:
+                _go(landing)
+            except RefusedError as error:
+                _send_back(landing, error)
+                remarks = landing.remarks
+            else:
+                break
         tidy(landing)
         return report_of(landing, resumed=resumed)
+
+
+def _send_back(landing: Landing, error: RefusedError) -> None:
+    """Send back the work package that `error` is about, if it is about one and something else is left to land.
+
+    Raises:
+        RefusedError: `error`, when nothing is sent back; TESTS_FAILED, everything was.
+    """
+    red, mission = landing.red, landing.mission
+    if red is None or red.culprit is None or not landing.options.eject or landing.is_landed():
+        raise error
+    names = eject(landing, red)
+    landing.say(f"sent back to work: {', '.join(names)}")
+    if not heads(mission, mission.view(), "approved"):
+        raise RefusedError(
+            error.code,
+            f"{error.message}; {', '.join(names)} went back to work, and nothing is left that could land",
+            hint=f"kitty-flow run {mission.slug}",
+            details={**error.details, "ejected": list(ejected(mission, mission.view()))},
+        ) from error
 
 
 def _go(landing: Landing) -> None:
@@ -110,6 +146,7 @@ def _test(landing: Landing) -> None:
         "test_exit_status": run.exit_status,
         "test_duration_ms": round(run.duration_s * 1000),
         "test_log": run.log_path,
+        "test_log_sha256": run.log_digest,
     }
     facts = Facts(failed_gates=(), candidate_tree=landing.candidate_tree, tested_tree=landing.candidate_tree)
     record_step(landing, "test", evidence=evidence, facts=facts)

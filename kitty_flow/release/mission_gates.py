@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kitty_flow.flow.readiness import has_no_head, is_noted_integrated, unfinished
 from kitty_flow.model.gate import GateResult
+from kitty_flow.release.eject import ejected
 from kitty_flow.release.gate_answers import closed_gate, open_gate
 from kitty_flow.release.landing import Landing, contains, heads
 
@@ -14,7 +15,12 @@ def mission_accepted(landing: Landing) -> GateResult:
     """Nothing of the mission is left to be done, and nobody has paused or given it up."""
     mission = landing.mission
     view = mission.view()
-    left, state = unfinished(mission, view), mission.state(view)
+    state, sent_back = mission.state(view), ejected(mission, view)
+    left = unfinished(mission, view)
+    is_rest = bool(left) and set(left) <= set(sent_back) and bool(heads(mission, view, "approved"))
+    if is_rest and state in ("accepted", "running"):
+        words = f"everything is approved but {', '.join(sent_back)}, which a merge sent back to work"
+        return open_gate("mission_accepted", words)
     if not left and state in ("accepted", "running"):  # a running one is accepted by the merge itself
         return open_gate("mission_accepted", "every work package is approved, or canceled with a reason")
     what = f"not finished: {', '.join(left)}" if left else f"the mission is {state}"

@@ -17,6 +17,7 @@ from kitty_flow.release.pipeline import merge_pipeline
 from kitty_flow.release.radar import Collision, look_around
 from kitty_flow.release.recorded import open_landing
 from kitty_flow.release.stack import Layer, build_stack
+from kitty_flow.release.test_outlook import ToTest, test_outlook
 
 __all__ = ["Later", "MergePlan", "plan_merge"]
 
@@ -57,6 +58,7 @@ class MergePlan:
     later: tuple[Later, ...]
     test_command: tuple[str, ...] | None
     remarks: tuple[str, ...]
+    tests: tuple[ToTest, ...] = ()
 
     @property
     def closed(self) -> tuple[GateResult, ...]:
@@ -71,6 +73,7 @@ class MergePlan:
             "layers": [layer._asdict() for layer in self.layers],
             "later": [later._asdict() for later in self.later],
             "gates": [gate.model_dump(exclude_defaults=True) for gate in self.gates],
+            "tests": [each.as_data() for each in self.tests],
             "would_land": not self.closed,
         }
 
@@ -119,6 +122,7 @@ def plan_merge(mission: OpenMission, options: MergeOptions) -> MergePlan:
         tuple(later.values()),
         options.test_command,
         tuple(landing.remarks),
+        test_outlook(landing),
     )
 
 

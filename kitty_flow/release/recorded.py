@@ -9,6 +9,7 @@ from kitty_flow.flow.mission import OpenMission
 from kitty_flow.ledger.ledger import new_ulid
 from kitty_flow.ledger.view import EntityState
 from kitty_flow.release.landing import Landing, MergeOptions, TestRun, heads, refuse
+from kitty_flow.release.stack import build_stack
 
 __all__ = ["open_landing", "proved_landing", "take_up"]
 
@@ -49,6 +50,8 @@ def _outdated(found: Landing, fresh: Landing) -> str | None:
     tested = found.test_run
     if tested is not None and found.options.test_command not in (None, tested.command):
         return "another test command was given"
+    if found.options.every_commit and found.candidate_commit != _stack_tip(found):
+        return "each work package is to land as a commit of its own"
     if found.options.strategy not in (None, found.strategy):
         return f"it was prepared for the strategy {found.strategy}, and {found.options.strategy} was asked for"
     if found.target_commit != fresh.target_commit:
@@ -58,6 +61,10 @@ def _outdated(found: Landing, fresh: Landing) -> str | None:
     if found.mission.project.repository.refs.commit(found.candidate_commit) is None:
         return f"its commit {found.candidate_commit[:12]} is gone; no branch held it"
     return None
+
+
+def _stack_tip(landing: Landing) -> str:
+    return build_stack(landing.mission, str(landing.target_commit), landing.heads).tip
 
 
 def _last(mission: OpenMission, options: MergeOptions, *states: str) -> Landing | None:
@@ -94,4 +101,5 @@ def _recorded_test(facts: Mapping[str, Any]) -> TestRun:
         "",
         facts["test_log"],
         (),
+        str(facts.get("test_log_sha256", "")),
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kitty_flow.model.gate import GateResult
+from kitty_flow.release.eject import ejected
 from kitty_flow.release.landing import Landing
 
 __all__ = ["MergeReport", "report_of"]
@@ -13,7 +14,7 @@ __all__ = ["MergeReport", "report_of"]
 
 @dataclass(frozen=True)
 class MergeReport:
-    """What landed, where, and on what evidence."""
+    """What landed, where, and on what evidence; `ejected` is what went back to work because the tests fail with it."""
 
     merge_id: str
     target_ref: str
@@ -26,6 +27,7 @@ class MergeReport:
     resumed: bool
     test_log: str | None
     strategy: str
+    ejected: tuple[str, ...] = ()
 
     def as_data(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -48,4 +50,5 @@ def report_of(landing: Landing, *, resumed: bool) -> MergeReport:
         resumed,
         landing.test_run.log_path if landing.test_run else None,
         landing.strategy,
+        ejected(landing.mission, landing.mission.view()),
     )

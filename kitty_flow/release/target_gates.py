@@ -122,12 +122,28 @@ def tests_pass(landing: Landing) -> GateResult:
         return closed_gate("tests_pass", "TESTS_NOT_RUN", "the tests did not run on this tree", outcome="error")
     if run.passed:
         words = f"{' '.join(run.command)} passed in {run.duration_s:.1f} s"
+        if run.is_remembered:
+            words += f"; tested before, at {run.at}, log sha256 {run.log_digest[:12]}"
+        if run.left_processes:
+            words += "; it left processes behind, which were ended"
         return open_gate("tests_pass", words)
+    how = f"status {run.exit_status}" if run.ended == "exited" else run.ended
+    red, mission = landing.red, landing.mission
+    remedy = f"look at {run.log_path}; kitty-flow wp reopen WP --reason TEXT sends a work package back"
     if run.changed_paths:
         what = f"the tests changed tracked files: {', '.join(run.changed_paths[:5])}"
         code = "TESTS_CHANGED_TREE"
+    elif red is not None and red.is_target:
+        what = (
+            f"the tests fail on {mission.target_branch} as it is, so nothing can be said about what would land ({how})"
+        )
+        code = "TARGET_RED"
+        remedy = f"look at {red.run.log_path}, mend {mission.target_branch}, then kitty-flow merge {mission.slug}"
+    elif red is not None and red.culprit is not None:
+        what = f"the tests fail with {red.culprit} ({how}), and pass without it"
+        code = "TESTS_FAILED"
+        remedy = f"look at {run.log_path}; kitty-flow wp reopen {red.culprit} --reason TEXT sends it back to work"
     else:
-        how = f"status {run.exit_status}" if run.ended == "exited" else run.ended
         what = f"the tests failed on the tree that would land ({how})"
         code = "TESTS_FAILED"
     return closed_gate(
@@ -136,7 +152,7 @@ def tests_pass(landing: Landing) -> GateResult:
         what,
         subject=landing.candidate_tree,
         invariant="only a tested tree lands",
-        remediation=f"look at {run.log_path}; kitty-flow wp reopen WP --reason TEXT sends a work package back",
+        remediation=remedy,
     )
 
 

@@ -34,7 +34,7 @@ SHELF = (
     ("cancel", Fault(1, "exit", "ledger.acknowledge"), "typed again, it was refused"),
     ("claim", Fault(4, "EIO", "ref.sync"), "the invocation stayed open beside a new one"),
     ("run", Fault(8, "kill", "ref.commit"), "the ledger's own idle git kept the lock alive for five minutes"),
-    ("merge", Fault(3, "kill", "ref.commit"), "the lock of HEAD stayed, and with it every merge was refused"),
+    ("merge", Fault(4, "kill", "ref.commit"), "the lock of HEAD stayed, and with it every merge was refused"),
     ("merge", Fault(3, "EIO", "git.read-tree"), "the user's checkout stayed behind for good"),
 )
 """The regression shelf (RELIABILITY K6): what the suite has found, and what was wrong then."""

@@ -21,16 +21,22 @@ Killed = Callable[..., None]
 
 
 @pytest.fixture
-def bench(repo: Path) -> Workbench:
-    """A repository whose mission is run to its end and not merged; `trunk` is checked out and clean."""
+def empty_bench(repo: Path) -> Workbench:
+    """A repository without a mission; `trunk` is checked out and clean."""
     command: tuple[str, ...] = (sys.executable, "-P", "-m", "kitty_flow")
     if os.environ.get("KITTY_FLOW_TESTED") == "installed":
         command = (str(Path(sys.executable).with_name("kitty-flow")),)
     made = Workbench(repo, command)
     made.commit("Ignore", __gitignore="*.log\n.kitty-flow/\n")
-    made.mission(PAIR, target_branch="trunk")
-    made.run(jobs=1)
     return made
+
+
+@pytest.fixture
+def bench(empty_bench: Workbench) -> Workbench:
+    """A repository whose mission is run to its end and not merged; `trunk` is checked out and clean."""
+    empty_bench.mission(PAIR, target_branch="trunk")
+    empty_bench.run(jobs=1)
+    return empty_bench
 
 
 @pytest.fixture
@@ -61,6 +67,6 @@ def killed(bench: Workbench) -> Killed:
 
 @pytest.fixture
 def killed_merge(killed: Killed) -> Callable[[str], None]:
-    """Stop a merge right after one of its four records, or after the move of the target."""
-    moves = ("prepared", "tested", "moved", "landed", "proved")
+    """Stop a merge right after one of its five records, or after the move of the target."""
+    moves = ("prepared", "result", "tested", "moved", "landed", "proved")
     return lambda after: killed(moves.index(after), "merge", "sample", "--test-command", "true")

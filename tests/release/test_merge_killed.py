@@ -50,7 +50,7 @@ def points_of_a_merge(bench: Workbench) -> list[str]:
     bring_back = kept(bench)
     points = bench.points("merge", "sample", "--test-command", "test -f two.txt")
     bring_back()
-    assert points.count("ref.commit") == 5, "prepared, tested, the target, landed, proved"
+    assert points.count("ref.commit") == 6, "prepared, the result, tested, the target, landed, proved"
     return points
 
 
@@ -64,7 +64,7 @@ def test_killed_at_the_commit_point(bench: Workbench, how: str) -> None:
     """Around the move of the target itself; every failpoint of a merge is in `tests/crash`."""
     points = points_of_a_merge(bench)
     base = bench.git("rev-parse", "trunk")
-    bench.stop(points, move(points, 3), how, "merge", "sample", "--test-command", "test -f two.txt")
+    bench.stop(points, move(points, 4), how, "merge", "sample", "--test-command", "test -f two.txt")
     for lock in (bench.root / ".git").rglob("*.lock"):
         os.utime(lock, (time.time() - 60,) * 2)  # what the git that was killed left behind gets old
     recorded = [e["event_id"] for e in bench.events()]
@@ -75,9 +75,9 @@ def test_killed_at_the_commit_point(bench: Workbench, how: str) -> None:
 def test_a_tree_is_tested_again_when_another_test_is_asked_for(bench: Workbench) -> None:
     points = points_of_a_merge(bench)
     base = bench.git("rev-parse", "trunk")
-    bench.stop(points, move(points, 2), "after", "merge", "sample", "--test-command", "test -f two.txt")
+    bench.stop(points, move(points, 3), "after", "merge", "sample", "--test-command", "test -f two.txt")
     error = bench.refusal("merge", "sample", "--test-command", "test -f three.txt", exit=4)
-    assert error["code"] == "TESTS_FAILED"
+    assert error["code"] == "TARGET_RED"
     assert bench.git("rev-parse", "trunk") == base
     merge(bench)
     assert set(bench.states().values()) == {"done"}

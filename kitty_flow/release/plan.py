@@ -19,6 +19,9 @@ __all__ = ["MergePlan", "plan_merge"]
 _TELLS_ONLY_LATER: Final = ("landing_proved", "mission_unmoved", "target_unmoved", "tests_pass")
 """Gates about what happens in the course of a merge."""
 
+_RUNS_NOTHING: Final = ("merge_clean", "no_secrets")
+"""Gates that can be asked of a repository whose configuration is not to be trusted: they look at objects only."""
+
 
 @dataclass(frozen=True)
 class MergePlan:
@@ -72,14 +75,16 @@ def plan_merge(mission: OpenMission, options: MergeOptions) -> MergePlan:
     pipeline = dag("pipeline", "merge")
     gates: list[GateResult] = []
     later: list[str] = []
+    is_untrusted = False
     for step in step_order(pipeline):
         if step == "test" and target and head:
             build_candidate(landing)
         for name in pipeline.gates_before(step):
-            if name in _TELLS_ONLY_LATER:
+            if name in _TELLS_ONLY_LATER or (is_untrusted and name not in _RUNS_NOTHING):
                 later.append(name)
             elif name not in {gate.gate for gate in gates}:
                 gates.append(_as_overridden(ask_gate(name, landing), options))
+                is_untrusted = is_untrusted or (name == "config_unchanged" and not gates[-1].is_open)
     history = mission.project.history
     changed = history.changed_paths(str(target), landing.candidate_commit) if landing.candidate_commit else ()
     return MergePlan(

@@ -49,11 +49,12 @@ _WORK: Final[Mapping[Role, AgentRole]] = {"implementer": "implement", "reviewer"
 
 
 class MergeSettings(Model):
-    """The `[merge]` table: how the tree that will land is tested."""
+    """The `[merge]` table: how the tree that will land is tested, and whether the landing is pushed."""
 
     test_command: Command | None = None
     test_timeout_s: Limit = 1800.0
     strategy: Literal["merge"] = "merge"
+    push: Annotated[bool, Field(strict=True)] = False
 
 
 class SyncSettings(Model):

@@ -234,7 +234,10 @@ def test_a_planted_merge_driver_does_not_hide_a_conflict(bench: Workbench) -> No
     (bench.root / ".git" / "info" / "attributes").write_text("* merge=union\n")
     with nothing_landed(bench):
         error = bench.refusal("merge", "--test-command", "true", exit=4)
-        assert (error["code"], "conflicts with trunk besides, in: one.txt" in error["message"]) == ("CONFIG_CHANGED", True)
+        assert (error["code"], "conflicts with trunk besides, in: one.txt" in error["message"]) == (
+            "CONFIG_CHANGED",
+            True,
+        )
         passed = ("--override", "config_unchanged", "--reason", "we want to see")
         assert bench.refusal("merge", "--test-command", "true", *passed, exit=4)["code"] == "MERGE_CONFLICT"
 

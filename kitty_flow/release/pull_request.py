@@ -152,9 +152,10 @@ def _opened(mission: OpenMission, tool: str, words: list[str], made: FocusedBran
     addresses = [word for word in found.stdout.split() if "://" in word]
     if found.returncode == 0 and addresses:
         return printable(addresses[0])[:500]
+    why = _last_line(done.stderr) or "it gives no reason"
     raise ExternalToolError(
         "PULL_REQUEST_FAILED",
-        f"{made.branch} is pushed, but {tool} could not open the pull request: {_last_line(done.stderr) or 'no reason'}",
+        f"{made.branch} is pushed, but {tool} could not open the pull request: {why}",
         hint=f"{tool} auth status, then kitty-flow merge {mission.slug} --pull-request",
         details={"command": words, "status": done.returncode, "stderr": printable(done.stderr)[-4000:]},
     )

@@ -20,12 +20,13 @@ from kitty_flow.git.refs import ABSENT
 from kitty_flow.git.remote import Pushed, Update
 from kitty_flow.ledger.ledger import Batch
 from kitty_flow.ledger.view import LedgerView
+from kitty_flow.release.gates import check_gates
 from kitty_flow.release.landing import Landing, contains
 from kitty_flow.release.remote_gate import upstream_of
 
 __all__ = ["PushReport", "push_landing"]
 
-_THERE: Final = ("pushed", "up_to_date")
+_GATES: Final = ("config_unchanged", "ledger_descends")
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,13 @@ def push_landing(mission: OpenMission, landing: Landing) -> PushReport:
 
     Raises:
         UsageError: REMOTE_NEEDED or REMOTE_UNKNOWN.
-        RefusedError: NOTHING_LANDED; TARGET_BRANCH_NOT_SYNCHRONIZED, the remote has commits that the landing lacks;
-            LANDING_NOT_PROVED, the target here does not contain it any more.
+        RefusedError: NOTHING_LANDED; LANDING_NOT_PROVED, the target here does not contain it any more; CONFIG_CHANGED
+            or LEDGER_REWOUND; TARGET_BRANCH_NOT_SYNCHRONIZED, the remote has commits that the landing lacks.
         ConflictError: REMOTE_MOVED, somebody pushed meanwhile; nothing was pushed. LOCK_TIMEOUT.
         ExternalToolError: REMOTE_UNREACHABLE, REMOTE_REFUSES, or PUSH_NOT_CONFIRMED.
     """
     _refuse_unproved(mission, landing)
+    check_gates(landing, _GATES)  # a push runs what the configuration names: transports, credential helpers
     name, ref = upstream_of(mission) or (None, mission.target_ref)
     peer = open_peer(mission.project, name)
     try:

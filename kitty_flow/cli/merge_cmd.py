@@ -128,8 +128,8 @@ def _push_lines(pushed: PushReport | None) -> list[str]:
     if pushed is None:
         return []
     branch = pushed.ref.removeprefix("refs/heads/")
-    what = "already there:" if pushed.was_there else "pushed  "
-    lines = [f"{what} {pushed.commit[:12]} on {branch} of {pushed.remote}"]
+    what = "was there already: " if pushed.was_there else ""
+    lines = [f"pushed  {what}{pushed.commit[:12]} on {branch} of {pushed.remote}"]
     if pushed.ledger_commit:
         lines[0] += ", with the ledger"
     return [safe(line) for line in (*lines, *(f"  note  {remark}" for remark in pushed.remarks))]

@@ -53,11 +53,12 @@ _WORK: Final[Mapping[Role, AgentRole]] = {"implementer": "implement", "reviewer"
 
 
 class MergeSettings(Model):
-    """The `[merge]` table: how the tree that will land is tested, and as which commits it lands."""
+    """The `[merge]` table: how the tree that will land is tested, as which commits it lands, and whether it is pushed."""
 
     test_command: Command | None = None
     test_timeout_s: Limit = 1800.0
     strategy: Literal["merge", "squash", "rebase"] = "merge"
+    push: Annotated[bool, Field(strict=True)] = False
 
 
 class SyncSettings(Model):

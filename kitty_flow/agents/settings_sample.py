@@ -76,6 +76,8 @@ allow_self_review = false
 # test_command = ["python", "-m", "pytest", "-q"]
 test_timeout_s = 1800
 strategy = "merge"
+# Push each landing, with the mission's ledger, to the branch that the target follows.
+push = false
 
 [workspace]
 # Where worktrees and invocation files go, relative to the repository root.

@@ -11,7 +11,7 @@ import typer
 from kitty_flow.cli.context_options import MissionArgument
 from kitty_flow.cli.output import Result, command, note
 from kitty_flow.cli.terminal import safe, wrapped
-from kitty_flow.errors import RefusedError, UsageError
+from kitty_flow.errors import KittyFlowError, RefusedError, UsageError
 
 if TYPE_CHECKING:
     from kitty_flow.flow.mission import OpenMission
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kitty_flow.release.landing import MergeOptions
     from kitty_flow.release.merge import MergeReport
     from kitty_flow.release.plan import MergePlan
+    from kitty_flow.release.push import PushReport
 
 __all__ = ["merge"]
 
@@ -35,6 +36,7 @@ def _flag(name: str, text: str) -> Any:
         "kitty-flow merge checkout --plan",
         "kitty-flow merge checkout --test-command 'python -m pytest -q'",
         "kitty-flow merge checkout --strategy squash",
+        "kitty-flow merge checkout --push",
         "kitty-flow merge checkout --override target_in_sync --reason 'the remote is being moved'",
     ]
 )
@@ -53,6 +55,12 @@ def merge(
     abort: Annotated[bool, _flag("--abort", "Give up the merge that was interrupted.")] = False,
     pr_branch: Annotated[
         bool, _flag("--pr-branch", "Make a branch with the mission alone, on top of what the remote has.")
+    ] = False,
+    push: Annotated[
+        bool, _flag("--push", "Then push the landing, with the mission's ledger; repeat it to go on.")
+    ] = False,
+    pull_request: Annotated[
+        bool, _flag("--pull-request", "Push that branch and open a pull request with gh or glab; land nothing.")
     ] = False,
     override: Annotated[
         list[str] | None, typer.Option("--override", metavar="GATE", help="Pass this closed gate.", show_default=False)
@@ -78,6 +86,8 @@ def merge(
     from kitty_flow.release.landing import MergeOptions
 
     _refuse_together({"--plan": plan, "--resume": resume, "--abort": abort, "--pr-branch": pr_branch})
+    _refuse_together({"--plan": plan, "--abort": abort, "--pr-branch": pr_branch, "--push": push})
+    _refuse_together({"--pull-request": pull_request, "--resume": resume, "--push": push, "--plan": plan})
     project = Project.discover()
     settings = project.settings.merge
     argv = _split(test_command) if test_command is not None else settings.test_command
@@ -99,7 +109,9 @@ def merge(
             return _abort(opened, reason)
         if pr_branch:
             return _focused_branch(opened)
-        return _merge(opened, options, resume=resume)
+        if pull_request:
+            return _pull_request(opened, options)
+        return _merge(opened, options, resume=resume, push=push or settings.push)
 
 
 def _refuse_together(given: dict[str, bool]) -> None:
@@ -108,7 +120,7 @@ def _refuse_together(given: dict[str, bool]) -> None:
         raise UsageError("OPTIONS_EXCLUDE", f"{' and '.join(names)} exclude each other", hint="give one of them")
 
 
-def _merge(opened: OpenMission, options: MergeOptions, *, resume: bool) -> Result:
+def _merge(opened: OpenMission, options: MergeOptions, *, resume: bool, push: bool) -> Result:
     from kitty_flow.ledger.evidence import collected
     from kitty_flow.release.abort import refuse_without_landing
     from kitty_flow.release.merge import merge_mission
@@ -117,23 +129,69 @@ def _merge(opened: OpenMission, options: MergeOptions, *, resume: bool) -> Resul
         refuse_without_landing(opened)
     with collected(opened.ledger) as recorded:
         report = merge_mission(opened, options, _tell)
+        pushed, error = _push(opened, options) if push else (None, None)
     remarks = (*opened.diagnostics, *_hollow(opened))
-    error = None
-    if report.ejected:
-        names = ", ".join(report.ejected)
-        error = RefusedError(
-            "WORK_EJECTED",
-            f"the tests fail with {names}, which went back to work; the rest has landed",
-            hint=f"kitty-flow run {opened.slug}, then kitty-flow merge {opened.slug}",
-            details={"ejected": list(report.ejected)},
-        )
-    return Result(report.as_data() | {"recorded": recorded}, lambda: _text(report), remarks, error)
+    data = report.as_data() | {"recorded": recorded}
+    if push:
+        data["pushed"] = pushed.as_data() if pushed else None
+    return Result(
+        data, lambda: "\n".join([_text(report), *_push_lines(pushed)]), remarks, _ejected(opened, report) or error
+    )
+
+
+def _ejected(opened: OpenMission, report: MergeReport) -> KittyFlowError | None:
+    """What went back to work: the mission is not merged, although the rest of it has landed."""
+    if not report.ejected:
+        return None
+    return RefusedError(
+        "WORK_EJECTED",
+        f"the tests fail with {', '.join(report.ejected)}, which went back to work; the rest has landed",
+        hint=f"kitty-flow run {opened.slug}, then kitty-flow merge {opened.slug}",
+        details={"ejected": list(report.ejected)},
+    )
 
 
 def _tell(line: str) -> None:
     """What is being tested, for a person who waits."""
     if sys.stderr is not None and sys.stderr.isatty():
         note(safe(line))
+
+
+def _push(opened: OpenMission, options: MergeOptions) -> tuple[PushReport | None, KittyFlowError | None]:
+    """The push, or why there is none: the landing stands either way and is to be shown."""
+    from kitty_flow.release.push import push_landing
+    from kitty_flow.release.recorded import proved_landing
+
+    landing = proved_landing(opened, options)
+    try:
+        return (push_landing(opened, landing), None) if landing else (None, None)
+    except KittyFlowError as error:
+        return None, error
+
+
+def _push_lines(pushed: PushReport | None) -> list[str]:
+    if pushed is None:
+        return []
+    branch = pushed.ref.removeprefix("refs/heads/")
+    what = "was there already: " if pushed.was_there else ""
+    lines = [f"pushed  {what}{pushed.commit[:12]} on {branch} of {pushed.remote}"]
+    if pushed.ledger_commit:
+        lines[0] += ", with the ledger"
+    return [safe(line) for line in (*lines, *(f"  note  {remark}" for remark in pushed.remarks))]
+
+
+def _pull_request(opened: OpenMission, options: MergeOptions) -> Result:
+    from kitty_flow.release.override import check_overrides
+    from kitty_flow.release.pull_request import offer_pull_request
+
+    check_overrides(options)
+    made = offer_pull_request(opened, options)
+    lines = [f"{made.branch} is {'already ' if made.was_there else ''}on {made.remote}, at {made.commit[:12]}"]
+    if made.tool:
+        lines.append(f"pull request ({made.tool}): {made.url}")
+    else:
+        lines.append(f"next: open a pull request on the host, or install gh or glab and type\n  {made.command}")
+    return Result(made.as_data(), "\n".join(lines), opened.diagnostics)
 
 
 def _plan(opened: OpenMission, options: MergeOptions) -> Result:

@@ -11,6 +11,7 @@ from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.integrate import refuse_checked_out_branch
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.readiness import unfinished
+from kitty_flow.git.config_state import config_state
 from kitty_flow.git.refs import ABSENT, RefMovedError
 from kitty_flow.ledger.ledger import Batch
 from kitty_flow.ledger.view import LedgerView
@@ -21,6 +22,7 @@ __all__ = [
     "accept_if_finished",
     "begin",
     "change_life",
+    "config_fact",
     "refuse_without_work_packages",
     "retarget",
 ]
@@ -48,6 +50,8 @@ def begin(mission: OpenMission, *, run_id: str) -> None:
         state = mission.state()
     if state == "accepted" and unfinished(mission, mission.view()):
         _transition(mission, "reopen", run_id, reason="a work package is open again")
+    if state == "running":
+        _note_config(mission, run_id)
     if state not in ("running", "accepted"):
         raise RefusedError(
             "MISSION_NOT_RUNNABLE",
@@ -98,12 +102,41 @@ def _start(mission: OpenMission, run_id: str) -> None:
             f"{mission.branch} exists already, and this mission did not make it",
             hint=f"rename it: git branch -m {mission.branch.removeprefix('refs/heads/')} NEW-NAME",
         )
-    evidence = {"base_commit": begun, "mission_branch": mission.branch, "target_ref": mission.target_ref}
+    evidence = {
+        "base_commit": begun,
+        "mission_branch": mission.branch,
+        "target_ref": mission.target_ref,
+        config_fact(mission): config_state(mission.project.repository),
+    }
     if mission.state() == "planned":
         # Two agents may ask for the first step at the same time: the second finds the mission running.
         _transition(mission, "start", run_id, evidence=evidence, only_from="planned")
     else:
         _take_over(mission, run_id, evidence)
+
+
+def config_fact(mission: OpenMission) -> str:
+    """The name of the fact that holds this clone's configuration at the time when it began the mission."""
+    return f"config_of_{mission.ledger.store.writer}"
+
+
+def _note_config(mission: OpenMission, run_id: str) -> None:
+    """Keep the configuration that this clone begins with, where the mission was begun by another one."""
+    name = config_fact(mission)
+
+    def build(view: LedgerView) -> Batch:
+        entity = view.entity("mission", mission.id)
+        if entity is None or name in entity.facts:
+            return Batch(())
+        builder = BatchBuilder(view, actor=current_user(), correlation_id=run_id)
+        builder.annotate(
+            "mission", mission.id, "note_config", evidence={name: config_state(mission.project.repository)}
+        )
+        return builder.build()
+
+    entity = mission.view().entity("mission", mission.id)
+    if entity is not None and name not in entity.facts:
+        mission.ledger.record(build)
 
 
 def _take_over(mission: OpenMission, run_id: str, evidence: Mapping[str, object]) -> None:

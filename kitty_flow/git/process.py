@@ -30,8 +30,10 @@ _GUARD_RAILS: Final = (
     "advice.detachedHead=false",
     "branch.autoSetupMerge=false",
     "protocol.ext.allow=never",
+    "log.showSignature=false",
 )
-"""No hook and no fsmonitor of a repository runs inside us; git's default does not fsync a loose object or ref."""
+"""No hook, fsmonitor or signature program of a repository runs inside us; git's default does not fsync a loose object
+or ref."""
 
 _BEING_MADE: Final = b"/commondir: Success\n"
 """What git says, before it does anything, when another process is just making a worktree: the file is there, empty."""

@@ -121,8 +121,8 @@ class Remote:
         found = self.own.under(self.tracking(""))
         return {ref: found[own] for ref, own in wanted.items()}
 
-    def push(self, updates: Sequence[Update]) -> tuple[Pushed, ...]:
-        """Push refs, each only from the value that is expected there, and never by force.
+    def push(self, updates: Sequence[Update], *, atomic: bool = False) -> tuple[Pushed, ...]:
+        """Push refs, each only from the value that is expected there, and never by force; `atomic`: all or none.
 
         `expected` must have been fetched before: what does not provably contain it is not sent, and is ``stale``.
 
@@ -132,7 +132,9 @@ class Remote:
         """
         # git takes a lease that holds as leave to overwrite, so the fast-forward is ours to prove.
         sent = [update for update in updates if self._is_fast_forward(update)]
-        answers = self._push(sent) if sent else {}
+        if atomic and len(sent) < len(updates):
+            sent = []
+        answers = self._push(sent, atomic=atomic) if sent else {}
         rejected = [update.ref for update in sent if answers[update.ref][0] == "!"]
         # The words for a lost race and for a refusal differ from host to host; the value that is there does not.
         actual = self.refs(*rejected) if rejected else {}
@@ -185,11 +187,11 @@ class Remote:
         # 128: a commit is not here, so nothing can be proved.
         return self.git.status("merge-base", "--is-ancestor", update.expected, update.new, ok=(0, 1, 128)) == 0
 
-    def _push(self, updates: Sequence[Update]) -> dict[str, tuple[str, str]]:
+    def _push(self, updates: Sequence[Update], *, atomic: bool) -> dict[str, tuple[str, str]]:
         """git's flag and words for each ref; of several push URLs the least favourable answer counts."""
         leases = [f"--force-with-lease={_fit(update.ref)}:{update.expected}" for update in updates]
         specs = [f"{update.new}:{update.ref}" for update in updates]
-        args = (*_PUSH, *leases, "--", self.location.text, *specs)
+        args = (*_PUSH, *(("--atomic",) if atomic else ()), *leases, "--", self.location.text, *specs)
         done = self._call(*args, ok=(0, 1, 128))
         stderr = done.stderr.decode("utf-8", "replace")
         said = [line.removeprefix("remote:").strip() for line in stderr.splitlines() if line.startswith("remote:")]

@@ -17,13 +17,16 @@ __all__ = ["OVERRIDABLE", "check_overrides", "overridden"]
 
 OVERRIDABLE: Final = (
     "approved_heads_reviewed",
+    "config_unchanged",
+    "no_secrets",
     "owned_files_respected",
     "reviewers_are_not_implementers",
     "target_in_sync",
     "verdicts_consistent",
+    "worktrees_clean",
 )
-"""Gates about how the work came about. What keeps a landing exact (the branches, the checkouts, the merge, the tests)
-has no exception: without it nobody could say what landed."""
+"""Gates about how the work came about. What keeps a landing exact (the ledger, the branches, the checkouts, the merge,
+the tests) has no exception: without it nobody could say what landed."""
 
 
 def check_overrides(options: MergeOptions) -> None:

@@ -24,6 +24,9 @@ __all__ = ["Later", "MergePlan", "plan_merge"]
 _TELLS_ONLY_LATER: Final = ("landing_proved", "landing_recomputed", "mission_unmoved", "target_unmoved", "tests_pass")
 """Gates about what happens in the course of a merge."""
 
+_RUNS_NOTHING: Final = ("merge_clean", "no_secrets")
+"""Gates that can be asked of a repository whose configuration is not to be trusted: they look at objects only."""
+
 
 class Later(NamedTuple):
     """A gate that is asked in the course of a merge: before which step, and what it makes sure of."""
@@ -95,14 +98,17 @@ def plan_merge(mission: OpenMission, options: MergeOptions) -> MergePlan:
     pipeline = merge_pipeline(mission.project.root)
     gates: list[GateResult] = []
     later: dict[str, Later] = {}
+    is_untrusted = False
     for step in step_order(pipeline):
         if step == "test" and target and head:
             build_candidate(landing)
         for name in pipeline.gates_before(step):
-            if name in _TELLS_ONLY_LATER or name in pipeline.commands:
+            waits = is_untrusted and name not in _RUNS_NOTHING
+            if name in _TELLS_ONLY_LATER or name in pipeline.commands or waits:
                 later.setdefault(name, Later(name, step, _description(name, pipeline.commands)))
             elif name not in {gate.gate for gate in gates}:
                 gates.append(_as_overridden(ask_gate(name, landing), options))
+                is_untrusted = is_untrusted or (name == "config_unchanged" and not gates[-1].is_open)
     history = mission.project.history
     changed = history.changed_paths(str(target), landing.candidate_commit) if landing.candidate_commit else ()
     layers = build_stack(mission, target, landing.heads).layers if target and _are_here(mission, landing) else ()

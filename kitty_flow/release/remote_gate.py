@@ -10,7 +10,7 @@ from kitty_flow.model.gate import GateResult
 from kitty_flow.release.gate_answers import closed_gate, open_gate
 from kitty_flow.release.landing import Landing
 
-__all__ = ["Divergence", "divergence", "target_in_sync"]
+__all__ = ["Divergence", "divergence", "target_in_sync", "upstream_of"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,13 @@ class Divergence:
         )
 
 
+def upstream_of(mission: OpenMission) -> tuple[str, str] | None:
+    """The remote and the branch there (full ref) that the target follows; None where it follows none."""
+    form = "--format=%(upstream:remotename)%00%(upstream:remoteref)"
+    name, _, ref = mission.project.repository.git.text("for-each-ref", form, "--", mission.target_ref).partition("\0")
+    return (name, ref) if name and ref and name != "." else None
+
+
 def divergence(mission: OpenMission) -> Divergence | None:
     """Ask the remote where the upstream of the target is, and count what either side lacks; None without an upstream.
 
@@ -41,11 +48,10 @@ def divergence(mission: OpenMission) -> Divergence | None:
         ExternalToolError: REMOTE_UNREACHABLE.
     """
     repository = mission.project.repository
-    form = "--format=%(upstream:remotename)%00%(upstream:remoteref)"
-    name, _, ref = repository.git.text("for-each-ref", form, "--", mission.target_ref).partition("\0")
-    target = repository.refs.commit(mission.target_ref)
-    if not name or not ref or target is None:
+    followed, target = upstream_of(mission), repository.refs.commit(mission.target_ref)
+    if followed is None or target is None:
         return None
+    name, ref = followed
     remote = open_remote(repository, name, start=mission.project.root)
     upstream = f"{name}/{ref.removeprefix('refs/heads/')}"
     if ref not in remote.refs(ref):

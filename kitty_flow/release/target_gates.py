@@ -28,7 +28,12 @@ def target_exists(landing: Landing) -> GateResult:
     if landing.target_commit:
         missing, remedy = landing.mission.branch, f"kitty-flow run {landing.mission.slug}"
     return closed_gate(
-        "target_exists", "BRANCH_MISSING", f"{missing} does not exist", subject=missing, remediation=remedy
+        "target_exists",
+        "BRANCH_MISSING",
+        f"{missing} does not exist",
+        subject=missing,
+        invariant="a landing joins two branches that are there",
+        remediation=remedy,
     )
 
 
@@ -91,7 +96,7 @@ def _operation_on(checkout: Checkout, ref: str) -> str | None:
 def merge_clean(landing: Landing) -> GateResult:
     """The candidate could be built without a conflict."""
     if not landing.conflicts:
-        return open_gate("merge_clean", "the mission merges into the target without conflicts")
+        return open_gate("merge_clean", f"the mission merges into the target without conflicts{_catching_up(landing)}")
     target = landing.mission.target_ref.removeprefix("refs/heads/")
     branch = landing.mission.branch.removeprefix("refs/heads/")
     if landing.obstacle:
@@ -115,11 +120,28 @@ def merge_clean(landing: Landing) -> GateResult:
     )
 
 
+def _catching_up(landing: Landing) -> str:
+    """What the target got since the mission took it over last: nobody has to bring the lanes up to date for it."""
+    if not landing.target_commit or not landing.mission_head:
+        return ""
+    words = ("rev-list", "--count", "--end-of-options", f"{landing.mission_head}..{landing.target_commit}")
+    behind = int(landing.mission.project.repository.git.text(*words))
+    return f"; {behind} commit(s) of the target that its lanes lack are merged in" if behind else ""
+
+
 def tests_pass(landing: Landing) -> GateResult:
     """The test command passed on the candidate's tree and left it as it was."""
     run = landing.test_run
     if run is None:
-        return closed_gate("tests_pass", "TESTS_NOT_RUN", "the tests did not run on this tree", outcome="error")
+        return closed_gate(
+            "tests_pass",
+            "TESTS_NOT_RUN",
+            "the tests did not run on this tree",
+            outcome="error",
+            subject=landing.candidate_tree,
+            invariant="only a tested tree lands",
+            remediation=f"kitty-flow merge {landing.mission.slug}",
+        )
     if run.passed:
         words = f"{' '.join(run.command)} passed in {run.duration_s:.1f} s"
         if run.is_remembered:

@@ -119,18 +119,23 @@ def test_the_merge_pipeline_has_its_gates_on_the_edges() -> None:
     user = ("checkout_clean", "no_user_operation_in_progress")
     mission = ("approved_heads_integrated", "mission_accepted")
     reviews = ("verdicts_consistent", "approved_heads_reviewed", "reviewers_are_not_implementers")
-    before_the_move = ("tests_pass", *mission, "mission_unmoved", "target_unmoved", "landing_recomputed", *user)
+    clone = ("config_unchanged", "ledger_descends")
+    moves = ("mission_unmoved", "target_unmoved", "landing_recomputed")
+    before_the_move = ("tests_pass", *clone, *mission, *moves, *user)
     gates = {(edge.before, edge.after): edge.gates for edge in pipeline.edges}
     assert gates == {
         ("preflight", "candidate"): (
+            *clone,
             *mission,
             *reviews,
             "owned_files_respected",
             "target_exists",
             "target_in_sync",
-            *user,
+            "checkout_clean",
+            "worktrees_clean",
+            "no_user_operation_in_progress",
         ),
-        ("candidate", "test"): ("merge_clean", "checkout_can_follow"),
+        ("candidate", "test"): ("merge_clean", "checkout_can_follow", "no_secrets"),
         ("test", "land"): before_the_move,
         ("land", "prove"): ("landing_proved",),
     }

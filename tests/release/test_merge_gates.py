@@ -27,9 +27,9 @@ def nothing_landed(bench: Workbench) -> Iterator[None]:
     assert set(bench.states().values()) == {"approved"}
 
 
-def expect_landing(bench: Workbench, command: str = "true") -> dict[str, Any]:
+def expect_landing(bench: Workbench, command: str = "true", *words: str) -> dict[str, Any]:
     """A merge that works, with everything that must be true after one."""
-    data: dict[str, Any] = bench.kitty("merge", "sample", "--test-command", command)["data"]
+    data: dict[str, Any] = bench.kitty("merge", "sample", "--test-command", command, *words)["data"]
     assert bench.git("rev-parse", "trunk") == data["landed_commit"]
     assert bench.tree("trunk") == data["tested_tree"]
     assert set(bench.states().values()) == {"done"}
@@ -233,13 +233,21 @@ def test_a_planted_merge_driver_does_not_hide_a_conflict(bench: Workbench) -> No
     bench.git("config", "merge.union.driver", "true")
     (bench.root / ".git" / "info" / "attributes").write_text("* merge=union\n")
     with nothing_landed(bench):
-        assert bench.refusal("merge", "--test-command", "true", exit=4)["code"] == "MERGE_CONFLICT"
+        error = bench.refusal("merge", "--test-command", "true", exit=4)
+        assert (error["code"], "conflicts with trunk besides, in: one.txt" in error["message"]) == (
+            "CONFIG_CHANGED",
+            True,
+        )
+        passed = ("--override", "config_unchanged", "--reason", "we want to see")
+        assert bench.refusal("merge", "--test-command", "true", *passed, exit=4)["code"] == "MERGE_CONFLICT"
 
 
 def test_work_that_did_not_land_keeps_its_worktree(bench: Workbench) -> None:
     lane = next(Path(bench.root.parent / "repo.kitty" / "worktrees").glob("*/lane-*"))
     (lane / "note.txt").write_text("a person looked around here\n")
-    data = expect_landing(bench)
+    with nothing_landed(bench):
+        assert bench.refusal("merge", "--test-command", "true", exit=4)["code"] == "WORKTREE_DIRTY"
+    data = expect_landing(bench, "true", "--override", "worktrees_clean", "--reason", "only a note")
     assert str(lane) in data["remarks"][0]
     assert (lane / "note.txt").exists()
 

@@ -68,21 +68,6 @@ def test_a_done_work_package_with_a_rejected_verdict(bench: Workbench) -> None:
     assert "done" in found["message"]
 
 
-def test_an_approval_of_another_commit(bench: Workbench) -> None:
-    record(bench, "WP01", reviewed_commit=bench.git("rev-parse", "trunk"))
-    closed(bench, gate="approved_heads_reviewed", diagnostic_code="HEAD_NOT_REVIEWED", subject="WP01")
-
-
-def test_an_approval_by_the_implementer(bench: Workbench) -> None:
-    record(bench, "WP01", reviewer="Implementer-Command ")
-    closed(bench, gate="reviewers_are_not_implementers", diagnostic_code="SELF_REVIEW", subject="WP01")
-
-
-def test_a_change_outside_the_owned_files(bench: Workbench) -> None:
-    record(bench, "WP02", base_commit=bench.git("rev-parse", "trunk"))
-    closed(bench, gate="owned_files_respected", diagnostic_code="OWNERSHIP_VIOLATED", subject="WP02")
-
-
 def test_a_target_that_is_in_sync_or_ahead(bench: Workbench, hub: Path) -> None:
     def told() -> str:
         gates = bench.kitty("merge", "--plan", "--test-command", "true")["data"]["gates"]
@@ -116,13 +101,6 @@ def test_a_target_that_is_behind_or_has_diverged(bench: Workbench, hub: Path, tm
     assert (gate["outcome"], gate["override_reason"]) == ("fail", "the hub is frozen")
     event = next(e for e in bench.events() if e["trigger"] == "override_gate")
     assert (event["evidence"]["overridden_gate"], event["reason"]) == ("target_in_sync", "the hub is frozen")
-
-
-def test_a_remote_that_does_not_answer_closes_the_gate(bench: Workbench, hub: Path) -> None:
-    bench.git("remote", "set-url", "origin", hub.parent / "gone.git")
-    error = bench.refusal("merge", "--test-command", "true", exit=4)
-    gate = next(g for g in error["details"]["gates"] if g["gate"] == "target_in_sync")
-    assert (gate["outcome"], gate["diagnostic_code"]) == ("error", "GATE_ERROR")
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from kitty_flow.ledger.lock import exclusive
 from kitty_flow.ledger.receive import receive
 from kitty_flow.ledger.sharing import LOGS, MISSIONS, is_log
 
-__all__ = ["Exchanged", "SyncReport", "exchange_ledger", "sync"]
+__all__ = ["Exchanged", "SyncReport", "alone", "exchange_ledger", "sync"]
 
 _TRIES: Final = 10
 _LOCK_TIMEOUT_S: Final = 120.0
@@ -76,7 +76,7 @@ def sync(project: Project, name: str | None = None) -> SyncReport:
     """
     peer = open_peer(project, name)
     report = SyncReport(peer.shown)
-    with _alone(project, peer):
+    with alone(project, peer):
         peer.ask()
         report.kept_received = take_work(project, peer)
         refs = sorted({*_own_logs(project), *filter(is_log, peer.tips)})
@@ -93,13 +93,13 @@ def exchange_ledger(project: Project, ledger: Ledger, name: str | None) -> tuple
         As `sync`.
     """
     peer = open_peer(project, name)
-    with _alone(project, peer):
+    with alone(project, peer):
         peer.ask([ledger.ref])
         return peer, _exchange_ledger(peer, ledger)
 
 
 @contextmanager
-def _alone(project: Project, peer: Peer) -> Iterator[None]:
+def alone(project: Project, peer: Peer) -> Iterator[None]:
     """Two exchanges of one clone with one remote would compete for the refs that remember what was fetched."""
     lock = project.repository.state_dir / "locks" / f"sync-{peer.remote.location.key}.lock"
     with exclusive(lock, timeout_s=_LOCK_TIMEOUT_S, what=f"the exchange with {peer.shown}"):

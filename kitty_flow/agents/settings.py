@@ -20,7 +20,13 @@ from kitty_flow.agents.settings_review import ReviewSettings
 from kitty_flow.agents.settings_rules import is_preset, near, rule_problems
 from kitty_flow.agents.settings_run import RunSettings
 from kitty_flow.agents.settings_sample import settings_text
-from kitty_flow.agents.settings_ship import BuildSettings, PublishSettings, ReleaseGateSettings, ShipSettings, VersionPlace
+from kitty_flow.agents.settings_ship import (
+    BuildSettings,
+    PublishSettings,
+    ReleaseGateSettings,
+    ShipSettings,
+    VersionPlace,
+)
 from kitty_flow.agents.settings_types import Command, Limit, Text
 from kitty_flow.agents.settings_workspace import PortSettings, WorkspaceSettings
 from kitty_flow.errors import UsageError

@@ -47,7 +47,7 @@ class VersionPlace(Model):
         if not self.path.endswith(KEYED):
             raise ValueError(f"{self.path} is neither Python nor {', '.join(KEYED)}, so nothing tells how to read it")
         if not self.key:
-            raise ValueError(f"{self.path} needs a key, such as \"package.version\"")
+            raise ValueError(f'{self.path} needs a key, such as "package.version"')
         return self
 
 

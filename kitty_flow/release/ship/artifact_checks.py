@@ -44,7 +44,9 @@ def _named_by_version(release: Release) -> GateResult:
     found = {path.name: meta for path in artifact_paths(release) if (meta := built_metadata(path)) is not None}
     if not found:
         return open_gate(_NAMED, "no artifact is a wheel or an sdist, so there is no metadata to compare")
-    wrong = [n for n, meta in found.items() if canonical(meta.version, "pep440") != canonical(release.version, "pep440")]
+    wrong = [
+        n for n, meta in found.items() if canonical(meta.version, "pep440") != canonical(release.version, "pep440")
+    ]
     names = {re.sub(r"[-_.]+", "-", meta.name).lower() for meta in found.values()}
     if not wrong and len(names) == 1:
         return open_gate(_NAMED, f"{', '.join(found)}: {next(iter(names))} {release.version}")
@@ -54,7 +56,12 @@ def _named_by_version(release: Release) -> GateResult:
         code, subject = "ARTIFACT_VERSION_DIFFERS", wrong[0]
         message = "; ".join(f"{n} says {found[n].version!r}, not {release.version!r}" for n in wrong)
     return closed_gate(
-        _NAMED, code, message, subject=subject, invariant="what is built is what is shipped", remediation=release.command
+        _NAMED,
+        code,
+        message,
+        subject=subject,
+        invariant="what is built is what is shipped",
+        remediation=release.command,
     )
 
 

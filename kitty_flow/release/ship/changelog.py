@@ -7,7 +7,15 @@ from typing import Final, NamedTuple
 
 __all__ = ["COMMON_NAMES", "Entry", "entries", "heading_like"]
 
-COMMON_NAMES: Final = ("CHANGELOG.md", "CHANGES.md", "HISTORY.md", "NEWS.md", "CHANGELOG.rst", "CHANGES.rst", "CHANGELOG")
+COMMON_NAMES: Final = (
+    "CHANGELOG.md",
+    "CHANGES.md",
+    "HISTORY.md",
+    "NEWS.md",
+    "CHANGELOG.rst",
+    "CHANGES.rst",
+    "CHANGELOG",
+)
 
 _TITLE: Final = re.compile(
     r"(?P<before>(?:[A-Za-z][\w.-]*\s+)?\[?v?)(?P<version>\d+(?:\.\d+)[0-9A-Za-z.+!-]*)(?P<after>\]?.*)"

@@ -99,7 +99,7 @@ def _closed(release: Release, place: VersionPlace, message: str, subject: str, c
 
 
 def _places(release: Release, git: Git) -> tuple[VersionPlace, ...]:
-    """The configured places; without any, the well-known files that are in the commit, and what a dynamic version names."""
+    """The configured places, else the well-known files that are there; and the file that a dynamic version names."""
     places = release.settings.version
     if not places:
         listed = git.output("ls-tree", "-z", "--name-only", "--full-tree", "--end-of-options", release.commit)
@@ -115,7 +115,7 @@ def _places(release: Release, git: Git) -> tuple[VersionPlace, ...]:
 
 
 def _states_one(release: Release, git: Git, path: str) -> bool:
-    """Whether a file that nobody configured is about a version at all: a pyproject.toml may hold settings of tools only."""
+    """Whether a file that nobody configured is about a version: a pyproject.toml may hold settings of tools only."""
     text = file_text(git, release.commit, path) or ""
     return {
         "pyproject.toml": "[project]" in text,

@@ -78,7 +78,13 @@ class Workplace:
     def _filled(self, argv: Sequence[str], more: Mapping[str, str]) -> tuple[str, ...]:
         release = self.release
         folder = release.folder / "artifacts"
-        values = {"version": release.version, "tag": release.tag, "commit": release.commit, "folder": str(folder), **more}
+        values = {
+            "version": release.version,
+            "tag": release.tag,
+            "commit": release.commit,
+            "folder": str(folder),
+            **more,
+        }
         words: list[str] = []
         for word in argv:
             if word == "{artifacts}":

@@ -15,8 +15,16 @@ from kitty_flow.missions.yaml_text import YamlMapping, parse_yaml
 
 __all__ = ["Stated", "UnstatedError", "dynamic_source", "kind_of", "stated_version"]
 
-_KINDS: Final[Mapping[str, str]] = {"pyproject.toml": "PYPROJECT", "package.json": "PACKAGE_JSON", "Cargo.toml": "CARGO"}
-_KEYS: Final[Mapping[str, str]] = {"PYPROJECT": "project.version", "PACKAGE_JSON": "version", "CARGO": "package.version"}
+_KINDS: Final[Mapping[str, str]] = {
+    "pyproject.toml": "PYPROJECT",
+    "package.json": "PACKAGE_JSON",
+    "Cargo.toml": "CARGO",
+}
+_KEYS: Final[Mapping[str, str]] = {
+    "PYPROJECT": "project.version",
+    "PACKAGE_JSON": "version",
+    "CARGO": "package.version",
+}
 
 
 class Stated(NamedTuple):
@@ -84,11 +92,12 @@ def _in_python(text: str, name: str) -> Stated:
     except (SyntaxError, ValueError, RecursionError) as error:
         raise UnstatedError(f"is no Python: {error}") from error
     for node in tree.body:
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        if not isinstance(node, ast.Assign | ast.AnnAssign):
+            continue
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         if any(isinstance(target, ast.Name) and target.id == name for target in targets):
-            value = node.value  # type: ignore[union-attr]  # only assignments have targets
-            if isinstance(value, ast.Constant) and isinstance(value.value, str):
-                return Stated(value.value, node.lineno)
+            if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+                return Stated(node.value.value, node.lineno)
             raise UnstatedError(f"computes {name} in line {node.lineno}; only a plain text can be compared")
     raise UnstatedError(f"does not set {name}")
 

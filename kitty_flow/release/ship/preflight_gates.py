@@ -80,7 +80,9 @@ def version_follows_last_tag(release: Release) -> GateResult:
         return closed_gate(gate, "VERSION_INVALID", f"{release.version!r} cannot be compared", outcome="error")
     git = release.mission.project.repository.git
     form = "--format=%(refname:strip=2)"
-    everywhere = versions_of_tags(git.text("for-each-ref", form, "--", "refs/tags").split(), release.settings.tag, scheme)
+    everywhere = versions_of_tags(
+        git.text("for-each-ref", form, "--", "refs/tags").split(), release.settings.tag, scheme
+    )
     merged = git.text("for-each-ref", form, f"--merged={release.commit}", "--", "refs/tags").split()
     taken = [tag for tag, version in everywhere.items() if not is_greater(version, release.version, scheme)
              and not is_greater(release.version, version, scheme) and tag != release.tag]  # fmt: skip

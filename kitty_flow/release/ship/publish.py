@@ -148,7 +148,9 @@ def _settled(workplace: Workplace, step: Step) -> tuple[Found, Ran]:
 
 def _words(workplace: Workplace, step: Step) -> dict[str, str]:
     folder = workplace.release.folder / "artifacts"
-    return {"artifact": str(folder / step.artifact), "file": step.artifact, "sha256": step.sha256} if step.artifact else {}
+    return (
+        {"artifact": str(folder / step.artifact), "file": step.artifact, "sha256": step.sha256} if step.artifact else {}
+    )
 
 
 def _refuse_without_artifacts(release: Release) -> None:

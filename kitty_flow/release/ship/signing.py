@@ -43,7 +43,9 @@ class SigningKey(NamedTuple):
 def signing_key(git: Git) -> SigningKey | None:
     """The key of the user or of the system; None when none is configured there."""
     found: dict[str, str] = {}
-    out = git.call("config", "--null", "--show-scope", "--get-regexp", r"^(user\.signingkey|gpg\..*)$", ok=(0, 1)).stdout
+    out = git.call(
+        "config", "--null", "--show-scope", "--get-regexp", r"^(user\.signingkey|gpg\..*)$", ok=(0, 1)
+    ).stdout
     words = out.decode("utf-8", "surrogateescape").split("\0")
     for scope, entry in zip(words[::2], words[1::2], strict=False):
         name, _, value = entry.partition("\n")
@@ -80,7 +82,17 @@ def make_tag_object(release: Release) -> str:
         git = Git(private, environment)
         options = [word for item in (key.settings if key else {}).items() for word in ("-c", "=".join(item))]
         sign = "--sign" if key else "--no-sign"
-        words = (*options, "tag", "--annotate", sign, "--cleanup=verbatim", "--file=-", "--", release.tag, release.commit)
+        words = (
+            *options,
+            "tag",
+            "--annotate",
+            sign,
+            "--cleanup=verbatim",
+            "--file=-",
+            "--",
+            release.tag,
+            release.commit,
+        )
         try:
             git.call(*words, stdin=_message(release).encode(), timeout=_TIMEOUT_S)
         except GitFailedError as error:
@@ -89,7 +101,7 @@ def make_tag_object(release: Release) -> str:
             raise ExternalToolError(
                 "TAG_NOT_SIGNED",
                 f"the tag {release.tag} could not be signed ({key.form}); nothing was published",
-                hint=f"unlock the key, or set sign = \"never\" under [ship]; then {release.command}",
+                hint=f'unlock the key, or set sign = "never" under [ship]; then {release.command}',
                 details={"stderr": str(error.details.get("stderr", error.message))},
             ) from error
         return git.text("rev-parse", "--verify", release.tag_ref)

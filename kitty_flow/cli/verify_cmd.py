@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
+    from kitty_flow.release.ship.proof import ReleaseProof
+
 __all__ = ["verify"]
 
 
@@ -21,6 +23,7 @@ def verify(mission: MissionArgument = None) -> Result:
     """Ask git, not the ledger, whether the head of every finished work package is on the target branch."""
     from kitty_flow.flow.mission import open_mission
     from kitty_flow.flow.project import Project
+    from kitty_flow.release.ship.proof import verify_release
     from kitty_flow.release.verify import verify_mission
 
     with open_mission(Project.discover(), mission) as opened:
@@ -32,6 +35,9 @@ def verify(mission: MissionArgument = None) -> Result:
             "work_packages": {p.work_package_id: p.as_data() for p in proofs},
             "holds": not broken,
         }
+        released = verify_release(opened) if opened.state() == "shipped" else None
+        if released is not None:
+            data |= {"release": released.as_data(), "holds": not broken and released.holds}
         error = None
         if broken:
             lost = [p.work_package_id for p in proofs if not p.holds and p.head is not None]
@@ -46,11 +52,25 @@ def verify(mission: MissionArgument = None) -> Result:
                 hint="git fetch, then make that branch here" if absent else f"kitty-flow wp show {broken[0]}",
                 details={"work_packages": broken},
             )
+        elif released is not None and not released.holds:
+            error = _not_released(released)
         rows = [(p.work_package_id, p.state, "yes" if p.on_target else "no", (p.head or "-")[:12]) for p in proofs]
         counted = [p for p in proofs if p.state != "canceled"]
         landed = f"{sum(p.on_target for p in counted)} of {len(counted)} are on {opened.target_branch}"
+        if released is not None and released.holds:
+            landed += f"; {released.tag} at {released.release_commit[:12]} has them"
         columns = ("WP", "STATE", "ON TARGET", "HEAD")
         return Result(data, lambda: _text(table(columns, rows), landed), (), error)
+
+
+def _not_released(released: ReleaseProof) -> RefusedError:
+    if released.at is None:
+        message, hint = f"there is no tag {released.tag} here", f"git fetch --tags, or git tag --list '{released.tag}'"
+    elif released.missing:
+        message, hint = f"{released.tag} does not contain {', '.join(released.missing)}", f"git show {released.tag}"
+    else:
+        message, hint = f"the tag {released.tag} is not the one that was shipped", f"git show {released.tag}"
+    return RefusedError("RELEASE_NOT_PROVED", message, hint=hint, details=released.as_data())
 
 
 def _text(found: Table, sentence: str) -> RenderableType:

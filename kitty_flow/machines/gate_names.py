@@ -1,8 +1,7 @@
 """The names of all gates, by the kind of definition whose edges may carry them.
 
 The checks are elsewhere, each in the layer that can look: `release/gates.py` and `release/ship/gates.py` for the
-pipelines, `flow/phase_gates.py`
-for the phases of missions, `flow/edge_gates.py` for the edges between work packages.
+pipelines, `flow/phase_gates.py` for the phases of missions, `flow/edge_gates.py` for the edges between work packages.
 """
 
 from __future__ import annotations

@@ -93,6 +93,7 @@ ROWS: Final = {
     "dags list": Row("dags list", anywhere=True),
     "dags show": Row("dags show software-dev", anywhere=True),
     "merge": Row("merge sample", exit=4, records=True),
+    "ship": Row("ship sample --version 1.0.0", exit=4, records=True),
     "verify": Row("verify sample"),
     "sync": Row("sync", exit=2, records=True),
     "doctor": Row("doctor"),

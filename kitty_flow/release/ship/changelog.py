@@ -26,7 +26,7 @@ _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 class Entry(NamedTuple):
-    """One entry: its version, the line of its heading (from 1), the heading's own form, and whether it says anything."""
+    """One entry: its version, the line of its heading (from 1), that heading and its level, and whether it has text."""
 
     version: str
     line: int

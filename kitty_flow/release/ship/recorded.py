@@ -31,7 +31,8 @@ def take_up(mission: OpenMission, version: str | None, options: ShipOptions) -> 
         raise RefusedError(
             "RELEASE_IN_PROGRESS",
             f"the release of {found.version} was begun and is {found.state}",
-            hint=f"kitty-flow ship {mission.slug} --resume, or kitty-flow ship {mission.slug} --abort",
+            hint=f"kitty-flow ship {mission.slug} --resume"
+            + (f", or kitty-flow ship {mission.slug} --abort" if found.state in (*_EARLY, "tagged") else ""),
         )
     tip = mission.project.repository.refs.commit(mission.target_ref)
     if tip == found.commit or found.state not in _EARLY or _has_tag(found):

@@ -174,6 +174,16 @@ def _merge(bench: Workbench, do: Do) -> Sequence[Any]:
     return ("merge", "sample", "--test-command", "test -f one.txt")
 
 
+def _ship(bench: Workbench, do: Do) -> Sequence[Any]:
+    """A release with a gate of its own and a publish step, which is there already."""
+    do("kitty", *_merge(bench, do))
+    bench.commit("Version", pyproject__toml='[project]\nname = "sample"\nversion = "1.0"\n')
+    gate = '[[ship.gate]]\nname = "RG-1"\ncommand = ["true"]\n'
+    step = '[[ship.publish]]\nname = "page"\ncommand = ["false"]\nprobe = ["echo", "present"]\n'
+    bench.settings(f"[run]\nretry_backoff_s = 0\n{gate}{step}")
+    return ("ship", "sample", "--version", "1.0")
+
+
 def _tidy(bench: Workbench, do: Do) -> Sequence[Any]:
     """Two packs that are to be merged, and events that are loose."""
     for first in (1, 11, 21):
@@ -249,6 +259,7 @@ OPERATIONS: Final = {
         Operation("amend", _amend),
         Operation("run", _run, same_events=False),
         Operation("merge", _merge, lands=True),
+        Operation("ship", _ship, lands=True),
         Operation("sync, sending", _send),
         Operation("sync, receiving", _receive),
         Operation("sync, both sides", _unite, same_events=False),

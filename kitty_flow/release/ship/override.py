@@ -52,7 +52,7 @@ def overridden(release: Release, results: Sequence[GateResult]) -> list[GateResu
         else result
         for result in results
     ]
-    new = [result for result in found if result.overridden_by]
+    new = [after for before, after in zip(results, found, strict=True) if after is not before]
     if new:
         _record(release, new)
     return found

@@ -6,7 +6,7 @@ from kitty_flow.errors import RefusedError, UsageError
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.run import run_lock
 from kitty_flow.machines import Facts
-from kitty_flow.release.ship.commands import scratch
+from kitty_flow.release.ship.commands import clear_scratch, scratch
 from kitty_flow.release.ship.publish import done_steps, probe, steps
 from kitty_flow.release.ship.recorded import open_release
 from kitty_flow.release.ship.sheet import Release, ShipOptions, record_step
@@ -34,6 +34,7 @@ def abort_release(mission: OpenMission, reason: str) -> Release:
                 hint=f"kitty-flow ship {mission.slug} --resume",
             )
         remove_tag(release)
+        clear_scratch(release)
         record_step(
             release, "abort", evidence={"reason": reason}, facts=Facts(reason=reason, public=False), reason=reason
         )

@@ -19,7 +19,7 @@ from kitty_flow.flow.workspace import workspace_path
 from kitty_flow.ledger.lock import exclusive
 from kitty_flow.release.ship.sheet import Release
 
-__all__ = ["Ran", "Workplace", "scratch"]
+__all__ = ["Ran", "Workplace", "clear_scratch", "scratch"]
 
 
 @dataclass(frozen=True)
@@ -138,3 +138,12 @@ def scratch(release: Release, lane: str = "ship") -> Iterator[Workplace]:
             yield Workplace(release, path)
         finally:
             worktrees.remove(checkout, disposable=True)
+
+
+def clear_scratch(release: Release) -> None:
+    """Remove what a killed process left of the scratch worktrees of this release."""
+    worktrees = release.mission.project.worktrees
+    for lane in ("ship", "ship-again"):
+        left_over = worktrees.at(workspace_path(release.mission, lane))
+        if left_over is not None:
+            worktrees.remove(left_over, disposable=True)

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,14 @@ import pytest
 from ship_site import committed, files, prepare, ship_settings
 from workbench import Workbench
 
+from kitty_flow.agents.settings_ship import ReleaseGateSettings
+from kitty_flow.errors import UsageError
 from kitty_flow.flow.mission import OpenMission, open_mission
 from kitty_flow.flow.project import Project
 from kitty_flow.release.ship import artifact_checks
 from kitty_flow.release.ship.artifact_checks import check_artifacts
 from kitty_flow.release.ship.gates import GATES, ask_gate
+from kitty_flow.release.ship.override import check_overrides
 from kitty_flow.release.ship.sheet import Release, ShipOptions
 
 pytestmark = pytest.mark.slow
@@ -263,6 +266,18 @@ def test_closed_gates_and_giving_up(bench: Workbench, tmp_path: Path) -> None:
     assert asked(tmp_path / "index") == ["manual-1.2.0.bin"], "what is there is not overwritten"
 
 
+def test_a_release_that_the_target_has_left_behind_starts_afresh(bench: Workbench) -> None:
+    bench.env["KITTY_FLOW_FAILPOINT"] = "ship.ran#2:exit"
+    bench.kitty("ship", "sample", "--version", "1.2.0", exit=86)
+    del bench.env["KITTY_FLOW_FAILPOINT"]
+    error = bench.refusal("ship", "sample", "--version", "1.3.0", exit=4)
+    assert error["code"] == "RELEASE_IN_PROGRESS"
+    tip = bench.commit("A fix")
+    done = bench.kitty("ship", "sample", "--resume")["data"]
+    assert done["release_commit"] == tip and "moved on" in done["remarks"][0]
+    assert [e["to_state"] for e in bench.events() if e["trigger"] in ("abort", "tag")] == ["aborted", "tagged"]
+
+
 def test_a_missing_entry_is_drafted_from_the_mission(bench: Workbench) -> None:
     bench.commit("Undo", CHANGELOG__md="# Changelog\n\n## v1.1.0 (2025-01-01)\n\n- One.\n")
     plan = bench.kitty("ship", "sample", "--version", "1.2.0", "--plan", exit=4)["error"]
@@ -274,7 +289,16 @@ def test_a_missing_entry_is_drafted_from_the_mission(bench: Workbench) -> None:
     assert bench.git("status", "--porcelain") == ""
 
 
-Wheel = Callable[[str], Path]
+def test_a_gate_of_the_project_opens_no_gate_of_the_pipeline(
+    mission: OpenMission, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = Release(mission, ShipOptions(overrides=("tag_absent_here",), reason="x"), "R", "1.2.0", "0" * 40)
+    own = ReleaseGateSettings.model_validate({"name": "tag_absent_here", "command": ["true"]})
+    settings = mission.project.settings
+    ship = settings.ship.model_copy(update={"gate": (own,)})
+    monkeypatch.setitem(mission.project.__dict__, "settings", settings.model_copy(update={"ship": ship}))
+    with pytest.raises(UsageError, match="cannot be overridden"):
+        check_overrides(release)
 
 
 def test_artifacts_are_looked_into(mission: OpenMission, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -296,6 +320,5 @@ def test_artifacts_are_looked_into(mission: OpenMission, monkeypatch: pytest.Mon
     assert good["artifacts_reproducible"] == ("fail", "BUILD_NOT_REPRODUCIBLE"), "a wheel is not what the build makes"
     bad = answers("Metadata-Version: 2.1\nName: tool\nVersion: 1.2.1\n")
     assert bad["artifacts_named_by_version"] == ("fail", "ARTIFACT_VERSION_DIFFERS")
-    monkeypatch.setattr(artifact_checks, "_twine", lambda: ("false",))
     monkeypatch.setattr(artifact_checks, "_twine", lambda: (shutil.which("false") or "false",))
     assert answers("Name: tool\nVersion: 1.2.0\n")["artifacts_sound"] == ("fail", "ARTIFACT_UNSOUND")

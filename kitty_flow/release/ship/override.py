@@ -10,6 +10,7 @@ from kitty_flow.flow.actor import current_user
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.ledger.ledger import Batch
 from kitty_flow.ledger.view import LedgerView
+from kitty_flow.machines.gate_names import GATE_NAMES
 from kitty_flow.model.gate import GateResult
 from kitty_flow.release.ship.sheet import Release
 
@@ -31,7 +32,9 @@ def check_overrides(release: Release) -> None:
     Raises:
         UsageError: GATE_NOT_OVERRIDABLE or REASON_MISSING.
     """
-    known = (*OVERRIDABLE, *(gate.name for gate in release.settings.gate))
+    own = [gate.name for gate in release.settings.gate]
+    # A release gate that has the name of a gate of the pipeline does not open that one.
+    known = (*OVERRIDABLE, *(name for name in own if name not in GATE_NAMES["pipeline"]))
     for name in release.options.overrides:
         if name not in known:
             raise UsageError(

@@ -13,7 +13,7 @@ from kitty_flow.release.ship.commands import Workplace, scratch
 from kitty_flow.release.ship.gates import ask_gate
 from kitty_flow.release.ship.override import check_overrides
 from kitty_flow.release.ship.publish import Step, done_steps, probe, steps
-from kitty_flow.release.ship.recorded import fresh_release, open_release
+from kitty_flow.release.ship.recorded import fresh_release, is_outdated, open_release
 from kitty_flow.release.ship.sheet import Release, ShipOptions
 
 __all__ = ["PlannedStep", "ShipPlan", "plan_release"]
@@ -69,8 +69,8 @@ def plan_release(mission: OpenMission, version: str | None, options: ShipOptions
         ConflictError: LOCK_TIMEOUT, another plan is being made.
     """
     release = open_release(mission, options)
-    if release is None or version not in (None, release.version):
-        release = fresh_release(mission, version, options)
+    if release is None or version not in (None, release.version) or is_outdated(release):
+        release = fresh_release(mission, version or (release.version if release else None), options)
     check_overrides(release)
     pipeline = dag("pipeline", "ship")
     order = step_order(pipeline)

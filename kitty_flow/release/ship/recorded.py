@@ -11,7 +11,7 @@ from kitty_flow.ledger.view import EntityState
 from kitty_flow.machines import Facts
 from kitty_flow.release.ship.sheet import Release, ShipOptions, record_step
 
-__all__ = ["fresh_release", "open_release", "proved_release", "take_up"]
+__all__ = ["fresh_release", "is_outdated", "open_release", "proved_release", "take_up"]
 
 _EARLY: Final = ("planned", "checked", "built", "verified")
 """Nothing but files of ours came of a release in these states."""
@@ -34,8 +34,7 @@ def take_up(mission: OpenMission, version: str | None, options: ShipOptions) -> 
             hint=f"kitty-flow ship {mission.slug} --resume"
             + (f", or kitty-flow ship {mission.slug} --abort" if found.state in (*_EARLY, "tagged") else ""),
         )
-    tip = mission.project.repository.refs.commit(mission.target_ref)
-    if tip == found.commit or found.state not in _EARLY or _has_tag(found):
+    if not is_outdated(found):
         return found
     reason = f"{mission.target_branch} moved on from {found.commit[:12]}"
     record_step(found, "abort", evidence={"reason": reason}, facts=Facts(reason=reason, public=False), reason=reason)
@@ -78,9 +77,12 @@ def proved_release(mission: OpenMission) -> Release | None:
     return _release(mission, ShipOptions(), found[-1]) if found else None
 
 
-def _has_tag(release: Release) -> bool:
+def is_outdated(release: Release) -> bool:
+    """Whether the target has moved on before the tag was made, so that the new tip is what has to be released."""
     refs = release.mission.project.repository.refs
-    return bool(release.tag_object) and refs.read(release.tag_ref) == release.tag_object
+    if release.state not in _EARLY or refs.commit(release.mission.target_ref) == release.commit:
+        return False
+    return not release.tag_object or refs.read(release.tag_ref) != release.tag_object
 
 
 def _release(mission: OpenMission, options: ShipOptions, entity: EntityState) -> Release:
@@ -102,4 +104,5 @@ def _release(mission: OpenMission, options: ShipOptions, entity: EntityState) ->
         entity.state,
         dict(artifacts) if artifacts is not None else None,
         str(facts.get("tag_object", "")),
+        str(facts["tag"]),
     )

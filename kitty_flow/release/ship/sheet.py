@@ -35,7 +35,8 @@ class Release:
     """One release of one version at one commit; the ledger's release entity holds the durable part.
 
     `artifacts` are the SHA-256 digests of what was built, by file name; `tag_object` is the tag that was made or is
-    going to be; `release_gates` are the answers of the project's own gates, `checks` those about the artifacts.
+    going to be, `tag_name` its recorded name; `release_gates` are the answers of the project's own gates, `checks`
+    those about the artifacts.
     """
 
     mission: OpenMission
@@ -46,6 +47,7 @@ class Release:
     state: str | None = None
     artifacts: dict[str, str] | None = None
     tag_object: str = ""
+    tag_name: str = ""
     release_gates: list[GateResult] = field(default_factory=list)
     checks: list[GateResult] = field(default_factory=list)
     gates: list[GateResult] = field(default_factory=list)
@@ -58,8 +60,8 @@ class Release:
 
     @property
     def tag(self) -> str:
-        """The short name of the tag."""
-        return self.settings.tag.replace("{version}", self.version)
+        """The short name of the tag: once it is recorded, settings do not change it."""
+        return self.tag_name or self.settings.tag.replace("{version}", self.version)
 
     @property
     def tag_ref(self) -> str:

@@ -108,7 +108,7 @@ def _gate_lines(gates: tuple[GateResult, ...]) -> list[str]:
     lines = []
     for gate in last.values():
         word = "over" if gate.overridden_by else gate.outcome
-        lines += wrapped(f"  {word:<5} {gate.gate}: {gate.message}", indent=8)
+        lines += wrapped(f"  {word:<5} {gate.gate}: {gate.message.removeprefix(gate.gate + ': ')}", indent=8)
         if gate.overridden_by:
             lines += wrapped(f"        overridden by {gate.overridden_by}: {gate.override_reason}", indent=8)
     return lines
@@ -133,7 +133,8 @@ def _plan_text(plan: ShipPlan) -> str:
 def _text(report: ShipReport) -> str:
     is_over = not report.next_command
     begin = "resumed; " if report.resumed else ""
-    what = f"shipped {report.version}" if is_over else f"{report.version} is tagged and published, and not pushed"
+    done = "tagged and published" if report.published else "tagged"
+    what = f"shipped {report.version}" if is_over else f"{report.version} is {done} here; the tag is not pushed"
     lines = [f"{begin}{what}", *_gate_lines(report.gates)]
     lines += [f"  built {name} sha256:{digest[:12]}" for name, digest in report.artifacts.items()]
     lines += [f"  out   {name}" for name in report.published]

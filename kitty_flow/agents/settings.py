@@ -22,6 +22,13 @@ from kitty_flow.agents.settings_review import ReviewSettings
 from kitty_flow.agents.settings_rules import is_preset, near, rule_problems
 from kitty_flow.agents.settings_run import RunSettings
 from kitty_flow.agents.settings_sample import settings_text
+from kitty_flow.agents.settings_ship import (
+    BuildSettings,
+    PublishSettings,
+    ReleaseGateSettings,
+    ShipSettings,
+    VersionPlace,
+)
 from kitty_flow.agents.settings_types import Command, Limit, Text
 from kitty_flow.agents.settings_workspace import PortSettings, WorkspaceSettings
 from kitty_flow.errors import UsageError
@@ -40,6 +47,7 @@ __all__ = [
     "ReviewSettings",
     "RunSettings",
     "Settings",
+    "ShipSettings",
     "SyncSettings",
     "WorkspaceSettings",
     "check_executable",
@@ -52,8 +60,16 @@ __all__ = [
 _WORK: Final[Mapping[Role, AgentRole]] = {"implementer": "implement", "reviewer": "review"}
 
 
+_SHIP: Final[Mapping[str, type[Model]]] = {
+    "build": BuildSettings,
+    "gate": ReleaseGateSettings,
+    "publish": PublishSettings,
+    "version": VersionPlace,
+}
+
+
 class MergeSettings(Model):
-    """The `[merge]` table: how the tree that will land is tested, as which commits it lands, and whether it is pushed."""
+    """The `[merge]` table: how the tree that will land is tested, as which commits it lands, whether it is pushed."""
 
     test_command: Command | None = None
     test_timeout_s: Limit = 1800.0
@@ -78,6 +94,7 @@ class Settings(Model):
     review: ReviewSettings = ReviewSettings()
     prompts: PromptSettings = PromptSettings()
     merge: MergeSettings = MergeSettings()
+    ship: ShipSettings = ShipSettings()
     workspace: WorkspaceSettings = WorkspaceSettings()
     sync: SyncSettings = SyncSettings()
     governance: GovernanceSettings = GovernanceSettings()
@@ -158,6 +175,8 @@ def _known_keys(location: Sequence[int | str]) -> list[str]:
         return list(Settings.model_fields)
     if location[:2] == ("workspace", "ports"):
         return list(PortSettings.model_fields)
+    if location[0] == "ship" and len(location) > 1:
+        return list(_SHIP[str(location[1])].model_fields)
     named: dict[int | str, Any] = {"agents": AgentSettings, "hooks": HookSettings, "pools": PoolSettings}
     model = named.get(location[0]) or Settings.model_fields[str(location[0])].annotation
     return list(model.model_fields) if isinstance(model, type) and issubclass(model, Model) else []

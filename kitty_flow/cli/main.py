@@ -56,6 +56,7 @@ COMMANDS: Final = (
     Row("machines", "kitty_flow.cli.machines_cmd:app", "Show the state machines that ship.", "See"),
     Row("dags", "kitty_flow.cli.dags_cmd:app", "Show the templates and pipelines that ship.", "See"),
     Row("merge", "kitty_flow.cli.merge_cmd:merge", "Land a mission on its target branch, gated.", "Land"),
+    Row("ship", "kitty_flow.cli.ship_cmd:ship", "Release a merged mission, gated.", "Land"),
     Row("verify", "kitty_flow.cli.verify_cmd:verify", "Prove that what is called done has landed.", "Land"),
     Row("sync", "kitty_flow.cli.sync_cmd:sync", "Exchange ledgers with a remote.", "Share"),
     Row("auth", "kitty_flow.cli.auth_cmd:app", "Log in to a hosted hub, and out.", "Share"),

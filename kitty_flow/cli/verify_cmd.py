@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from kitty_flow.flow.mission import OpenMission
     from kitty_flow.release.verify import Proof
+    from kitty_flow.release.ship.proof import ReleaseProof
 
 __all__ = ["verify"]
 
@@ -26,6 +27,7 @@ def verify(mission: MissionArgument = None) -> Result:
     """Ask git, not the ledger, whether every finished work package is on the target branch, and still is."""
     from kitty_flow.flow.mission import open_mission
     from kitty_flow.flow.project import Project
+    from kitty_flow.release.ship.proof import verify_release
     from kitty_flow.release.verify import verify_mission
 
     with open_mission(Project.discover(), mission) as opened:
@@ -37,10 +39,17 @@ def verify(mission: MissionArgument = None) -> Result:
             "work_packages": {p.work_package_id: p.as_data() for p in proofs},
             "holds": not broken,
         }
+        released = verify_release(opened) if opened.state() == "shipped" else None
+        if released is not None:
+            data |= {"release": released.as_data(), "holds": not broken and released.holds}
         error = _error(opened, proofs) if broken else None
+        if error is None and released is not None and not released.holds:
+            error = _not_released(released)
         rows = [(p.work_package_id, p.state, p.standing.replace("_", " "), (p.head or "-")[:12]) for p in proofs]
         counted = [p for p in proofs if p.state != "canceled"]
         landed = f"{sum(p.standing == 'on_target' for p in counted)} of {len(counted)} are on {opened.target_branch}"
+        if released is not None and released.holds:
+            landed += f"; {released.tag} at {released.release_commit[:12]} has them"
         columns = ("WP", "STATE", "STANDING", "HEAD")
         return Result(data, lambda: _text(table(columns, rows), landed), (), error)
 
@@ -67,6 +76,16 @@ def _error(opened: OpenMission, proofs: Sequence[Proof]) -> RefusedError:
         hint=hint,
         details={"work_packages": [p.work_package_id for p in broken]},
     )
+
+
+def _not_released(released: ReleaseProof) -> RefusedError:
+    if released.at is None:
+        message, hint = f"there is no tag {released.tag} here", f"git fetch --tags, or git tag --list '{released.tag}'"
+    elif released.missing:
+        message, hint = f"{released.tag} does not contain {', '.join(released.missing)}", f"git show {released.tag}"
+    else:
+        message, hint = f"the tag {released.tag} is not the one that was shipped", f"git show {released.tag}"
+    return RefusedError("RELEASE_NOT_PROVED", message, hint=hint, details=released.as_data())
 
 
 def _text(found: Table, sentence: str) -> RenderableType:

@@ -1,7 +1,7 @@
 """The names of all gates, by the kind of definition whose edges may carry them.
 
-The checks are elsewhere, each in the layer that can look: `release/gates.py` for the pipelines, `flow/phase_gates.py`
-for the phases of missions, `flow/edge_gates.py` for the edges between work packages.
+The checks are elsewhere, each in the layer that can look: `release/gates.py` and `release/ship/gates.py` for the
+pipelines, `flow/phase_gates.py` for the phases of missions, `flow/edge_gates.py` for the edges between work packages.
 """
 
 from __future__ import annotations
@@ -31,24 +31,39 @@ GATE_NAMES: Final[Mapping[str, frozenset[str]]] = {
         {
             "approved_heads_integrated",
             "approved_heads_reviewed",
+            "artifacts_built",
+            "artifacts_named_by_version",
+            "artifacts_reproducible",
+            "artifacts_sound",
+            "changelog_entry_present",
             "checkout_can_follow",
             "checkout_clean",
             "config_unchanged",
+            "landing_holds",
             "landing_proved",
             "landing_recomputed",
             "ledger_descends",
             "merge_clean",
             "mission_accepted",
+            "mission_merged",
             "mission_unmoved",
             "no_secrets",
             "no_user_operation_in_progress",
             "owned_files_respected",
+            "release_gates_pass",
             "reviewers_are_not_implementers",
+            "signing_possible",
+            "tag_absent_at_remote",
+            "tag_absent_here",
+            "tag_at_release_commit",
             "target_exists",
             "target_in_sync",
             "target_unmoved",
             "tests_pass",
             "verdicts_consistent",
+            "version_coherent",
+            "version_follows_last_tag",
+            "version_valid",
             "worktrees_clean",
         }
     ),

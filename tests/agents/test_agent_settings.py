@@ -32,8 +32,16 @@ from kitty_flow.agents.settings import (
 from kitty_flow.agents.settings_budget import BudgetSettings
 from kitty_flow.agents.settings_hooks import HookSettings
 from kitty_flow.agents.settings_hub import HubSettings
+from kitty_flow.agents.settings_ship import (
+    BuildSettings,
+    PublishSettings,
+    ReleaseGateSettings,
+    ShipSettings,
+    VersionPlace,
+)
 from kitty_flow.errors import DefinitionError, ExternalToolError, UsageError
 
+SHIP = (BuildSettings, PublishSettings, ReleaseGateSettings, VersionPlace)
 CONFIG_REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "config.md"
 
 
@@ -122,6 +130,17 @@ def test_all_problems_are_reported_at_once_with_near_matches(tmp_path: Path) -> 
         ('[agents.x]\ncommand = ["a"]\ntimeout_s = inf', "agents.x.timeout_s"),
         ('[agents.x]\ncommand = ["a"]\ntimeout_s = true', "agents.x.timeout_s"),
         ('[run]\nreviewer = "nobody"', "run.reviewer"),
+        ('[ship]\ntag = "v1"', "ship.tag"),
+        ('[ship]\ntag = "v {version}"', "ship.tag"),
+        ('[ship]\nscheme = "calendar"', "ship.scheme"),
+        ('[ship]\nchangelog = "../CHANGES"', "ship.changelog"),
+        ('[[ship.version]]\npath = "VERSION"', "ship.version.0"),
+        ('[[ship.version]]\npath = "a.yaml"', "ship.version.0"),
+        ('[[ship.gate]]\nname = "RG 1"\ncommand = ["a"]', "ship.gate.0.name"),
+        ('[[ship.gate]]\nname = "a"\ncommand = ["a"]\n[[ship.gate]]\nname = "a"\ncommand = ["b"]', "ship.gate"),
+        ('[[ship.publish]]\nname = "a"\ncommand = ["a"]', "ship.publish.0.probe"),
+        ('[ship.build]\ncommand = "make all"', "ship.build.command"),
+        ('[ship.build]\ncommand = ["a"]\ntypo = 1', "ship.build.typo"),
     ],
 )
 def test_bad_files(tmp_path: Path, text: str, where: str) -> None:
@@ -204,11 +223,21 @@ def test_executables_are_pinned_to_absolute_paths(tmp_path: Path) -> None:
         WorkspaceSettings,
         PortSettings,
         HubSettings,
+        ShipSettings,
+        *SHIP,
     ],
 )
 def test_every_key_is_documented(model: type[Settings]) -> None:
     documented = set(re.findall(r"(?m)^\| `(\w+)` \|", CONFIG_REFERENCE.read_text(encoding="utf-8")))
     assert set(model.model_fields) <= documented
+
+
+def test_the_example_of_a_release_loads(tmp_path: Path) -> None:
+    page = CONFIG_REFERENCE.parents[1] / "how-to" / "ship-a-release.md"
+    example = re.search(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    assert example is not None
+    ship = load_settings(write(tmp_path, example.group(1))).ship
+    assert (len(ship.version), ship.gate[0].name, ship.publish[0].name) == (2, "RG-1", "pypi")
 
 
 def test_the_documented_example_loads_and_documents_no_unknown_key(tmp_path: Path) -> None:
@@ -217,8 +246,8 @@ def test_the_documented_example_loads_and_documents_no_unknown_key(tmp_path: Pat
     assert example is not None
     assert load_settings(write(tmp_path, example.group(1))).run.jobs == 4
     models = (AgentSettings, PoolSettings, RunSettings, BudgetSettings, MergeSettings, WorkspaceSettings, PortSettings)
-    more = (HookSettings, HubSettings, SyncSettings, ReviewSettings, PromptSettings, GovernanceSettings)
-    known = {name for model in (*models, *more) for name in model.model_fields}
+    more = (*SHIP, ShipSettings, HookSettings, HubSettings, SyncSettings, ReviewSettings, PromptSettings)
+    known = {name for model in (*models, *more, GovernanceSettings) for name in model.model_fields}
     assert set(re.findall(r"(?m)^\| `(\w+)` \|", text)) == known
 
 

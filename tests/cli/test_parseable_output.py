@@ -103,6 +103,7 @@ ROWS: Final = {
     "dags list": Row("dags list", anywhere=True),
     "dags show": Row("dags show software-dev", anywhere=True),
     "merge": Row("merge sample", exit=4, records=True),
+    "ship": Row("ship sample --version 1.0.0", exit=4, records=True),
     "verify": Row("verify sample"),
     "auth login": Row("auth login --hub http://127.0.0.1:9", exit=7, anywhere=True),
     "auth refresh": Row("auth refresh --hub http://127.0.0.1:9", exit=4, anywhere=True),

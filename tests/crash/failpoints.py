@@ -298,7 +298,10 @@ class Scene:
         problems = []
         for ref, tree in after.trees.items():
             old = self.start.commits.get(ref)
-            if not ref.startswith(("refs/kitty/", "refs/heads/kitty/")) and not self.operation.lands:
+            if ref.startswith("refs/tags/"):
+                if after.commits[ref] not in (old, self.end.commits.get(ref)):
+                    problems.append(f"{ref} is not the tag of an undisturbed run")
+            elif not ref.startswith(("refs/kitty/", "refs/heads/kitty/")) and not self.operation.lands:
                 if after.commits[ref] != old:
                     problems.append(f"{ref} moved")
             elif not ref.startswith("refs/kitty/") and after.commits[ref] != old and tree not in self._passed[ref]:

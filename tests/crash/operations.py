@@ -181,6 +181,16 @@ def _merge(strategy: str) -> Prepare:
     return prepare
 
 
+def _ship(bench: Workbench, do: Do) -> Sequence[Any]:
+    """A release with a gate of its own and a publish step, which is there already."""
+    do("kitty", *_merge("merge")(bench, do))
+    bench.commit("Version", pyproject__toml='[project]\nname = "sample"\nversion = "1.0"\n')
+    gate = '[[ship.gate]]\nname = "RG-1"\ncommand = ["true"]\n'
+    step = '[[ship.publish]]\nname = "page"\ncommand = ["false"]\nprobe = ["echo", "present"]\n'
+    bench.settings(f"[run]\nretry_backoff_s = 0\n{gate}{step}")
+    return ("ship", "sample", "--version", "1.0")
+
+
 def _tidy(bench: Workbench, do: Do) -> Sequence[Any]:
     """Two packs that are to be merged, and events that are loose."""
     for first in (1, 11, 21):
@@ -258,6 +268,7 @@ OPERATIONS: Final = {
         Operation("merge", _merge("merge"), lands=True),
         Operation("merge, squash", _merge("squash"), lands=True),
         Operation("merge, rebase", _merge("rebase"), lands=True),
+        Operation("ship", _ship, lands=True),
         Operation("sync, sending", _send),
         Operation("sync, receiving", _receive),
         Operation("sync, both sides", _unite, same_events=False),

@@ -60,7 +60,7 @@ def test_mission_templates_have_their_phases_in_order(name: str) -> None:
 
 def test_templates_and_pipelines_are_listed() -> None:
     assert dag_names("mission") == tuple(sorted(PHASES))
-    assert dag_names("pipeline") == ("merge",)
+    assert dag_names("pipeline") == ("merge", "ship")
 
 
 def test_phases_say_what_they_need_and_yield() -> None:
@@ -141,11 +141,16 @@ def test_the_merge_pipeline_has_its_gates_on_the_edges() -> None:
     }
     assert pipeline.gates_before("land") == before_the_move
     assert pipeline.gates_before("preflight") == ()
-    assert {gate for found in gates.values() for gate in found} == GATE_NAMES["pipeline"]
 
 
-def test_the_triggers_of_the_merge_pipeline_lead_the_merge_machine_to_its_end() -> None:
-    pipeline = dag("pipeline", "merge")
+def test_every_gate_of_a_pipeline_stands_on_an_edge_of_one() -> None:
+    edges = [edge for name in dag_names("pipeline") for edge in dag("pipeline", name).edges]
+    assert {gate for edge in edges for gate in edge.gates} == GATE_NAMES["pipeline"]
+
+
+@pytest.mark.parametrize("name", dag_names("pipeline"))
+def test_the_triggers_of_a_pipeline_lead_its_machine_to_its_end(name: str) -> None:
+    pipeline = dag("pipeline", name)
     assert pipeline.machine is not None
     definition = machine(pipeline.machine)
     state: str | None = None

@@ -72,7 +72,7 @@ CASES: list[tuple[str, dict[str, Any], bool]] = [
     ("landed_tree_is_tested", {"tested_tree": None, "landed_tree": None}, False),
     ("version_named", {"version": "", "release_commit": "c"}, False),
     ("version_named", {"version": "1.0", "release_commit": " "}, False),
-    ("artifacts_recorded", {"artifact_digests": ()}, False),
+    ("artifacts_recorded", {"artifact_digests": ()}, True),
     ("tag_at_release_commit", {"tag_commit": "a", "release_commit": "b"}, False),
 ]
 FLAGS = {

@@ -38,7 +38,7 @@ STATES = {
     "invocation": "started done failed abandoned",
     "mission": "draft planned running paused accepted merged shipped aborted",
     "merge": "prepared tested landed proved refused aborted",
-    "release": "planned checked built verified tagged pushed published proved failed aborted",
+    "release": "planned checked built verified tagged published pushed proved aborted",
 }
 FINAL = {
     "work_package": "done canceled",
@@ -122,26 +122,15 @@ TABLE = {
         Row("abort", "prepared tested", "aborted", "reason_given not_landed", "aborted"),
     ),
     "release": (
-        Row("plan", "NEW", "planned", "version_named", "planned"),
+        Row("plan", "NEW", "planned", "version_named gates_passed", "planned"),
         Row("check", "planned", "checked", "gates_passed", "checked"),
         Row("build", "checked", "built", "artifacts_recorded", "built"),
         Row("verify", "built", "verified", "artifacts_verified", "verified"),
-        Row("tag", "verified", "tagged", "tag_at_release_commit", "tagged"),
-        Row("push", "tagged", "pushed", "remote_matches", "pushed"),
-        Row("publish", "pushed", "published", "index_matches", "published"),
-        Row("prove", "published", "proved", "release_proved", "proved"),
-        Row("fail", "planned checked built verified tagged pushed published", "failed", "reason_given", "failed"),
-        Row(
-            "retry",
-            "failed",
-            "planned checked built verified tagged pushed published",
-            "actor_named",
-            "retried",
-            "state_before_failure",
-        ),
-        Row(
-            "abort", "planned checked built verified tagged failed", "aborted", "reason_given nothing_public", "aborted"
-        ),
+        Row("tag", "verified", "tagged", "gates_passed tag_at_release_commit", "tagged"),
+        Row("publish", "tagged", "published", "index_matches", "published"),
+        Row("push", "published", "pushed", "remote_matches", "pushed"),
+        Row("prove", "pushed", "proved", "release_proved", "proved"),
+        Row("abort", "planned checked built verified tagged", "aborted", "reason_given nothing_public", "aborted"),
     ),
 }
 

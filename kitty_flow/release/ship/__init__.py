@@ -1,0 +1,1 @@
+"""The gated way into a release: one version, one commit, checked artifacts, publish steps with probes, the tag."""

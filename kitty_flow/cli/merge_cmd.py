@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kitty_flow.cli.context_options import MissionArgument
+from kitty_flow.cli.evidence_bundle import leave_bundle
 from kitty_flow.cli.output import Result, command
 from kitty_flow.cli.terminal import safe, wrapped
 from kitty_flow.errors import RefusedError, UsageError
@@ -93,7 +94,9 @@ def _merge(opened: OpenMission, options: MergeOptions, *, resume: bool) -> Resul
     with collected(opened.ledger) as recorded:
         report = merge_mission(opened, options)
     remarks = (*opened.diagnostics, *_hollow(opened))
-    return Result(report.as_data() | {"recorded": recorded}, lambda: _text(report), remarks)
+    bundle, named = leave_bundle(opened)
+    data = report.as_data() | {"recorded": recorded, "bundle": bundle}
+    return Result(data, lambda: f"{_text(report)}\n{_lines(named)}", remarks)
 
 
 def _plan(opened: OpenMission, options: MergeOptions) -> Result:
@@ -160,6 +163,10 @@ def _gate_lines(gates: tuple[GateResult, ...]) -> list[str]:
         if gate.overridden_by:
             lines += wrapped(f"        overridden by {gate.overridden_by}: {gate.override_reason}", indent=8)
     return lines
+
+
+def _lines(text: str) -> str:
+    return "\n".join(safe(line) for line in text.splitlines())
 
 
 def _plan_text(plan: MergePlan) -> str:

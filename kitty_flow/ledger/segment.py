@@ -32,6 +32,7 @@ __all__ = [
     "segment_day",
     "segment_folder",
     "segment_number",
+    "strict_json",
 ]
 
 SEGMENT_EVENTS: Final = 64
@@ -113,7 +114,7 @@ def decode_event(line: bytes, where: str) -> Event:
     """
     if len(line) > EVENT_BYTES:
         raise ValueError(f"{len(line)} bytes; {EVENT_BYTES} is the limit")
-    data = json.loads(line, object_pairs_hook=_no_duplicates, parse_constant=_no_constant, parse_float=_finite)
+    data = strict_json(line)
     schema = data.get("schema") if isinstance(data, dict) else None
     if isinstance(schema, str) and schema != EVENT_SCHEMA:
         raise LedgerError(
@@ -124,6 +125,16 @@ def decode_event(line: bytes, where: str) -> Event:
     from kitty_flow.model.event import Event
 
     return Event.model_validate(data, strict=True)
+
+
+def strict_json(text: bytes) -> Any:
+    """JSON without duplicate keys, NaN, infinities and numbers that become one.
+
+    Raises:
+        ValueError: it is something else.
+        RecursionError: it is nested too deeply.
+    """
+    return json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant, parse_float=_finite)
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from kitty_flow.ledger.ledger import Batch
 from kitty_flow.ledger.view import LedgerView
 from kitty_flow.machines import Facts
 from kitty_flow.model.gate import GateResult
+from kitty_flow.release.evidence.recording import gate_evidence
 
 __all__ = ["Landing", "MergeOptions", "TestRun", "contains", "heads", "record_step", "refuse"]
 
@@ -56,7 +57,8 @@ class TestRun:
 class Landing:
     """The work sheet of one merge; the ledger's merge entity holds the durable part.
 
-    `heads` are the approved work packages that it carries, each with the commit that was approved.
+    `heads` are the approved work packages that it carries, each with the commit that was approved;
+    `recorded_gates` is how many of the answers in `gates` are on record.
     """
 
     mission: OpenMission
@@ -73,11 +75,16 @@ class Landing:
     landed_work_packages: tuple[str, ...] = ()
     gates: list[GateResult] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    recorded_gates: int = 0
 
     def checkouts(self) -> tuple[Checkout, ...]:
         """The working trees that have the target branch checked out; one that somebody deleted has nothing to lose."""
         found = self.mission.project.worktrees.on_branch(self.mission.target_ref)
         return tuple(checkout for checkout in found if checkout.path.is_dir())
+
+    def new_gates(self) -> list[dict[str, Any]]:
+        """The answers of gates that no step has put on record yet."""
+        return gate_evidence(self.gates[self.recorded_gates :])
 
     def is_on_target(self) -> bool:
         """Whether the target contains the candidate; asked of git."""
@@ -124,8 +131,9 @@ def record_step(
     facts: Facts,
     reason: str | None = None,
 ) -> None:
-    """Record one step of the merge machine."""
+    """Record one step of the merge machine, with the answers of the gates that led to it."""
     state: list[str] = []
+    evidence, count = {**evidence, "gates": landing.new_gates()}, len(landing.gates)
 
     def build(view: LedgerView) -> Batch:
         builder = BatchBuilder(view, actor=current_user(), correlation_id=landing.id)
@@ -133,7 +141,7 @@ def record_step(
         return builder.build()
 
     landing.mission.ledger.record(build)
-    landing.state = state[-1]
+    landing.state, landing.recorded_gates = state[-1], count
 
 
 def refuse(landing: Landing, reason: str) -> None:

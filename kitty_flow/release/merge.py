@@ -17,6 +17,7 @@ from kitty_flow.git.refs import RefMovedError
 from kitty_flow.machines import Facts, dag, step_order
 from kitty_flow.release.candidate import build_candidate, check_test_command, run_tests
 from kitty_flow.release.checkouts import bring_along, catch_up, check_checkouts
+from kitty_flow.release.evidence.recording import run_evidence
 from kitty_flow.release.gates import check_gates
 from kitty_flow.release.landing import Landing, MergeOptions, record_step, refuse
 from kitty_flow.release.override import check_overrides
@@ -107,6 +108,7 @@ def _test(landing: Landing) -> None:
         "test_exit_status": run.exit_status,
         "test_duration_ms": round(run.duration_s * 1000),
         "test_log": run.log_path,
+        **run_evidence(landing.mission.project.repository.git, run.log_path),
     }
     facts = Facts(failed_gates=(), candidate_tree=landing.candidate_tree, tested_tree=landing.candidate_tree)
     record_step(landing, "test", evidence=evidence, facts=facts)

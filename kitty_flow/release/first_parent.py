@@ -77,8 +77,8 @@ class FirstParent:
         if not self.commits:
             return "no commit came onto the target since the mission began"
         count = len(self.commits)
-        told = f"{len(self.tested)} of {count} first-parent commit{'s' if count > 1 else ''} of the target since the mission began"
-        told = f"{told} {'are' if count > 1 else 'is'} a tested tree"
+        what, are = ("commits", "are") if count > 1 else ("commit", "is")
+        told = f"since the mission began, {len(self.tested)} of {count} first-parent {what} {are} a tested tree"
         others = self.not_ours
         names = ", ".join(each.commit[:12] for each in others[:_SHOWN]) + (" …" if len(others) > _SHOWN else "")
         return f"{told}; not ours: {names}" if others else told

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kitty_flow.effects import replace_file, sync_folder
 from kitty_flow.errors import ExternalToolError, RefusedError
 from kitty_flow.flow.mission import OpenMission
+from kitty_flow.git.repository import Repository
 from kitty_flow.ledger.fold import fold
 from kitty_flow.release.evidence.selection import proved_landings, select
 from kitty_flow.release.evidence.statement import statement_of
@@ -16,7 +17,7 @@ from kitty_flow.release.evidence.statement import statement_of
 if TYPE_CHECKING:
     from kitty_flow.model.event import Event
 
-__all__ = ["bundle_path", "counting", "gather", "write_file"]
+__all__ = ["bundle_path", "counting", "gather", "recorded_in", "write_file"]
 
 
 def gather(mission: OpenMission) -> dict[str, Any]:
@@ -35,7 +36,9 @@ def gather(mission: OpenMission) -> dict[str, Any]:
             hint=f"kitty-flow merge {mission.slug}",
         )
     chosen = select(events, landings)
-    return statement_of(chosen, mission.ledger.ref, _recorded_in(mission, chosen[-1]))
+    return statement_of(
+        chosen, mission.ledger.ref, recorded_in(mission.project.repository, mission.ledger.ref, chosen[-1])
+    )
 
 
 def counting(events: Iterable[Event]) -> tuple[Event, ...]:
@@ -45,11 +48,10 @@ def counting(events: Iterable[Event]) -> tuple[Event, ...]:
     return tuple(event for event in known if event.event_id not in lost)
 
 
-def _recorded_in(mission: OpenMission, event: Event) -> str:
-    """The ledger's commit that recorded an event; the diary of each commit names its events."""
+def recorded_in(repository: Repository, ref: str, event: Event) -> str:
+    """The commit of the ledger `ref` that recorded an event; the diary of each commit names its events."""
     words = ("log", "-1", "--format=%H", "--fixed-strings", f"--grep=Kitty-Event: {event.event_id}")
-    tip = str(mission.view().tip)
-    return mission.project.repository.store_git.text(*words, tip, "--") or tip
+    return repository.store_git.text(*words, ref, "--")
 
 
 def bundle_path(mission: OpenMission) -> Path:

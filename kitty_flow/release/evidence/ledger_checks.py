@@ -10,7 +10,7 @@ from kitty_flow.ledger.ledger import Ledger
 from kitty_flow.ledger.segment import encode_event
 from kitty_flow.ledger.sharing import MISSIONS
 from kitty_flow.release.evidence.finding import Finding, failed, passed, unknown
-from kitty_flow.release.evidence.gather import counting
+from kitty_flow.release.evidence.gather import counting, recorded_in
 from kitty_flow.release.evidence.selection import select
 
 if TYPE_CHECKING:
@@ -41,4 +41,6 @@ def check_ledger(repository: Repository, statement: dict[str, Any], events: Sequ
     omitted = {event.event_id for event in due} - {event.event_id for event in events}
     if omitted:
         return [failed("ledger", f"the bundle leaves out {len(omitted)} events of its landings: {min(omitted)}")]
+    if recorded_in(repository, MISSIONS + mission, events[-1]) != predicate["ledger"]["commit"]:
+        return [failed("ledger", "the ledger's commit that it names is not the one that recorded its last event")]
     return [passed("ledger", f"its {len(events)} events are those of the ledger, and none was left out")]

@@ -90,7 +90,7 @@ def _verify(mission: str | None, bundle_out: Path | None) -> Result:
         counted = [p for p in proofs if p.state != "canceled"]
         landed = f"{sum(p.on_target for p in counted)} of {len(counted)} are on {opened.target_branch}"
         columns = ("WP", "STATE", "ON TARGET", "HEAD")
-        return Result(data, lambda: _text(table(columns, rows), [landed, *sentences]), (), error)
+        return Result(data, lambda: _text(table(columns, rows), [*sentences, landed]), (), error)
 
 
 def _error(opened: OpenMission, proofs: tuple[Proof, ...], broken: list[str], line: FirstParent) -> RefusedError | None:

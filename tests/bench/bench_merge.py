@@ -28,7 +28,7 @@ from kitty_flow.release.radar import look_around
 FILES = int(os.environ.get("KITTY_FLOW_BENCH_FILES", "20000"))
 LANES, LANDED = 30, 10
 RADAR_S, LANDING_S = 1.0, 2.0
-RADAR_RATIO, LANDING_RATIO = 3.0, 2.5
+RADAR_RATIO, LANDING_RATIO = 3.0, 4.0
 ROUNDS = 3
 _AT = "Bench <bench@example.invalid> 1700000000 +0000"
 

@@ -136,7 +136,7 @@ def test_the_dead_lock_of_a_head_that_points_to_the_target_is_healed(repo: Path)
 
 @pytest.mark.slow
 def test_locks_at_the_target_while_a_mission_is_merged(repo: Path, kitty_words: tuple[str, ...], owner: Owner) -> None:
-    """G12: of the target's locks a living owner's stops the merge, dead ones are healed, and the index is the user's."""
+    """G12: a lock whose owner lives stops the merge; dead ones of the target are healed; the index is the user's."""
     bench = Workbench(repo, kitty_words)
     bench.commit("Ignore", __gitignore=".kitty-flow/\n")
     bench.mission({"WP01": {"owned_files": ["one.txt"]}}, target_branch="trunk")

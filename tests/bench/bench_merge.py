@@ -86,7 +86,7 @@ def _worked(opened: OpenMission, count: int, *, approved: bool) -> None:
         head = git(opened.project.root, "rev-parse", f"lane{lane}")
         made = {"base_commit": base, "head_commit": head, "implementer": "ann"}
         review = {"base": base, "head": head, "verdict": "approved", "reviewer": "bob", "invocation_id": "i"}
-        facts = {
+        facts: dict[str, dict[str, Any]] = {
             "submit": made,
             "approve": {"reviewed_commit": head, "verdict": "approved", "reviewer": "bob", "last_review": review},
             "integrate": {"integrated_head": head, "integrated_commit": head},

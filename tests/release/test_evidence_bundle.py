@@ -53,6 +53,7 @@ def contradicted(found: CheckedBundle) -> list[str]:
     return [finding.check for finding in found.findings if finding.outcome == "fail"]
 
 
+@pytest.mark.slow
 def test_a_bundle_proves_what_landed(bench: Workbench, landed: Path) -> None:
     content = landed.read_bytes()
     statement = json.loads(content)
@@ -108,6 +109,7 @@ def test_a_bundle_proves_what_landed(bench: Workbench, landed: Path) -> None:
     assert "git fetch" in bench.refusal("verify", "--bundle", landed, exit=4, cwd=other)["message"]
 
 
+@pytest.mark.slow
 def test_one_flipped_byte_fails(bench: Workbench, landed: Path) -> None:
     """Every kind of damage is found by the form alone; whoever forges the form as well is found by what is here."""
     content = landed.read_bytes()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 from workbench import Workbench
 
 from kitty_flow.release.first_parent import FirstParent, TargetCommit
 
 
+@pytest.mark.slow
 def test_what_landed_was_tested_and_what_others_did_is_named(bench: Workbench) -> None:
     by_hand = [bench.commit("By hand", three__txt="three\n")]
     bench.kitty("merge", "sample", "--test-command", "test -f two.txt")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from kitty_flow.cli.context_options import MissionArgument
+from kitty_flow.cli.evidence_bundle import leave_bundle
 from kitty_flow.cli.output import Result, command, note
 from kitty_flow.cli.terminal import safe, wrapped
 from kitty_flow.errors import KittyFlowError, RefusedError, UsageError
@@ -134,8 +135,12 @@ def _merge(opened: OpenMission, options: MergeOptions, *, resume: bool, push: bo
     data = report.as_data() | {"recorded": recorded}
     if push:
         data["pushed"] = pushed.as_data() if pushed else None
+    data["bundle"], named = leave_bundle(opened)
     return Result(
-        data, lambda: "\n".join([_text(report), *_push_lines(pushed)]), remarks, _ejected(opened, report) or error
+        data,
+        lambda: "\n".join([_text(report), _lines(named), *_push_lines(pushed)]),
+        remarks,
+        _ejected(opened, report) or error,
     )
 
 
@@ -258,6 +263,10 @@ def _gate_lines(gates: tuple[GateResult, ...]) -> list[str]:
         if gate.overridden_by:
             lines += wrapped(f"        overridden by {gate.overridden_by}: {gate.override_reason}", indent=8)
     return lines
+
+
+def _lines(text: str) -> str:
+    return "\n".join(safe(line) for line in text.splitlines())
 
 
 def _plan_text(plan: MergePlan) -> str:

@@ -75,14 +75,18 @@ def _environment(extra: Mapping[str, str]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Git:
-    """Runs git in one place. `cwd` is where; `env` overrides, for example GIT_DIR or GIT_INDEX_FILE."""
+    """Runs git in one place. `cwd` is where; `env` overrides, for example GIT_DIR or GIT_INDEX_FILE.
+
+    `settings` come after the guard rails and may relax them, such as ``core.fsync=none`` for what nobody keeps.
+    """
 
     cwd: Path
     env: Mapping[str, str] = field(default_factory=dict)
+    settings: tuple[str, ...] = ()
 
     def argv(self, args: Sequence[str]) -> list[str]:
         """The full argument list, guard rails included."""
-        rails = [word for setting in _GUARD_RAILS for word in ("-c", setting)]
+        rails = [word for setting in (*_GUARD_RAILS, *self.settings) for word in ("-c", setting)]
         return ["git", *rails, *args]
 
     def environment(self) -> dict[str, str]:

@@ -15,6 +15,7 @@ from kitty_flow.ledger.ledger import Batch
 from kitty_flow.ledger.view import LedgerView
 from kitty_flow.machines import Facts, GateCommand
 from kitty_flow.model.gate import GateResult
+from kitty_flow.release.evidence.recording import gate_evidence
 
 __all__ = ["Landing", "MergeOptions", "Red", "TestRun", "contains", "heads", "record_step", "refuse"]
 
@@ -93,6 +94,7 @@ class Landing:
     `heads` are the approved work packages that it carries, each with the commit that was approved. `obstacle` is the
     sentence that the conflicting paths end, where it is not the merge itself that conflicts. `commands` are the gates
     that the project has added. `red` is what was found out about tests that fail; `say` is told what is tested now.
+    `recorded_gates` is how many of the answers in `gates` are on record.
     """
 
     mission: OpenMission
@@ -114,11 +116,16 @@ class Landing:
     strategy: str = "merge"
     obstacle: str = ""
     commands: Mapping[str, GateCommand] = field(default_factory=dict)
+    recorded_gates: int = 0
 
     def checkouts(self) -> tuple[Checkout, ...]:
         """The working trees that have the target branch checked out; one that somebody deleted has nothing to lose."""
         found = self.mission.project.worktrees.on_branch(self.mission.target_ref)
         return tuple(checkout for checkout in found if checkout.path.is_dir())
+
+    def new_gates(self) -> list[dict[str, Any]]:
+        """The answers of gates that no step has put on record yet."""
+        return gate_evidence(self.gates[self.recorded_gates :])
 
     def is_on_target(self) -> bool:
         """Whether the target contains the candidate; asked of git."""
@@ -165,8 +172,9 @@ def record_step(
     facts: Facts,
     reason: str | None = None,
 ) -> None:
-    """Record one step of the merge machine."""
+    """Record one step of the merge machine, with the answers of the gates that led to it."""
     state: list[str] = []
+    evidence, count = {**evidence, "gates": landing.new_gates()}, len(landing.gates)
 
     def build(view: LedgerView) -> Batch:
         builder = BatchBuilder(view, actor=current_user(), correlation_id=landing.id)
@@ -174,7 +182,7 @@ def record_step(
         return builder.build()
 
     landing.mission.ledger.record(build)
-    landing.state = state[-1]
+    landing.state, landing.recorded_gates = state[-1], count
 
 
 def refuse(landing: Landing, reason: str) -> None:

@@ -18,6 +18,7 @@ from kitty_flow.machines import Facts, step_order
 from kitty_flow.release.candidate import build_candidate, check_test_command, run_tests
 from kitty_flow.release.checkouts import bring_along, catch_up, check_checkouts
 from kitty_flow.release.eject import eject, ejected
+from kitty_flow.release.evidence.recording import run_environment
 from kitty_flow.release.gates import check_gates
 from kitty_flow.release.landing import Landing, MergeOptions, heads, record_step, refuse
 from kitty_flow.release.override import check_overrides
@@ -147,6 +148,7 @@ def _test(landing: Landing) -> None:
         "test_duration_ms": round(run.duration_s * 1000),
         "test_log": run.log_path,
         "test_log_sha256": run.log_digest,
+        "environment": run_environment(landing.mission.project.repository.git),
     }
     facts = Facts(failed_gates=(), candidate_tree=landing.candidate_tree, tested_tree=landing.candidate_tree)
     record_step(landing, "test", evidence=evidence, facts=facts)

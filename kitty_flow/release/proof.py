@@ -47,7 +47,7 @@ def prove(landing: Landing) -> None:
         builder = BatchBuilder(view, actor=current_user(), correlation_id=landing.id)
         approved = heads(mission, view, "approved")
         closed = [i for i, head in approved.items() if landing.heads.get(i) == head and (i, head) in shown]
-        of_merge = {**evidence, "landed_work_packages": closed}
+        of_merge = {**evidence, "landed_work_packages": closed, "gates": landing.new_gates()}
         builder.transition("merge", landing.id, "prove", facts, evidence=of_merge)
         for work_package_id in closed:
             builder.transition("work_package", work_package_id, "land", facts, evidence=evidence)

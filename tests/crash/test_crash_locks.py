@@ -132,3 +132,30 @@ def test_the_dead_lock_of_a_head_that_points_to_the_target_is_healed(repo: Path)
     assert all(lock.exists() for lock in locks)
     repository.refs.swap("refs/heads/trunk", new, head, is_ours=True)
     assert (repository.refs.read("HEAD"), [lock.exists() for lock in locks]) == (new, [False, False])
+
+
+@pytest.mark.slow
+def test_locks_at_the_target_while_a_mission_is_merged(repo: Path, kitty_words: tuple[str, ...], owner: Owner) -> None:
+    """G12: a lock whose owner lives stops the merge; dead ones of the target are healed; the index is the user's."""
+    bench = Workbench(repo, kitty_words)
+    bench.commit("Ignore", __gitignore=".kitty-flow/\n")
+    bench.mission({"WP01": {"owned_files": ["one.txt"]}}, target_branch="trunk")
+    bench.run(jobs=1)
+    words = ("merge", "sample", "--test-command", "true")
+    before = bench.git("rev-parse", "trunk")
+    git = owner("refs/heads/trunk")
+    target, head, index = (repo / ".git" / name for name in ("refs/heads/trunk.lock", "HEAD.lock", "index.lock"))
+    os.utime(target, (time.time() - 3600,) * 2)
+    assert bench.refusal(*words, exit=5)["code"] == "TARGET_MOVED"
+    assert target.exists()
+    git.communicate("abort\n")
+    assert bench.git("rev-parse", "trunk") == before
+
+    for lock in (target, head, index):
+        leave(lock, 3600.0)
+    bench.kitty(*words)
+    assert [lock.exists() for lock in (target, head, index)] == [False, False, True]
+    assert bench.git("log", "-1", "--format=%s", "trunk") == "Land A sample"
+    index.unlink()
+    bench.kitty(*words)  # the checkout that could not follow is brought along
+    assert bench.git("status", "--porcelain") == ""

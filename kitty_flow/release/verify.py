@@ -43,10 +43,10 @@ class Proof:
         return data | {"holds": self.holds}
 
 
-def verify_mission(mission: OpenMission) -> tuple[Proof, ...]:
-    """One proof for each work package, in merge order. Changes nothing."""
+def verify_mission(mission: OpenMission, at: str | None = None) -> tuple[Proof, ...]:
+    """One proof for each work package, in merge order, on the target or at the commit `at`. Changes nothing."""
     view = mission.view()
-    target = mission.project.repository.refs.commit(mission.target_ref)
+    target = at or mission.project.repository.refs.commit(mission.target_ref)
     landings: dict[str, Landed | None] = {}
     return tuple(
         _proof(mission, view, mission.work_package(i, view), target, landings) for i in mission.plan.merge_order

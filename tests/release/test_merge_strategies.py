@@ -60,10 +60,15 @@ def test_a_clone_proves_a_squash_after_sync(bench: Workbench) -> None:
     bench.git("remote", "add", "origin", hub)
     bench.git("push", "-q", "origin", "trunk")
     bench.kitty("sync")
+    found = [finding for finding in bench.kitty("doctor")["data"]["findings"] if finding["check"] == "branch"]
+    assert [finding["status"] for finding in found] == ["ok"], "the heads themselves are not on the target"
     other = Workbench(bench.root.parent / "other", bench.command)
     bench.git("clone", "-q", "-b", "trunk", hub, other.root)
     other.kitty("sync")
     assert standings(other) == {"WP01": "on_target", "WP02": "on_target"}
+    bench.commit("Notes", CHANGELOG__md="## 1.0.0\n\n- Two files.\n")
+    bench.kitty("ship", "sample", "--version", "1.0.0", "--push")
+    assert bench.kitty("verify", "sample")["data"]["release"]["holds"]
     other.git("rm", "-q", "one.txt", "two.txt")
     other.commit("Away with it")
     assert standings(other, exit=4) == {"WP01": "regressed", "WP02": "regressed"}, "no revert says so"

@@ -50,7 +50,7 @@ def _mission(mission: OpenMission, view: LedgerView) -> Iterator[DoctorFinding]:
             hint = f"git fetch CLONE {head}, where CLONE is a clone that still has it"
             found.append(problem("branch", subject, message, hint))
         elif entity.state == "done":
-            found += _landed(mission, subject, head, target)
+            found += _landed(mission, subject, (head, entity.facts.get("target_commit")), target)
         else:
             found += _approved(mission, view, entity, subject, head, branch)
     forced = [entity.entity_id for entity in judged if entity.forced and has_no_head(entity)]
@@ -60,13 +60,15 @@ def _mission(mission: OpenMission, view: LedgerView) -> Iterator[DoctorFinding]:
     yield from found or [ok("branch", mission.slug, f"{len(judged)} finished work package(s) are where they belong")]
 
 
-def _landed(mission: OpenMission, subject: str, head: str, target: str | None) -> Iterator[DoctorFinding]:
-    """The head of a landed work package belongs on the target, as long as that exists."""
-    name = _short(mission.target_ref)
+def _landed(
+    mission: OpenMission, subject: str, commits: tuple[str, str | None], target: str | None
+) -> Iterator[DoctorFinding]:
+    """The head of a landed work package, or the commit that it landed as, belongs on the target, if there is one."""
+    name, head, refs = _short(mission.target_ref), commits[0], mission.project.repository.refs
     if target is None:
         message = f"done, but its target branch {name} is gone"
         yield warning("branch", subject, message, f"git branch --all --contains {head}")
-    elif not mission.project.history.is_ancestor(head, target):
+    elif not any(c and refs.commit(c) and mission.project.history.is_ancestor(c, target) for c in commits):
         message = f"done, but its head {head[:12]} is not on {name}"
         yield problem("branch", subject, message, f"kitty-flow verify {mission.slug}")
 

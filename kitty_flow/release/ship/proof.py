@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from kitty_flow.flow.mission import OpenMission
-from kitty_flow.release.landing import contains, heads
 from kitty_flow.release.ship.recorded import proved_release
+from kitty_flow.release.verify import verify_mission
 
 __all__ = ["ReleaseProof", "verify_release"]
 
 
 @dataclass(frozen=True)
 class ReleaseProof:
-    """The tag of a release as it is here: `at` is its commit, None for no tag; `missing` are heads that it lacks."""
+    """The tag of a release as it is here: `at` is its commit, None for no tag; `missing` is what it lacks."""
 
     version: str
     tag: str
@@ -39,8 +39,8 @@ def verify_release(mission: OpenMission) -> ReleaseProof | None:
     if release is None:
         return None
     refs = mission.project.repository.refs
-    done = heads(mission, mission.view(), "done")
-    missing = tuple(i for i, head in done.items() if head != "None" and not contains(mission, release.commit, head))
+    proofs = verify_mission(mission, release.commit)
+    missing = tuple(p.work_package_id for p in proofs if p.head is not None and not p.holds)
     return ReleaseProof(
         release.version,
         release.tag,

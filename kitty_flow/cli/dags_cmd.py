@@ -61,7 +61,7 @@ def show_dag(
 ) -> Result:
     """Show the steps of a DAG in their order, with the gates before each; or the kinds of edges with their gates.
 
-    Of the merge pipeline it is the project's own, where it has one in .kitty-flow/pipelines/merge.toml.
+    Of a pipeline it is the project's own, where it has one in .kitty-flow/pipelines.
 
     Raises:
         UsageError: UNKNOWN_DAG or AMBIGUOUS_DAG.
@@ -78,7 +78,7 @@ def show_dag(
 
 def _find(name: str, kind: _Kind | None) -> Dag:
     from kitty_flow.machines import dag, dag_names, work_package_edges
-    from kitty_flow.release.pipeline import merge_pipeline
+    from kitty_flow.release.pipeline import project_pipeline
 
     kinds = [each for each in _KINDS if kind in (None, each) and name in dag_names(each)]
     if len(kinds) > 1:
@@ -96,8 +96,8 @@ def _find(name: str, kind: _Kind | None) -> Dag:
             hint="kitty-flow dags list",
             details={"name": name[:80], "known": known},
         )
-    if (kinds[0], name) == ("pipeline", "merge") and (root := _project_root()) is not None:
-        return merge_pipeline(root)
+    if kinds[0] == "pipeline" and (root := _project_root()) is not None:
+        return project_pipeline(root, name)
     return dag(kinds[0], name)
 
 

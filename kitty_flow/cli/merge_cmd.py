@@ -186,10 +186,10 @@ def _push_lines(pushed: PushReport | None) -> list[str]:
 
 
 def _pull_request(opened: OpenMission, options: MergeOptions) -> Result:
-    from kitty_flow.release.override import check_overrides
+    from kitty_flow.release.override import refuse_overrides
     from kitty_flow.release.pull_request import offer_pull_request
 
-    check_overrides(options)
+    refuse_overrides(options)
     made = offer_pull_request(opened, options)
     lines = [f"{made.branch} is {'already ' if made.was_there else ''}on {made.remote}, at {made.commit[:12]}"]
     if made.tool:
@@ -200,10 +200,10 @@ def _pull_request(opened: OpenMission, options: MergeOptions) -> Result:
 
 
 def _plan(opened: OpenMission, options: MergeOptions) -> Result:
-    from kitty_flow.release.override import check_overrides
+    from kitty_flow.release.override import refuse_overrides
     from kitty_flow.release.plan import plan_merge
 
-    check_overrides(options)
+    refuse_overrides(options)
     made = plan_merge(opened, options)
     error = None
     if made.closed:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from kitty_flow.errors import RefusedError, UsageError
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.run import run_lock
-from kitty_flow.flow.workspace import workspace_path
 from kitty_flow.machines import Facts
-from kitty_flow.release.candidate import GATE_LANE
 from kitty_flow.release.landing import Landing, MergeOptions, record_step
 from kitty_flow.release.recorded import open_landing
 
@@ -35,10 +33,6 @@ def abort_merge(mission: OpenMission, reason: str) -> Landing:
             )
         facts = Facts(reason=reason, landed=False)
         record_step(landing, "abort", evidence={"reason": reason}, facts=facts, reason=reason)
-        worktrees = mission.project.worktrees
-        left_over = worktrees.at(workspace_path(mission, GATE_LANE))
-        if left_over is not None:
-            worktrees.remove(left_over, disposable=True)
         return landing
 
 

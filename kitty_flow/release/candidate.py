@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
 
 from kitty_flow.agents.command import AgentSpec, check_executable
 from kitty_flow.errors import RefusedError
@@ -16,10 +15,7 @@ from kitty_flow.release.stack import build_stack
 from kitty_flow.release.strategy import commit_candidate
 from kitty_flow.release.tested_tree import TreeTester
 
-__all__ = ["GATE_LANE", "build_candidate", "check_test_command", "run_tests"]
-
-GATE_LANE: Final = "gate"
-"""The name, beside those of the execution lanes, of the worktree in which a candidate is tested."""
+__all__ = ["build_candidate", "check_test_command", "run_tests"]
 
 
 def build_candidate(landing: Landing) -> None:

@@ -95,7 +95,7 @@ def ask_gates(landing: Landing, names: tuple[str, ...]) -> list[GateResult]:
 
     def ask(some: list[str]) -> list[GateResult]:
         found = [_passed(n) if has_moved and n in _BEFORE_THE_MOVE else ask_gate(n, landing) for n in some]
-        return overridden(landing, found)
+        return overridden(landing.mission, found, landing.options, {"merge_id": landing.id})
 
     first = ask([name for name in names if name in _FIRST])
     if not all(result.is_open for result in first):

@@ -21,8 +21,8 @@ from kitty_flow.release.eject import eject, ejected
 from kitty_flow.release.evidence.recording import run_environment
 from kitty_flow.release.gates import check_gates
 from kitty_flow.release.landing import Landing, MergeOptions, heads, record_step, refuse
-from kitty_flow.release.override import check_overrides
-from kitty_flow.release.pipeline import merge_pipeline
+from kitty_flow.release.override import refuse_overrides
+from kitty_flow.release.pipeline import project_pipeline
 from kitty_flow.release.proof import already_landed, prove
 from kitty_flow.release.recorded import take_up
 from kitty_flow.release.report import MergeReport, report_of
@@ -54,7 +54,7 @@ def merge_mission(
         ExternalToolError: the test command cannot be found.
     """
     refuse_without_work_packages(mission)
-    check_overrides(options)
+    refuse_overrides(options)
     with run_lock(mission):
         landed = already_landed(mission, options)
         if landed is not None:
@@ -102,7 +102,7 @@ def _send_back(landing: Landing, error: RefusedError) -> None:
 def _go(landing: Landing) -> None:
     """Take every step that is left, each behind its gates."""
     done = _DONE_BY.get(landing.state, ())
-    pipeline = merge_pipeline(landing.mission.project.root)
+    pipeline = project_pipeline(landing.mission.project.root, "merge")
     landing.commands = pipeline.commands
     for step in step_order(pipeline):
         if step in done:

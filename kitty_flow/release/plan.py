@@ -13,7 +13,8 @@ from kitty_flow.model.gate import GateResult
 from kitty_flow.release.candidate import build_candidate
 from kitty_flow.release.gates import GATES, ask_gate
 from kitty_flow.release.landing import Landing, MergeOptions, heads
-from kitty_flow.release.pipeline import merge_pipeline
+from kitty_flow.release.override import marked
+from kitty_flow.release.pipeline import project_pipeline
 from kitty_flow.release.radar import Collision, look_around
 from kitty_flow.release.recorded import open_landing
 from kitty_flow.release.stack import Layer, build_stack
@@ -95,7 +96,7 @@ def plan_merge(mission: OpenMission, options: MergeOptions) -> MergePlan:
     landing = Landing(mission, options, "", None, target, head, heads(mission, mission.view(), "approved"))
     begun = open_landing(mission, options)
     landing.strategy = options.strategy or (begun.strategy if begun else options.default_strategy)
-    pipeline = merge_pipeline(mission.project.root)
+    pipeline = project_pipeline(mission.project.root, "merge")
     gates: list[GateResult] = []
     later: dict[str, Later] = {}
     is_untrusted = False
@@ -107,7 +108,7 @@ def plan_merge(mission: OpenMission, options: MergeOptions) -> MergePlan:
             if name in _TELLS_ONLY_LATER or name in pipeline.commands or waits:
                 later.setdefault(name, Later(name, step, _description(name, pipeline.commands)))
             elif name not in {gate.gate for gate in gates}:
-                gates.append(_as_overridden(ask_gate(name, landing), options))
+                gates += marked([ask_gate(name, landing)], options)
                 is_untrusted = is_untrusted or (name == "config_unchanged" and not gates[-1].is_open)
     history = mission.project.history
     changed = history.changed_paths(str(target), landing.candidate_commit) if landing.candidate_commit else ()
@@ -141,9 +142,3 @@ def _description(name: str, commands: Mapping[str, GateCommand]) -> str:
     if name in commands:
         return commands[name].description
     return (GATES[name].__doc__ or "").partition("\n")[0]
-
-
-def _as_overridden(result: GateResult, options: MergeOptions) -> GateResult:
-    if result.is_open or result.gate not in options.overrides:
-        return result
-    return result.model_copy(update={"overridden_by": "you", "override_reason": options.reason})

@@ -11,13 +11,14 @@ from typing import Final
 from kitty_flow.agents.command import AgentSpec
 from kitty_flow.agents.environment import INVOCATION_VARIABLE, test_environment
 from kitty_flow.agents.executor import Job
+from kitty_flow.agents.process import ProcessOutcome
 from kitty_flow.flow.project import Project
 from kitty_flow.ledger.ledger import new_ulid
 from kitty_flow.release.gate_worktree import gate_worktree
 from kitty_flow.release.landing import Landing, TestRun
 from kitty_flow.release.test_results import environment_digest, known_pass, record_result, result_name
 
-__all__ = ["TreeTester"]
+__all__ = ["TreeTester", "digest_of", "run_on_tree"]
 
 _GRACE_S: Final = 5.0
 
@@ -61,15 +62,33 @@ class TreeTester:
             return known
         self._say(f"{what}: {'testing once more' if again else 'testing'} tree {tree[:12]}")
         log = project.workspace_root / "merges" / f"{landing.id}-{tree[:12]}{'-again' if again else ''}.log"
-        run = _run(project, commit, self._spec, command, log)
+        outcome, changed = run_on_tree(project, commit, self._spec, log)
+        run = TestRun(
+            command,
+            outcome.exit_code,
+            outcome.reason,
+            outcome.duration_s,
+            outcome.tail,
+            str(log),
+            changed,
+            digest_of(log),
+            datetime.now(UTC).isoformat(timespec="seconds"),
+            left_processes=outcome.stragglers,
+        )
         self._say(f"{what}: {'passed' if run.passed else 'FAILED'} in {run.duration_s:.1f} s, log {log}")
         record_result(landing, name, run, tree=tree, commit=commit, environment=environment, what=what)
         self._own[tree] = run
         return run
 
 
-def _run(project: Project, commit: str, spec: AgentSpec, command: tuple[str, ...], log: Path) -> TestRun:
-    """Run the tests and end whatever they started; only then is the tree looked at again."""
+def run_on_tree(project: Project, commit: str, spec: AgentSpec, log: Path) -> tuple[ProcessOutcome, tuple[str, ...]]:
+    """Run a command, its program absolute, and end whatever it started; only then the tree is looked at again.
+
+    Returns how it ended, and the tracked paths that it changed.
+
+    Raises:
+        ConflictError, ExternalToolError: as `TreeTester.test`.
+    """
     from kitty_flow.agents.local_executor import LocalExecutor
 
     log.unlink(missing_ok=True)
@@ -78,27 +97,16 @@ def _run(project: Project, commit: str, spec: AgentSpec, command: tuple[str, ...
         surroundings = test_environment(os.environ, tree.path)
         job_id = new_ulid()
         told = {name: surroundings[name] for name in ("PWD", "GIT_CEILING_DIRECTORIES")}
-        told[INVOCATION_VARIABLE] = job_id  # by which the guardian finds what the tests started
+        told[INVOCATION_VARIABLE] = job_id  # by which the guardian finds what the command started
         job = Job(job_id, 0, spec.argv, str(tree.path), told, str(log), spec.timeout_s, grace_s=_GRACE_S)
         with LocalExecutor(surroundings) as executor:
             executor.submit(job)
             result = executor.collect(job_id)
         assert result is not None
-        outcome = result.outcome
-        return TestRun(
-            command,
-            outcome.exit_code,
-            outcome.reason,
-            outcome.duration_s,
-            outcome.tail,
-            str(log),
-            tree.changes(commit),
-            _sha256(log),
-            datetime.now(UTC).isoformat(timespec="seconds"),
-            left_processes=outcome.stragglers,
-        )
+        return result.outcome, tree.changes(commit)
 
 
-def _sha256(path: Path) -> str:
+def digest_of(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

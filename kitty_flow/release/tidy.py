@@ -5,9 +5,7 @@ from __future__ import annotations
 from kitty_flow.errors import KittyFlowError
 from kitty_flow.flow.retention import holds_nothing, kept_until, lane_worktrees
 from kitty_flow.flow.tree_test import left_over_gates
-from kitty_flow.flow.workspace import workspace_path
 from kitty_flow.git.worktrees import Checkout
-from kitty_flow.release.candidate import GATE_LANE
 from kitty_flow.release.landing import Landing, contains
 
 __all__ = ["tidy"]
@@ -22,9 +20,6 @@ def tidy(landing: Landing) -> None:
     mission = landing.mission
     if mission.state() not in ("merged", "shipped"):
         return
-    gate = mission.project.worktrees.at(workspace_path(mission, GATE_LANE))
-    if gate is not None:
-        _tell(landing, gate, disposable=True)
     for left_over in left_over_gates(mission):
         _tell(landing, left_over, disposable=True)
     for checkout in () if kept_until(mission) else lane_worktrees(mission):

@@ -1,7 +1,8 @@
-"""A project's own merge pipeline: gates of its own come in, exact ones stay, and mistakes are told with their line."""
+"""A project's own pipelines: gates of its own come in, exact ones stay, and mistakes are told with their line."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,51 +12,52 @@ from workbench import Workbench
 from kitty_flow import resources
 from kitty_flow.errors import DefinitionError
 from kitty_flow.machines import dag, step_order
-from kitty_flow.release.override import OVERRIDABLE
-from kitty_flow.release.pipeline import PIPELINE_PATH, merge_pipeline
-
-SHIPPED = resources.read_text("dags", "pipelines", "merge.toml")
+from kitty_flow.release.override import OVERRIDABLE, OVERRIDABLE_IN_SHIP
+from kitty_flow.release.pipeline import PIPELINES_PATH, project_pipeline
 
 
-def written(root: Path, *changes: tuple[str, str], more: str = "") -> str:
-    text = SHIPPED
+def written(root: Path, *changes: tuple[str, str], more: str = "", name: str = "merge") -> str:
+    text = resources.read_text("dags", "pipelines", f"{name}.toml")
     for old, new in changes:
         assert old in text
         text = text.replace(old, new, 1)
-    path = root / PIPELINE_PATH
+    path = root / PIPELINES_PATH / f"{name}.toml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text + more)
     return text + more
 
 
-def problems(root: Path) -> list[dict[str, Any]]:
+def problems(root: Path, name: str = "merge") -> list[dict[str, Any]]:
     with pytest.raises(DefinitionError) as caught:
-        merge_pipeline(root)
+        project_pipeline(root, name)
     assert caught.value.code == "INVALID_DAG"
     assert caught.value.hint
     found: list[dict[str, Any]] = caught.value.details["problems"]
     return found
 
 
-def test_what_can_be_overridden_may_be_left_out_and_nothing_else(tmp_path: Path) -> None:
-    assert merge_pipeline(tmp_path) == dag("pipeline", "merge")
-    pipeline = dag("pipeline", "merge")
+@pytest.mark.parametrize(("name", "optional"), [("merge", OVERRIDABLE), ("ship", OVERRIDABLE_IN_SHIP)])
+def test_what_can_be_overridden_may_be_left_out_and_nothing_else(
+    tmp_path: Path, name: str, optional: tuple[str, ...]
+) -> None:
+    pipeline, shipped = dag("pipeline", name), resources.read_text("dags", "pipelines", f"{name}.toml")
+    assert project_pipeline(tmp_path, name) == pipeline
     for step in step_order(pipeline):
         for gate in pipeline.gates_before(step):
-            head, _, rest = SHIPPED.partition(f"[nodes.{step}.gates]")
-            without = head + f"[nodes.{step}.gates]" + rest.replace(f'"{gate}"', "", 1)
-            without = without.replace("[, ", "[").replace("  ,\n", "")
-            written(tmp_path, (SHIPPED, without))
-            if gate in OVERRIDABLE:
-                assert gate not in merge_pipeline(tmp_path).gates_before(step)
+            head, _, rest = shipped.partition(f"[nodes.{step}.gates]")
+            without = head + f"[nodes.{step}.gates]" + re.sub(rf'"{gate}",?', "", rest, count=1)
+            written(tmp_path, (shipped, without), name=name)
+            if gate in optional:
+                assert gate not in project_pipeline(tmp_path, name).gates_before(step)
             else:
-                assert [(p["code"], gate in p["message"]) for p in problems(tmp_path)] == [("GATE_DROPPED", True)]
+                assert [(p["code"], gate in p["message"]) for p in problems(tmp_path, name)] == [("GATE_DROPPED", True)]
 
 
 @pytest.mark.parametrize(
     ("change", "code", "at"),
     [
         (('"verdicts_consistent"', '"verdicts_good"'), "UNKNOWN_GATE", '"verdicts_good"'),
+        (('"verdicts_consistent"', '"version_coherent", "verdicts_consistent"'), "UNKNOWN_GATE", '"version_coherent"'),
         (('trigger = "test"', 'trigger = "land"'), "WRONG_TRIGGER", "[nodes.test]"),
         (('depends_on = ["preflight"]', 'depends_on = ["preflight", "nope"]'), "UNKNOWN_NODE", '"nope"'),
         (('name = "merge"', 'name = "merging"'), "WRONG_NAME", 'name = "merging"'),

@@ -14,6 +14,7 @@ import pytest
 from ship_site import committed, files, prepare, ship_settings
 from workbench import Workbench
 
+from kitty_flow import resources
 from kitty_flow.agents.settings_ship import ReleaseGateSettings
 from kitty_flow.errors import UsageError
 from kitty_flow.flow.mission import OpenMission, open_mission
@@ -242,6 +243,18 @@ def test_closed_gates_and_giving_up(bench: Workbench, tmp_path: Path) -> None:
     settings.write_text(
         settings.read_text().replace('"two.txt"', '"three.txt"').replace('"tools/seen.py"', '"-c", "1"')
     )
+    pipeline = bench.root / ".kitty-flow" / "pipelines" / "ship.toml"
+    pipeline.parent.mkdir()
+    shipped = resources.read_text("dags", "pipelines", "ship.toml").replace('  "changelog_entry_present",\n', "")
+    own = '\n[gates.found]\ncommand = ["test", "-f", "{}"]\ndescription = "It is there."\n'
+    pipeline.write_text(shipped.replace('"version_valid"', '"version_valid", "found"') + own.format("three.txt"))
+    later = bench.kitty(*ship, "--plan")["data"]["later"]
+    assert "found" in later and bench.kitty("dags", "show", "ship")["data"]["commands"].keys() == {"found"}
+    error = bench.refusal(*ship, exit=4)
+    assert (error["code"], len(error["details"]["gates"])) == ("GATE_COMMAND_FAILED", 9), "one more, one left out"
+    error = bench.refusal(*ship, "--override", "found", "--reason", "x", exit=2)
+    assert error["code"] == "GATE_NOT_OVERRIDABLE"
+    pipeline.write_text(pipeline.read_text().replace("three.txt", "two.txt"))
     error = bench.refusal(*ship, exit=4)
     assert error["code"] == "RELEASE_GATE_FAILED" and "RG-1" in error["message"]
     assert (

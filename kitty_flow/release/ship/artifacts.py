@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import tarfile
 import zipfile
@@ -15,8 +14,9 @@ from kitty_flow.effects import replace_file
 from kitty_flow.errors import ExternalToolError, RefusedError
 from kitty_flow.release.ship.commands import Ran, Workplace
 from kitty_flow.release.ship.sheet import Release
+from kitty_flow.release.tested_tree import digest_of
 
-__all__ = ["BuiltMetadata", "artifact_paths", "build", "built_metadata", "digest_of", "keep", "missing_artifacts"]
+__all__ = ["BuiltMetadata", "artifact_paths", "build", "built_metadata", "keep", "missing_artifacts"]
 
 
 class BuiltMetadata(NamedTuple):
@@ -73,12 +73,6 @@ def missing_artifacts(release: Release) -> tuple[str, ...]:
     paths = artifact_paths(release)
     recorded = release.artifacts or {}
     return tuple(path.name for path in paths if not path.is_file() or digest_of(path) != recorded[path.name])
-
-
-def digest_of(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal digits."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def built_metadata(path: Path) -> BuiltMetadata | None:

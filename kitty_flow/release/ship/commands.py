@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from kitty_flow.flow.project_command import run_command
 from kitty_flow.flow.workspace import workspace_path
 from kitty_flow.ledger.lock import exclusive
 from kitty_flow.release.ship.sheet import Release
+from kitty_flow.release.tested_tree import digest_of
 
 __all__ = ["Ran", "Workplace", "clear_scratch", "scratch"]
 
@@ -46,7 +46,7 @@ class Ran:
             "ended": self.outcome.reason,
             "duration_ms": round(self.outcome.duration_s * 1000),
             "log": str(log),
-            "log_sha256": hashlib.sha256(log.read_bytes()).hexdigest() if log.is_file() else "",
+            "log_sha256": digest_of(log) if log.is_file() else "",
         }
 
 

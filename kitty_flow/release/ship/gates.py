@@ -7,10 +7,12 @@ from typing import Final
 
 from kitty_flow.errors import KittyFlowError, RefusedError
 from kitty_flow.model.gate import GateResult
+from kitty_flow.release.command_gate import answer_of
 from kitty_flow.release.gate_answers import closed_gate, open_gate
 from kitty_flow.release.ship import preflight_gates
 from kitty_flow.release.ship.artifacts import missing_artifacts
 from kitty_flow.release.ship.coherence import changelog_entry_present, version_coherent
+from kitty_flow.release.ship.commands import scratch
 from kitty_flow.release.ship.override import overridden
 from kitty_flow.release.ship.sheet import Release
 
@@ -51,6 +53,19 @@ def _checked(name: str) -> ShipGate:
     return gate
 
 
+def _command(name: str) -> ShipGate:
+    """The gate of a command that the project's own pipeline has; it runs on the release commit."""
+
+    def gate(release: Release) -> tuple[GateResult, ...]:
+        command = release.pipeline.commands[name]
+        with scratch(release) as workplace:
+            done = workplace.run(f"gate-{name}", command.argv, command.timeout_s).outcome
+        remedy = f"look at {done.log_path}; then {release.command}"
+        return (answer_of(command, done, release.commit, remedy),)
+
+    return gate
+
+
 GATES: Final[Mapping[str, ShipGate]] = {
     "artifacts_built": _artifacts_built,
     "artifacts_named_by_version": _checked("artifacts_named_by_version"),
@@ -73,6 +88,8 @@ GATES: Final[Mapping[str, ShipGate]] = {
 def ask_gate(name: str, release: Release) -> tuple[GateResult, ...]:
     """One gate's answers, several where it looks at several things; what it raises is an answer too, and closes it."""
     gate = GATES.get(name)
+    if name in release.pipeline.commands:
+        gate = _command(name)
     if gate is None:
         return (closed_gate(name, "GATE_UNKNOWN", f"shipping has no gate {name!r}", outcome="error"),)
     try:

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from kitty_flow.errors import KittyFlowError
 from kitty_flow.flow.mission import OpenMission
-from kitty_flow.machines import dag, step_order
+from kitty_flow.machines import step_order
 from kitty_flow.model.gate import GateResult
+from kitty_flow.release.override import marked
 from kitty_flow.release.ship.commands import Workplace, scratch
 from kitty_flow.release.ship.gates import ask_gate
 from kitty_flow.release.ship.override import check_overrides
@@ -72,12 +73,14 @@ def plan_release(mission: OpenMission, version: str | None, options: ShipOptions
     if release is None or version not in (None, release.version) or is_outdated(release):
         release = fresh_release(mission, version or (release.version if release else None), options)
     check_overrides(release)
-    pipeline = dag("pipeline", "ship")
+    pipeline = release.pipeline
     order = step_order(pipeline)
     at = order.index(_TELLS_NOW) + 1
     now = dict.fromkeys(name for step in order[:at] for name in pipeline.gates_before(step))
-    later = dict.fromkeys(name for step in order[at:] for name in pipeline.gates_before(step) if name not in now)
-    gates = tuple(_as_overridden(answer, options) for name in now for answer in ask_gate(name, release))
+    for command in pipeline.commands:
+        now.pop(command, None)  # a look runs no command of the project but the probes
+    later = dict.fromkeys(name for step in order for name in pipeline.gates_before(step) if name not in now)
+    gates = tuple(marked((answer for name in now for answer in ask_gate(name, release)), options))
     proposed = next((gate.details.get("proposed_changelog_block") for gate in gates if gate.details), None)
     return ShipPlan(
         release.version,
@@ -114,9 +117,3 @@ def _says(workplace: Workplace, step: Step) -> str:
         return probe(workplace, step)[0]
     except KittyFlowError as error:
         return f"{error.code}: {error.message}"
-
-
-def _as_overridden(result: GateResult, options: ShipOptions) -> GateResult:
-    if result.is_open or result.gate not in options.overrides:
-        return result
-    return result.model_copy(update={"overridden_by": "you", "override_reason": options.reason})

@@ -15,8 +15,9 @@ from kitty_flow.flow.mission import OpenMission
 from kitty_flow.git.remote import Remote, open_remote
 from kitty_flow.ledger.ledger import Batch
 from kitty_flow.ledger.view import LedgerView
-from kitty_flow.machines import Facts
+from kitty_flow.machines import Dag, Facts
 from kitty_flow.model.gate import GateResult
+from kitty_flow.release.pipeline import project_pipeline
 
 __all__ = ["Release", "ShipOptions", "note", "record_step"]
 
@@ -57,6 +58,15 @@ class Release:
     def settings(self) -> ShipSettings:
         """The `[ship]` table of the settings."""
         return self.mission.project.settings.ship
+
+    @cached_property
+    def pipeline(self) -> Dag:
+        """The steps of a release with their gates, as they are when this command begins.
+
+        Raises:
+            DefinitionError: INVALID_DAG, the project's own pipeline is not valid.
+        """
+        return project_pipeline(self.mission.project.root, "ship")
 
     @property
     def tag(self) -> str:

@@ -16,7 +16,7 @@ from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.run import run_lock
 from kitty_flow.ledger.ledger import Batch
 from kitty_flow.ledger.view import LedgerView
-from kitty_flow.machines import Facts, dag, step_order
+from kitty_flow.machines import Facts, step_order
 from kitty_flow.model.gate import GateResult
 from kitty_flow.release.gate_answers import closed_gate, open_gate
 from kitty_flow.release.ship.artifact_checks import check_artifacts
@@ -83,14 +83,13 @@ def _already_shipped(mission: OpenMission, version: str | None) -> Release | Non
 
 def _go(release: Release) -> None:
     """Take every step that is left, each behind its gates, until one cannot be taken yet."""
-    pipeline = dag("pipeline", "ship")
-    order = step_order(pipeline)
+    order = step_order(release.pipeline)
     states = [_STATE_AFTER.get(step) for step in order]
     done = order[: states.index(release.state) + 1] if release.state in states and release.state else ()
     for step in order:
         if step in done:
             continue
-        check_gates(release, pipeline.gates_before(step))
+        check_gates(release, release.pipeline.gates_before(step))
         if not _STEPS[step](release):
             return
 

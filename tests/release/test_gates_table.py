@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pytest
@@ -20,6 +21,7 @@ from kitty_flow.errors import ExternalToolError, RefusedError
 from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.mission import open_mission
 from kitty_flow.flow.project import Project
+from kitty_flow.machines import GateCommand
 from kitty_flow.release.candidate import build_candidate
 from kitty_flow.release.gates import GATES, ask_gate, check_gates
 from kitty_flow.release.landing import Landing, MergeOptions, TestRun, heads
@@ -278,6 +280,13 @@ RED = [
         "moved from",
         late=lambda bench, landing: bench.commit("Meanwhile", three__txt="three\n"),
     ),
+    Case(
+        "landing_recomputed",
+        "LANDING_DIFFERS",
+        "",
+        "merging the approved heads again gives another tree, in",
+        late=lambda bench, landing: setattr(landing, "candidate_commit", aside(bench, "Planted", one__txt="evil\n")),
+    ),
     Case("landing_proved", "LANDING_NOT_PROVED", "refs/heads/trunk", "does not contain"),
 ]
 
@@ -318,6 +327,7 @@ class Broken:
         return self
 
     slug = "sample"
+    commands: Mapping[str, GateCommand] = MappingProxyType({})
 
     def __getattr__(self, name: str) -> Any:
         raise self._error

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -278,6 +278,15 @@ RED = [
         "moved from",
         late=lambda bench, landing: bench.commit("Meanwhile", three__txt="three\n"),
     ),
+    Case(
+        "landing_recomputed",
+        "LANDING_DIFFERS",
+        "",
+        "another.txt",
+        late=lambda bench, landing: setattr(
+            landing, "candidate_commit", aside(bench, "Another base", another__txt="another\n")
+        ),
+    ),
     Case("landing_proved", "LANDING_NOT_PROVED", "refs/heads/trunk", "does not contain"),
 ]
 
@@ -318,6 +327,7 @@ class Broken:
         return self
 
     slug = "sample"
+    commands: Mapping[str, Any] = {}
 
     def __getattr__(self, name: str) -> Any:
         raise self._error

@@ -37,7 +37,7 @@ def landings(bench: Workbench) -> list[list[str]]:
     """The states that every landing went through."""
     found: dict[str, list[str]] = {}
     for event in bench.events():
-        if event["entity_type"] == "merge":
+        if (event["entity_type"], event["kind"]) == ("merge", "transition"):
             found.setdefault(event["entity_id"], []).append(event["to_state"])
     return list(found.values())
 
@@ -201,7 +201,9 @@ def test_the_user_went_on_from_the_landed_commit(bench: Workbench, killed_merge:
     assert bench.git("rev-parse", "trunk") == tip
     assert bench.git("status", "--porcelain") == " M one.txt"
     assert not (bench.root / "two.txt").exists()
-    expect_merged(bench)
+    assert (mission_state(bench), bench.states()) == ("merged", {"WP01": "done", "WP02": "done"})
+    proofs = bench.kitty("verify", "sample", exit=4)["data"]["work_packages"]
+    assert [proofs[name]["standing"] for name in ("WP01", "WP02")] == ["on_target", "regressed"]
 
 
 @pytest.mark.parametrize("after", ["moved", "landed"])
@@ -230,7 +232,7 @@ def test_the_candidate_was_pruned(bench: Workbench, killed_merge: KilledMerge, a
 def test_merged_by_hand_and_red(bench: Workbench) -> None:
     """A candidate that is the target's own commit moves nothing: its landing is over when the tests fail."""
     bench.git("merge", "-q", "--no-ff", "-m", "By hand", bench.mission_branch)
-    assert refused_merge(bench, "test -f three.txt")["code"] == "TESTS_FAILED"
+    assert refused_merge(bench, "test -f three.txt")["code"] == "TARGET_RED"
     assert landings(bench) == [["prepared", "refused"]]
     bench.commit("Mend", three__txt="three\n")
     merge(bench, "test -f three.txt")

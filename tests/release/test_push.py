@@ -194,7 +194,7 @@ def test_nothing_planted_in_the_shared_configuration_runs(bench: Workbench, hub:
     bench.git("config", "--unset", "include.path")
     (bench.root / ".git" / "info" / "attributes").unlink()
     before = bench.git("rev-parse", "trunk")
-    plant = f"git config core.sshCommand '{program} ssh'"
+    plant = f"git -C '{bench.root}' config core.sshCommand '{program} ssh'"
     assert bench.refusal("merge", "--test-command", plant, exit=4)["code"] == "CONFIG_CHANGED"
     assert bench.git("rev-parse", "trunk") == before
     assert not list(ran.iterdir())

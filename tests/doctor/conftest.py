@@ -78,9 +78,10 @@ class Ward:
         done = self.kitty("run", slug, "--command", command, "--review-command", command, cwd=self.root)
         assert done.exit == 0, done.stderr
 
-    def merge(self, slug: str) -> None:
-        """Land a mission."""
-        done = self.kitty("merge", slug, "--test-command", "true", cwd=self.root)
+    def merge(self, slug: str, *overridden: str) -> None:
+        """Land a mission, whatever these gates say."""
+        words = [word for gate in overridden for word in ("--override", gate, "--reason", "a test")]
+        done = self.kitty("merge", slug, "--test-command", "true", *words, cwd=self.root)
         assert done.exit == 0, done.stderr
 
     def examine(self, *part: str) -> list[dict[str, str]]:

@@ -53,7 +53,7 @@ def test_a_worktree_that_git_cannot_read_is_a_problem(ward: Any, lane: Path) -> 
 def test_what_a_finished_mission_left_over(ward: Any, lane: Path) -> None:
     gate = lane.with_name("gate")
     (lane / "unsaved.txt").write_text("unsaved\n")
-    ward.merge("shop")
+    ward.merge("shop", "worktrees_clean")
     ward.git("worktree", "add", "-q", "--detach", str(gate))
     assert _shop(ward, lane) == [("warning", "dirty, 1 uncommitted path(s), left over: the mission is merged")]
     assert _shop(ward, gate) == [("warning", "clean, left over: the mission is merged")]

@@ -120,6 +120,9 @@ def test_every_view_of_an_imported_mission_says_what_it_does_not_know(bench: Wor
         "state": "done",
         "head": None,
         "on_target": False,
+        "standing": "not_on_target",
+        "landed_commit": None,
+        "taken_back_by": None,
         "holds": False,
     }
     assert bench.kitty("mission", "list")["data"]["missions"][0]["state"] == "running"

@@ -73,7 +73,9 @@ def test_replaced_worktrees_go_when_they_hold_nothing(approved: Workbench) -> No
     assert (found["lane-a.5"]["status"], "no branch" in found["lane-a.4"]["message"]) == ("warning", True)
     findings(approved, "--fix")
     assert [p.exists() for p in (clean, dirty, own, mine, folder, lane(approved))] == [False, *[True] * 5]
-    data = approved.kitty("merge", "sample", "--test-command", "test -f core.txt")["data"]
+    words = ("merge", "sample", "--test-command", "test -f core.txt")
+    assert approved.refusal(*words, exit=4)["code"] == "WORKTREE_DIRTY"
+    data = approved.kitty(*words, "--override", "worktrees_clean", "--reason", "not needed")["data"]
     told = " ".join(data["remarks"])
     assert [name in told for name in ("lane-a.3", "lane-a.4", "mine")] == [True, True, False]
     assert [p.exists() for p in (dirty, own, mine)] == [True] * 3

@@ -79,7 +79,7 @@ def test_the_strategy_is_remembered_and_another_one_starts_afresh(bench: Workben
     dies = ("merge", "sample", "--test-command", "sh -c 'kill -9 $PPID'", "--strategy", "squash")
     bench.kitty(*dies, exit=-signal.SIGKILL)
     error = bench.refusal("merge", "sample", "--test-command", "false", "--strategy", "rebase", exit=4)
-    assert error["code"] == "TESTS_FAILED"
+    assert error["code"] == "TARGET_RED"
     closed = [event["reason"] for event in bench.events() if event["trigger"] == "refuse"]
     assert closed[0] == "it was prepared for the strategy squash, and rebase was asked for"
     bench.kitty(*dies, exit=-signal.SIGKILL)

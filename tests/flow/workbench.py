@@ -248,19 +248,19 @@ def files_of(folder: Path, *, without: Callable[[str], bool] = lambda name: Fals
     return found
 
 
-def kept(bench: Workbench) -> Callable[[], None]:
+def kept(bench: Workbench, copies: Path | None = None) -> Callable[[], None]:
     """Keep a copy of the repository and of the folder beside it; returns what brings both back to where they were.
 
     The git directory itself stays where it is, so that this clone stays the same writer.
     """
     places = [place for place in (bench.root, Path(f"{bench.root}.kitty")) if place.exists()]
-    copies = bench.root.parent / "kept"
+    copies = copies or bench.root.parent / "kept"
     for place in places:
         shutil.copytree(place, copies / place.name, symlinks=True)
 
     def bring_back() -> None:
         for place in (*places, bench.root / ".git"):
-            for path in place.iterdir():
+            for path in place.iterdir() if place.exists() else ():
                 if path.name != ".git" or path.is_file():
                     shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         for place in places:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,9 +23,8 @@ Script = Callable[[str], str]
 Killed = Callable[..., None]
 
 
-@pytest.fixture
-def empty_bench(repo: Path) -> Workbench:
-    """A repository without a mission; `trunk` is checked out and clean."""
+def without_mission(repo: Path) -> Workbench:
+    """A repository whose `trunk` is checked out and clean."""
     command: tuple[str, ...] = (sys.executable, "-P", "-m", "kitty_flow")
     if os.environ.get("KITTY_FLOW_TESTED") == "installed":
         command = (str(Path(sys.executable).with_name("kitty-flow")),)
@@ -33,11 +34,37 @@ def empty_bench(repo: Path) -> Workbench:
 
 
 @pytest.fixture
-def bench(empty_bench: Workbench) -> Workbench:
-    """A repository whose mission is run to its end and not merged; `trunk` is checked out and clean."""
-    empty_bench.mission(PAIR, target_branch="trunk")
-    empty_bench.run(jobs=1)
-    return empty_bench
+def empty_bench(repo: Path) -> Workbench:
+    """A repository without a mission; `trunk` is checked out and clean."""
+    return without_mission(repo)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workbench, Callable[[], None]]:
+    """The repository of `bench`, built once, and what brings it back to where it was."""
+    root = tmp_path_factory.mktemp("finished") / "repo"
+    root.mkdir()
+    (root / "README.md").write_text("# Sample\n")
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "Start"]):
+        subprocess.run(["git", *words], cwd=root, check=True, timeout=60)
+    made = without_mission(root)
+    made.mission(PAIR, target_branch="trunk")
+    made.run(jobs=1)
+    return made, kept(made, tmp_path_factory.mktemp("kept"))
+
+
+@pytest.fixture
+def bench(finished: tuple[Workbench, Callable[[], None]]) -> Workbench:
+    """A repository whose mission is run to its end and not merged; `trunk` is checked out and clean.
+
+    It is the same one each time, brought back to that; what a test has left beside it is gone.
+    """
+    made, bring_back = finished
+    for path in made.root.parent.iterdir():
+        if path.name not in (made.root.name, f"{made.root.name}.kitty"):
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    bring_back()
+    return Workbench(made.root, made.command)
 
 
 @pytest.fixture

@@ -86,9 +86,9 @@ def merge(
     from kitty_flow.flow.project import Project
     from kitty_flow.release.landing import MergeOptions
 
-    _refuse_together({"--plan": plan, "--resume": resume, "--abort": abort, "--pr-branch": pr_branch})
-    _refuse_together({"--plan": plan, "--abort": abort, "--pr-branch": pr_branch, "--push": push})
-    _refuse_together({"--pull-request": pull_request, "--resume": resume, "--push": push, "--plan": plan})
+    alone = {"--plan": plan, "--abort": abort, "--pr-branch": pr_branch, "--pull-request": pull_request}
+    _refuse_together({**alone, "--resume": resume})
+    _refuse_together({**alone, "--push": push})
     project = Project.discover()
     settings = project.settings.merge
     argv = _split(test_command) if test_command is not None else settings.test_command
@@ -227,7 +227,7 @@ def _focused_branch(opened: OpenMission) -> Result:
     made = make_focused_branch(opened)
     text = (
         f"{made.branch} is at {made.commit[:12]}, on top of {made.upstream}\n"
-        f"next: git push {made.upstream.partition('/')[0]} {made.branch}, and open a pull request"
+        f"next: git push {made.remote} {made.branch}, and open a pull request"
     )
     return Result(dict(made.__dict__), text)
 

@@ -23,7 +23,7 @@ from kitty_flow.machines import Facts, decide, machine
 if TYPE_CHECKING:
     from kitty_flow.invocation.record import InvocationRecord, Outcome, RecordEvent
 
-__all__ = ["Opening", "annotate", "begin", "complete", "keep_evidence", "read_record", "sweep_one"]
+__all__ = ["Opening", "annotate", "begin", "complete", "keep_evidence", "sweep_one"]
 
 _TRIGGERS: Final = {"done": "complete", "failed": "fail", "abandoned": "abandon"}
 _MAX_EVIDENCE: Final = 16 * 1024 * 1024
@@ -183,19 +183,6 @@ def sweep_one(project: Project, invocation_id: str, reason: str) -> InvocationRe
 
     record = _record(project, invocation_id, "kitty-flow", build)
     return record if swept else None
-
-
-def read_record(project: Project, invocation_id: str) -> InvocationRecord | None:
-    """The record of an invocation in the log of requests, by its whole id; None when it is not there.
-
-    Raises:
-        LedgerError: the log or the record cannot be read.
-    """
-    from kitty_flow.invocation.op_lines import decode_record
-
-    with OpLog(project.repository) as log:
-        content = log.read(log.tip(), invocation_id)
-    return decode_record(content, op_path(invocation_id) + ".jsonl") if content else None
 
 
 class _History:

@@ -20,12 +20,17 @@ __all__ = ["FocusedBranch", "make_focused_branch"]
 
 @dataclass(frozen=True)
 class FocusedBranch:
-    """A branch that was made, or was there already: its short name, its commit, and what it is on top of."""
+    """A branch that was made, or was there already: its short name, its commit, and what it is on top of.
+
+    `remote` and `base` are the parts of `upstream`, either of which may have slashes of its own.
+    """
 
     branch: str
     commit: str
     upstream: str
     upstream_commit: str
+    remote: str
+    base: str
 
 
 def make_focused_branch(mission: OpenMission) -> FocusedBranch:
@@ -60,7 +65,7 @@ def make_focused_branch(mission: OpenMission) -> FocusedBranch:
     commit = _merged(mission, found.commit, head, found.upstream)
     name = f"kitty/pr/{mission.slug}-to-{mission.target_branch}"
     _place(mission, name, commit)
-    return FocusedBranch(name, commit, found.upstream, found.commit)
+    return FocusedBranch(name, commit, found.upstream, found.commit, found.remote, found.base)
 
 
 def _merged(mission: OpenMission, upstream_commit: str, head: str, upstream: str) -> str:

@@ -76,7 +76,7 @@ def offer_pull_request(mission: OpenMission, options: MergeOptions) -> PullReque
     """
     made = make_focused_branch(mission)
     _check(mission, options, made)
-    name, _, base = made.upstream.partition("/")
+    name, base = made.remote, made.base
     remote = open_remote(mission.project.repository, name, start=mission.project.root)
     was_there = _push(mission, remote, made)
     tool, words = _command(mission, name, made.branch, base)

@@ -15,12 +15,18 @@ __all__ = ["Divergence", "divergence", "target_in_sync", "upstream_of"]
 
 @dataclass(frozen=True)
 class Divergence:
-    """How the target stands to the branch that it follows: that branch, its commit there now, ahead and behind."""
+    """How the target stands to the branch `base` of `remote`, which it follows: the commit there, ahead and behind."""
 
-    upstream: str
+    remote: str
+    base: str
     commit: str | None
     ahead: int
     behind: int
+
+    @property
+    def upstream(self) -> str:
+        """That branch, as it is shown."""
+        return f"{self.remote}/{self.base}"
 
     @property
     def kind(self) -> str:
@@ -53,13 +59,13 @@ def divergence(mission: OpenMission) -> Divergence | None:
         return None
     name, ref = followed
     remote = open_remote(repository, name, start=mission.project.root)
-    upstream = f"{name}/{ref.removeprefix('refs/heads/')}"
+    base = ref.removeprefix("refs/heads/")
     if ref not in remote.refs(ref):
-        return Divergence(upstream, None, 0, 0)
+        return Divergence(name, base, None, 0, 0)
     commit = remote.fetch([ref])[ref]
     counts = repository.git.text("rev-list", "--left-right", "--count", f"{target}...{commit}", "--")
     ahead, behind = map(int, counts.split())
-    return Divergence(upstream, commit, ahead, behind)
+    return Divergence(name, base, commit, ahead, behind)
 
 
 def target_in_sync(landing: Landing) -> GateResult:

@@ -90,4 +90,5 @@ def test_giving_up_leaves_a_merge_of_the_user_alone(bench: Workbench, killed_mer
 
 
 def test_options_that_exclude_each_other(bench: Workbench) -> None:
-    assert bench.refusal("merge", "--plan", "--abort", exit=2)["code"] == "OPTIONS_EXCLUDE"
+    for pair in (("--plan", "--abort"), ("--abort", "--pull-request"), ("--push", "--pr-branch")):
+        assert bench.refusal("merge", *pair, exit=2)["code"] == "OPTIONS_EXCLUDE"

@@ -117,6 +117,7 @@ print("https://host.example/pull/1")
 
 @pytest.mark.slow
 def test_a_pull_request_is_opened_by_the_tool_that_is_there(bench: Workbench, hub: Path, tmp_path: Path) -> None:
+    bench.git("remote", "rename", "origin", "team/hub")
     tools, seen = tmp_path / "tools", tmp_path / "seen.json"
     tools.mkdir()
     path = os.environ["PATH"]

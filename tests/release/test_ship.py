@@ -135,6 +135,14 @@ def test_versions_against_tags(
     assert (result.diagnostic_code, result.is_open) == (code, not code), result
 
 
+def test_a_commit_from_before_the_landing_is_no_release(landed: Workbench, mission: OpenMission) -> None:
+    (result,) = ask_gate(
+        "landing_holds", Release(mission, ShipOptions(), "R", "1.2.0", landed.git("rev-parse", "v1.1.0"))
+    )
+    assert (result.outcome, result.diagnostic_code) == ("fail", "LANDING_NOT_PROVED")
+    assert "WP01, WP02" in result.message
+
+
 def test_what_a_gate_raises_blocks(mission: OpenMission) -> None:
     release = Release(mission, ShipOptions(), "R", "1.2.0", "0" * 40)  # a commit that is not there
     for gate in ("version_coherent", "changelog_entry_present", "version_follows_last_tag"):

@@ -40,13 +40,13 @@ def mission_merged(release: Release) -> GateResult:
 
 def landing_holds(release: Release) -> GateResult:
     """The release commit contains the head of everything that is called done; asked of git."""
-    lost = [proof.work_package_id for proof in verify_mission(release.mission) if not proof.holds]
+    lost = [proof.work_package_id for proof in verify_mission(release.mission, release.commit) if not proof.holds]
     if not lost:
-        return open_gate("landing_holds", f"{release.mission.target_branch} contains everything that is called done")
+        return open_gate("landing_holds", f"{release.commit[:12]} contains everything that is called done")
     return closed_gate(
         "landing_holds",
         "LANDING_NOT_PROVED",
-        f"{release.mission.target_ref} does not contain {', '.join(lost)}",
+        f"{release.commit[:12]} does not contain {', '.join(lost)}",
         subject=lost[0],
         invariant="only landed work is shipped",
         remediation=f"kitty-flow verify {release.mission.slug}",

@@ -19,7 +19,7 @@ from typing import Final
 
 from kitty_flow.git.identity import OWN_IDENTITY
 from kitty_flow.git.objects import CommitText
-from kitty_flow.git.process import Git
+from kitty_flow.git.process import Git, failed
 from kitty_flow.git.repository import Repository
 
 __all__ = ["MergedTree", "Merger", "open_merger"]
@@ -50,12 +50,15 @@ class Merger:
         """Merge two commits into a tree with git's `ort` strategy and default options.
 
         Raises:
-            GitFailedError: the commits cannot be merged at all, for example unrelated histories.
+            GitFailedError: the commits cannot be merged at all, for example unrelated histories, or one is not here.
         """
-        done = self.git.call("merge-tree", "--write-tree", "-z", "--name-only", ours, theirs, ok=(0, 1))
+        words = ("merge-tree", "--write-tree", "-z", "--name-only", ours, theirs)
+        done = self.git.call(*words, ok=(0, 1))
         tree, *rest = done.stdout.decode("utf-8", "surrogateescape").split("\0")
         if done.returncode == 0:
             return MergedTree(tree, ())
+        if "" not in rest:  # a commit that is not here ends git with the same status as a conflict
+            raise failed(words, done.returncode, done.stderr)
         paths = tuple(dict.fromkeys(rest[: rest.index("")]))
         return MergedTree(tree, paths or ("(unknown)",))
 

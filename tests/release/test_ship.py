@@ -164,7 +164,10 @@ def test_the_whole_way(bench: Workbench, tmp_path: Path) -> None:
     assert plan["would_ship"] and plan["steps"][-1]["says"] == "asked once the artifacts are built"
     assert (bench.tips, sorted(bench.root.iterdir())) == (tips, listed)
 
-    done = bench.kitty("ship", "sample", "--version", "1.2.0")["data"]
+    settings = bench.root / ".kitty-flow" / "config.toml"
+    settings.write_text(settings.read_text().replace('"two.txt"', '"three.txt"'))
+    known = ("--override", "RG-1", "--reason", "known")
+    done = bench.kitty("ship", "sample", "--version", "1.2.0", *known)["data"]
     assert (done["state"], done["next_command"]) == ("published", "kitty-flow ship sample --version 1.2.0 --push")
     assert done["bundle"] is None, "a bundle would tell half of it"
     assert asked(index) == ["manual-1.2.0.bin", "tool-1.2.0.bin"] and len(done["artifacts"]) == 2
@@ -208,6 +211,8 @@ def expect_bundle(bench: Workbench, path: Path, done: dict[str, Any]) -> None:
     assert [(each["step"], each["sha256"]) for each in release["published"]] == [
         (f"index/{each['name']}", each["digest"]["sha256"]) for each in artifacts
     ]
+    assert [(each["gate"], each["why"]) for each in release["overrides"]] == [("RG-1", "known")]
+    assert [(each["name"], each["exit_status"]) for each in release["gates"]] == [("RG-1", 1)]
     subject = {"name": "refs/tags/v1.2.0", "digest": {"gitTag": tag, "gitCommit": commit}}
     assert statement["subject"][1:] == [subject, *artifacts]
     assert "index/tool-1.2.0.bin" in path.with_suffix(".md").read_text()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kitty_flow.flow.edge_gates import Reason
     from kitty_flow.flow.mission import OpenMission
     from kitty_flow.flow.peek import NextStep, Role
+    from kitty_flow.model.diagnostic import Diagnostic
 
 __all__ = ["next_step"]
 
@@ -107,7 +108,19 @@ def next_step(
                 part = role_by_hand(project, name, _last_role(opened, name))
             answer = _advance(opened, name, part, wait)
         data = answer.as_data() | {"recorded": recorded} | ({"reported": reported} if reported else {})
-        return Result(data, lambda: _text(opened, name, answer, reported), remarks(opened.view()))
+        told = (*remarks(opened.view()), *_collisions(opened, answer, reported))
+        return Result(data, lambda: _text(opened, name, answer, reported), told)
+
+
+def _collisions(opened: OpenMission, answer: NextStep, reported: str | None) -> tuple[Diagnostic, ...]:
+    """With what the work that was handed in just now, or is to be reviewed now, does not merge."""
+    is_review = answer.kind == "step" and answer.fields["action"] == "review"
+    about = {reported, answer.fields["wp_id"] if is_review else None} - {None}
+    if not about:
+        return ()
+    from kitty_flow.flow.radar import look_around_one
+
+    return tuple(remark for name in sorted(map(str, about)) for remark in look_around_one(opened, name))
 
 
 def _peek(opened: OpenMission, agent: str, role: Role) -> NextStep:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kitty_flow.cli.context_options import MissionArgument
+from kitty_flow.cli.evidence_bundle import leave_bundle
 from kitty_flow.cli.output import Result, command
 from kitty_flow.cli.terminal import safe, wrapped
 from kitty_flow.errors import RefusedError, UsageError
@@ -79,7 +80,10 @@ def _ship(opened: OpenMission, version: str | None, options: ShipOptions, *, res
         refuse_without_release(opened)
     with collected(opened.ledger) as recorded:
         report = ship_mission(opened, version, options)
-    return Result(report.as_data() | {"recorded": recorded}, lambda: _text(report), opened.diagnostics)
+    # Until the release is proved, the bundle would tell half of it.
+    bundle, named = (None, "") if report.next_command else leave_bundle(opened)
+    data = report.as_data() | {"recorded": recorded, "bundle": bundle}
+    return Result(data, lambda: _text(report, named), opened.diagnostics)
 
 
 def _plan(opened: OpenMission, version: str | None, options: ShipOptions) -> Result:
@@ -130,7 +134,7 @@ def _plan_text(plan: ShipPlan) -> str:
     return "\n".join(safe(line) for line in lines)
 
 
-def _text(report: ShipReport) -> str:
+def _text(report: ShipReport, named: str) -> str:
     is_over = not report.next_command
     begin = "resumed; " if report.resumed else ""
     done = "tagged and published" if report.published else "tagged"
@@ -145,4 +149,5 @@ def _text(report: ShipReport) -> str:
     ]
     if report.next_command:
         lines.append(f"next: {report.next_command}")
+    lines += named.splitlines()
     return "\n".join(safe(line) for line in lines)

@@ -53,6 +53,7 @@ def review(work_package: WorkPackageArgument, mission: _MissionOption = None, ac
     from kitty_flow.flow.mission import open_mission
     from kitty_flow.flow.person_review import show_for_review
     from kitty_flow.flow.project import Project
+    from kitty_flow.flow.radar import look_around_one
     from kitty_flow.git.diffs import diff_stat, page_diff
     from kitty_flow.ledger.evidence import collected
 
@@ -69,7 +70,8 @@ def review(work_package: WorkPackageArgument, mission: _MissionOption = None, ac
         text = "" if on_terminal or is_json() else _diff(opened, shown)
         options = f" --mission {opened.slug}" if opened.was_named else ""
         options += f" --actor {shlex.quote(who)}" if actor else ""
-        return Result(data, lambda: text + _summary(shown, stat, options), opened.diagnostics)
+        told = (*opened.diagnostics, *look_around_one(opened, shown.work_package_id))
+        return Result(data, lambda: text + _summary(shown, stat, options), told)
 
 
 def _data(shown: Shown, stat: tuple[FileStat, ...], actor: str) -> dict[str, Any]:

@@ -63,11 +63,14 @@ def submit(
     from kitty_flow.flow.hand_in import hand_in
     from kitty_flow.flow.mission import open_mission
     from kitty_flow.flow.project import Project
+    from kitty_flow.flow.radar import look_around_one
     from kitty_flow.ledger.evidence import collected
 
     with open_mission(Project.discover(), mission) as opened, collected(opened.ledger) as recorded:
         state = hand_in(opened, work_package, plain_actor(agent), epoch=epoch, result=result)
-    return Result({"wp_id": work_package, "state": state, "recorded": recorded}, safe(f"{work_package} is {state}"))
+        told = look_around_one(opened, work_package)
+    data = {"wp_id": work_package, "state": state, "recorded": recorded}
+    return Result(data, safe(f"{work_package} is {state}"), told)
 
 
 @app.command("heartbeat")

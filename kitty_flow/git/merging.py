@@ -15,11 +15,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from kitty_flow.git.process import Git
+from kitty_flow.git.identity import OWN_IDENTITY
+from kitty_flow.git.objects import CommitText
+from kitty_flow.git.process import Git, failed
 from kitty_flow.git.repository import Repository
 
 __all__ = ["MergedTree", "Merger", "open_merger"]
+
+_NOBODY: Final = f"{OWN_IDENTITY} 0 +0000"
 
 
 @dataclass(frozen=True)
@@ -45,12 +50,15 @@ class Merger:
         """Merge two commits into a tree with git's `ort` strategy and default options.
 
         Raises:
-            GitFailedError: the commits cannot be merged at all, for example unrelated histories.
+            GitFailedError: the commits cannot be merged at all, for example unrelated histories, or one is not here.
         """
-        done = self.git.call("merge-tree", "--write-tree", "-z", "--name-only", ours, theirs, ok=(0, 1))
+        words = ("merge-tree", "--write-tree", "-z", "--name-only", ours, theirs)
+        done = self.git.call(*words, ok=(0, 1))
         tree, *rest = done.stdout.decode("utf-8", "surrogateescape").split("\0")
         if done.returncode == 0:
             return MergedTree(tree, ())
+        if "" not in rest:  # a commit that is not here ends git with the same status as a conflict
+            raise failed(words, done.returncode, done.stderr)
         paths = tuple(dict.fromkeys(rest[: rest.index("")]))
         return MergedTree(tree, paths or ("(unknown)",))
 
@@ -72,6 +80,22 @@ class Merger:
             paths = tuple(dict.fromkeys(iter(lambda: next(fields), "")))
             found.append(MergedTree(tree, () if is_clean else paths or ("(unknown)",)))
         return tuple(found)
+
+    def merge_all(self, base: str, heads: Sequence[str]) -> MergedTree:
+        """Merge the heads into `base` one after the other; ends at the first that does not merge.
+
+        Raises:
+            GitFailedError: some of them cannot be merged at all.
+        """
+        at, merged = base, MergedTree(self.git.text("rev-parse", "--verify", f"{base}^{{tree}}"), ())
+        for head in heads:
+            merged = self.merge_trees(at, head)
+            if not merged.is_clean:
+                break
+            # Only to be merged with the next one, so that who made it and when is all the same.
+            stand_in = CommitText(merged.tree, (at, head), _NOBODY, _NOBODY, "Merged\n").encode()
+            at = self.git.text("hash-object", "-t", "commit", "-w", "--stdin", stdin=stand_in)
+        return merged
 
 
 @contextmanager

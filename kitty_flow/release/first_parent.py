@@ -1,7 +1,7 @@
 """Every commit on the target's first-parent line since a mission began: is it a tree that was tested?
 
 MERGE.md, G1: a commit that landed through kitty-flow has a recorded pass for exactly its tree; any other commit is
-named as not ours.
+named as not ours. A rebase is the exception that is told: of its commits only the last one was tested.
 """
 
 from __future__ import annotations
@@ -23,12 +23,16 @@ _LISTED: Final = 1000
 
 
 class TargetCommit(NamedTuple):
-    """A commit on the line. `merge_id` is the landing that put it there, None when none of ours did."""
+    """A commit on the line. `merge_id` is the landing that put it there, None when none of ours did.
+
+    One that `is_replayed` lies below the commit that a rebase landed: the target went over it in one step.
+    """
 
     commit: str
     tree: str
     merge_id: str | None
     is_tested: bool
+    is_replayed: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,13 @@ class FirstParent:
 
     @property
     def untested(self) -> tuple[TargetCommit, ...]:
-        """Those that a landing of ours put there without a recorded pass."""
-        return tuple(each for each in self.commits if each.merge_id and not each.is_tested)
+        """Those that a landing of ours put there without a recorded pass, and should have one."""
+        return tuple(e for e in self.commits if e.merge_id and not e.is_tested and not e.is_replayed)
+
+    @property
+    def replayed(self) -> tuple[TargetCommit, ...]:
+        """Those below the tested commit of a rebase, which were not tested by themselves."""
+        return tuple(each for each in self.commits if each.is_replayed and not each.is_tested)
 
     @property
     def not_ours(self) -> tuple[TargetCommit, ...]:
@@ -55,7 +64,7 @@ class FirstParent:
 
     @property
     def holds(self) -> bool:
-        """Whether whatever landed through kitty-flow is a tested tree."""
+        """Whether every commit to which kitty-flow moved the target is a tested tree."""
         return not self.untested
 
     @property
@@ -79,9 +88,8 @@ class FirstParent:
         count = len(self.commits)
         what, are = ("commits", "are") if count > 1 else ("commit", "is")
         told = f"since the mission began, {len(self.tested)} of {count} first-parent {what} {are} a tested tree"
-        others = self.not_ours
-        names = ", ".join(each.commit[:12] for each in others[:_SHOWN]) + (" …" if len(others) > _SHOWN else "")
-        return f"{told}; not ours: {names}" if others else told
+        told += _named("; below what a rebase landed, and not tested by themselves", self.replayed)
+        return told + _named("; not ours", self.not_ours)
 
     def as_data(self) -> dict[str, Any]:
         """JSON-ready; of each kind no more than a thousand are named."""
@@ -90,9 +98,24 @@ class FirstParent:
             "count": len(self.commits),
             "tested": [{"commit": c.commit, "tree": c.tree, "merge_id": c.merge_id} for c in self.tested[:_LISTED]],
             "untested": [c.commit for c in self.untested[:_LISTED]],
+            "replayed": [c.commit for c in self.replayed[:_LISTED]],
             "not_ours": [c.commit for c in self.not_ours[:_LISTED]],
             "holds": self.holds,
         }
+
+
+def _named(what: str, commits: tuple[TargetCommit, ...]) -> str:
+    names = ", ".join(each.commit[:12] for each in commits[:_SHOWN])
+    return f"{what}: {names}{' …' if len(commits) > _SHOWN else ''}" if commits else ""
+
+
+class _Added(NamedTuple):
+    """The commits that one landing added, from the target's commit before it up to its own."""
+
+    merge_id: str
+    before: str
+    commit: str
+    is_rebase: bool
 
 
 @dataclass(frozen=True)
@@ -101,7 +124,7 @@ class _Records:
 
     passed: set[str]
     landed: dict[str, str]
-    lines: list[tuple[str, str, str]]
+    lines: list[_Added]
 
 
 def first_parent(mission: OpenMission) -> FirstParent:
@@ -123,12 +146,14 @@ def first_parent(mission: OpenMission) -> FirstParent:
     if any(commit not in records.landed for commit, _ in line):
         for other in _others(mission):
             _add(records, other)
-    owners = dict(records.landed)
-    for merge_id, before, commit in records.lines:
+    owners, replayed = dict(records.landed), set[str]()
+    for added in records.lines:
         # A landing of several commits (a rebase, or a commit for each work package) owns all that it added.
-        if commit in owners and any(commit == each for each, _ in line):
-            owners |= {each: merge_id for each, _ in _line(mission, before, commit) if each not in owners}
-    found = (TargetCommit(commit, tree, owners.get(commit), tree in records.passed) for commit, tree in line)
+        if any(added.commit == each for each, _ in line):
+            below = {c: added.merge_id for c, _ in _line(mission, added.before, added.commit) if c not in owners}
+            owners |= below
+            replayed |= below.keys() if added.is_rebase else set()
+    found = (TargetCommit(c, tree, owners.get(c), tree in records.passed, c in replayed) for c, tree in line)
     return FirstParent(since, tuple(found))
 
 
@@ -158,7 +183,7 @@ def _add(records: _Records, view: LedgerView) -> None:
         if entity.state in ("landed", "proved") and facts.get("target_commit"):
             commit, before = str(facts["target_commit"]), str(facts.get("target_commit_before"))
             records.landed[commit] = entity.entity_id
-            records.lines.append((entity.entity_id, before, commit))
+            records.lines.append(_Added(entity.entity_id, before, commit, facts.get("strategy") == "rebase"))
 
 
 def _others(mission: OpenMission) -> Iterator[LedgerView]:

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from kitty_flow.flow.life import refuse_without_work_packages
 from kitty_flow.flow.mission import OpenMission
+from kitty_flow.flow.radar import Collision, look_around
 from kitty_flow.machines import GateCommand, step_order
 from kitty_flow.model.gate import GateResult
 from kitty_flow.release.candidate import build_candidate
@@ -15,7 +16,6 @@ from kitty_flow.release.gates import GATES, ask_gate
 from kitty_flow.release.landing import Landing, MergeOptions, heads
 from kitty_flow.release.override import marked
 from kitty_flow.release.pipeline import project_pipeline
-from kitty_flow.release.radar import Collision, look_around
 from kitty_flow.release.recorded import open_landing
 from kitty_flow.release.stack import Layer, build_stack
 from kitty_flow.release.test_outlook import ToTest, test_outlook

@@ -64,12 +64,26 @@ def _landing(landing: Mapping[str, Any]) -> list[str]:
 
 
 def _release(release: Mapping[str, Any]) -> list[str]:
-    steps = [(step["step"], step["state"], step["who"], step["at"]) for step in release["steps"]]
-    parts = [f"## Release {code(str(release['version']))}\n", _table(("Step", "State", "By", "At"), steps)]
+    rows = [
+        ("state", release["state"]),
+        ("commit", release["commit"]),
+        ("tree", release["tree"]),
+        ("tag", f"{release['tag']} ({'signed' if release['signed'] else 'not signed'})" if release["tag"] else ""),
+        ("its object", release["tag_object"]),
+        ("pushed to", release["remote"]),
+    ]
+    parts = [f"## Release {code(str(release['version']))}\n", _table(("", ""), rows)]
     artifacts = [(each["name"], each["digest"]["sha256"]) for each in release["artifacts"]]
     if artifacts:
         parts.append(_table(("Artifact", "SHA-256"), artifacts))
-    return parts
+    public = [(each.get("step"), each.get("sha256"), each.get("log_sha256")) for each in release["published"]]
+    if public:
+        parts.append(_table(("Published", "SHA-256", "SHA-256 of the log"), public))
+    over = [(each["gate"], each["who"], each["why"]) for each in release["overrides"]]
+    if over:
+        parts += ["### Overridden\n", _table(("What", "By", "Why"), over)]
+    steps = [(step["step"], step["state"], step["who"], step["at"]) for step in release["steps"]]
+    return [*parts, "### Steps\n", _table(("Step", "State", "By", "At"), steps)]
 
 
 def _table(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:

@@ -21,9 +21,9 @@ import pytest
 
 from kitty_flow.flow.mission import OpenMission, open_mission
 from kitty_flow.flow.project import Project
+from kitty_flow.flow.radar import look_around
 from kitty_flow.ledger.ledger import Batch, Draft
 from kitty_flow.machines import machine
-from kitty_flow.release.radar import look_around
 
 FILES = int(os.environ.get("KITTY_FLOW_BENCH_FILES", "20000"))
 LANES, LANDED = 30, 10

@@ -392,7 +392,7 @@ class Scene:
 
     def _trees_passed(self) -> dict[str, set[str]]:
         """The trees of every commit of each branch at the end."""
-        branches = [ref for ref in self.end.trees if ref.startswith("refs/heads/")]
+        branches = [ref for ref in self.end.trees if ref.startswith(("refs/heads/", "refs/remotes/"))]
         return {ref: set(self.bench.git("log", "--format=%T", ref, "--").split()) for ref in branches}
 
     def _keep(self) -> None:

@@ -216,6 +216,15 @@ def _hub(bench: Workbench) -> None:
     bench.git("push", "-q", "origin", "trunk")
 
 
+def _push(bench: Workbench, do: Do) -> Sequence[Any]:
+    """What has landed goes to the remote that the target follows, with the ledger, or not at all."""
+    words = _merge("merge")(bench, do)
+    _hub(bench)
+    bench.git("branch", "-q", "--set-upstream-to=origin/trunk", "trunk")
+    do("kitty", *words)
+    return (*words, "--push")
+
+
 def _unite(bench: Workbench, do: Do) -> Sequence[Any]:
     """Both clones have claimed the same work package, and this one has to give way or to be told that it won."""
     _mission(bench, do)
@@ -268,6 +277,7 @@ OPERATIONS: Final = {
         Operation("merge", _merge("merge"), lands=True),
         Operation("merge, squash", _merge("squash"), lands=True),
         Operation("merge, rebase", _merge("rebase"), lands=True),
+        Operation("merge, pushing", _push, lands=True),
         Operation("ship", _ship, lands=True),
         Operation("sync, sending", _send),
         Operation("sync, receiving", _receive),

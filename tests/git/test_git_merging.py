@@ -117,6 +117,9 @@ def test_unrelated_histories_are_refused(repo: Path, git: RunGit) -> None:
     with pytest.raises(GitFailedError) as refused:
         merge(repo, git(repo, "rev-parse", "trunk"), alone)
     assert "unrelated histories" in refused.value.message
+    with pytest.raises(GitFailedError) as refused:
+        merge(repo, git(repo, "rev-parse", "trunk"), "1" * 40)
+    assert "1" * 40 in refused.value.message, "what is not here is no conflict"
 
 
 def test_a_shallow_clone_merges_above_its_end(repo: Path, tmp_path: Path, git: RunGit) -> None:
@@ -149,6 +152,15 @@ def test_the_private_directory_goes_away(repo: Path) -> None:
         assert private.is_dir()
         assert repo not in private.parents
     assert not private.exists()
+
+
+def test_heads_one_after_the_other(repo: Path, git: RunGit) -> None:
+    a, b, c = (branch(repo, git, name, {file: f"{name}\n"}) for name, file in (("a", "x"), ("b", "y"), ("c", "x")))
+    with open_merger(Repository.discover(repo), keep_trees=False) as merger:
+        both, none = merger.merge_all(a, [b, b]), merger.merge_all(a, [])
+        assert both.tree == merger.merge_trees(a, b).tree
+        assert none.tree == git(repo, "rev-parse", f"{a}^{{tree}}")
+        assert merger.merge_all(a, [b, c]).conflicts == ("x",)
 
 
 def test_many_pairs_in_one_process_leave_nothing_behind(repo: Path, git: RunGit) -> None:

@@ -20,14 +20,18 @@ from kitty_flow.release.evidence.checking import CheckedBundle, check_bundle
 
 Statement = dict[str, Any]
 
+OVERRIDE = ("--override", "worktrees_clean", "--reason", "only a note")
+
 
 @pytest.fixture
 def landed(bench: Workbench) -> Path:
     """The bundle that a merge left; one gate of it was overridden."""
+    lane = next(Path(f"{bench.root}.kitty").glob("worktrees/*/lane-*"))
+    (lane / "note.txt").write_text("a person looked around here\n")
     hub = bench.root.parent / "hub.git"
     bench.git("clone", "-q", "--bare", bench.root, hub)
     bench.git("remote", "add", "origin", hub)
-    words = ("merge", "sample", "--test-command", "test -f two.txt")
+    words = ("merge", "sample", "--test-command", "test -f two.txt", *OVERRIDE)
     return Path(bench.kitty(*words)["data"]["bundle"])
 
 
@@ -73,7 +77,11 @@ def test_a_bundle_proves_what_landed(bench: Workbench, landed: Path) -> None:
     assert {events[w["verdict"]]["trigger"] for w in landing["work_packages"]} == {"approve"}
     assert landing["tests"]["command"] == ["test", "-f", "two.txt"]
     assert landing["tests"]["log_sha256"] and landing["environment"]["git"]
-    assert {gate["outcome"] for gate in landing["gates"]} == {"pass"}
+    assert {gate["gate"] for gate in landing["gates"] if gate["outcome"] != "pass"} == {"worktrees_clean"}
+    (override,) = landing["overrides"]
+    assert (override["gate"], override["why"]) == ("worktrees_clean", "only a note")
+    assert override["who"] and events[override["event"]]["trigger"] == "override_gate"
+    assert "only a note" in landed.with_suffix(".md").read_text()
     assert "tests_pass" in {gate["gate"] for gate in landing["gates"]}
     assert "flowchart LR" in landed.with_suffix(".md").read_text()
 
@@ -143,6 +151,10 @@ def test_one_flipped_byte_fails(bench: Workbench, landed: Path) -> None:
         predicate["events"].remove(event(predicate, "approve"))
         predicate["landings"][0]["work_packages"][0].update(reviewer=None, verdict=None)
 
+    def without_the_override(predicate: Statement) -> None:
+        predicate["events"].remove(event(predicate, "override_gate"))
+        predicate["landings"][0]["overrides"].clear()
+
     def red_tests(predicate: Statement) -> None:
         event(predicate, "test")["evidence"]["test_exit_status"] = 1
         predicate["landings"][0]["tests"]["exit_status"] = 1
@@ -156,6 +168,7 @@ def test_one_flipped_byte_fails(bench: Workbench, landed: Path) -> None:
         (red_tests, ["statement"]),
         (other_reviewer, ["ledger"]),
         (without_a_verdict, ["ledger"]),
+        (without_the_override, ["ledger"]),
     ]
     for forge, expected in forgeries:
         assert contradicted(check_bundle(repository, changed(content, forge))) == expected, forge

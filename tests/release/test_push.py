@@ -87,6 +87,21 @@ def test_a_remote_that_moved_or_declines_gets_nothing_half(bench: Workbench, hub
     assert refs_of(bench, hub) == refs
     bench.git("update-ref", "refs/heads/trunk", before, cwd=hub)
 
+    # Somebody pushes between our look and our push, to either of both: the lease does not hold, and neither ref moves.
+    race = "#!/bin/sh\nunset GIT_QUARANTINE_PATH\nexec git update-ref {ref} {theirs}\n"
+    for ref, other in (("refs/heads/trunk", LEDGER), (LEDGER, "refs/heads/trunk")):
+        meanwhile = hub / "hooks" / "pre-receive"
+        meanwhile.write_text(race.format(ref=ref, theirs=theirs))
+        meanwhile.chmod(0o755)
+        was = at(bench, hub, other)
+        envelope = bench.kitty("merge", "--push", exit=5)
+        assert (envelope["error"]["code"], envelope["error"]["details"]["refs"]) == ("REMOTE_MOVED", [ref])
+        assert (envelope["data"]["landed_commit"], envelope["data"]["pushed"]) == (landed, None)
+        assert (at(bench, hub, ref), at(bench, hub, other), pushes(bench)) == (theirs, was, 0)
+        meanwhile.unlink()
+        bench.git("update-ref", "refs/heads/trunk", before, cwd=hub)
+        bench.git("update-ref", "-d", LEDGER, cwd=hub)
+
     # A host that protects the branch: the ledger must not get there alone.
     hook = hub / "hooks" / "update"
     hook.write_text('#!/bin/sh\ntest "$1" != refs/heads/trunk || { echo protected; exit 1; }\n')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -19,6 +20,8 @@ from kitty_flow.agents.settings_ship import ReleaseGateSettings
 from kitty_flow.errors import UsageError
 from kitty_flow.flow.mission import OpenMission, open_mission
 from kitty_flow.flow.project import Project
+from kitty_flow.git.repository import Repository
+from kitty_flow.release.evidence.checking import check_bundle
 from kitty_flow.release.ship import artifact_checks
 from kitty_flow.release.ship.artifact_checks import check_artifacts
 from kitty_flow.release.ship.gates import GATES, ask_gate
@@ -170,8 +173,12 @@ def test_the_whole_way(bench: Workbench, tmp_path: Path) -> None:
     assert plan["would_ship"] and plan["steps"][-1]["says"] == "asked once the artifacts are built"
     assert (bench.tips, sorted(bench.root.iterdir())) == (tips, listed)
 
-    done = bench.kitty("ship", "sample", "--version", "1.2.0")["data"]
+    settings = bench.root / ".kitty-flow" / "config.toml"
+    settings.write_text(settings.read_text().replace('"two.txt"', '"three.txt"'))
+    known = ("--override", "RG-1", "--reason", "known")
+    done = bench.kitty("ship", "sample", "--version", "1.2.0", *known)["data"]
     assert (done["state"], done["next_command"]) == ("published", "kitty-flow ship sample --version 1.2.0 --push")
+    assert done["bundle"] is None, "a bundle would tell half of it"
     assert asked(index) == ["manual-1.2.0.bin", "tool-1.2.0.bin"] and len(done["artifacts"]) == 2
     assert bench.git("ls-remote", "origin") == "" and bench.git("rev-parse", "v1.2.0^{}") == bench.git(
         "rev-parse", "trunk"
@@ -194,8 +201,41 @@ def test_the_whole_way(bench: Workbench, tmp_path: Path) -> None:
     proof = bench.kitty("verify", "sample")["data"]["release"]
     assert proof["holds"] and proof["version"] == "1.2.0"
     assert bench.kitty("ship", "sample", "--version", "1.2.0")["data"]["remarks"] and len(asked(index)) == 2
+    expect_bundle(bench, Path(done["bundle"]), done)
     bench.git("tag", "-f", "v1.2.0", "trunk")
+    assert "tag" in bench.refusal("verify", "--bundle", done["bundle"], exit=4)["message"]
     assert bench.refusal("verify", "sample", exit=4)["code"] == "RELEASE_NOT_PROVED"
+
+
+def expect_bundle(bench: Workbench, path: Path, done: dict[str, Any]) -> None:
+    """The bundle that a release names: commit, tag, artifacts and publish steps, true here and in a fresh clone."""
+    content = path.read_bytes()
+    statement = json.loads(content)
+    (release,) = statement["predicate"]["releases"]
+    commit, tag = bench.git("rev-parse", "trunk"), bench.git("rev-parse", "v1.2.0")
+    assert (release["commit"], release["tree"], release["tag"]) == (commit, bench.tree("trunk"), "v1.2.0")
+    assert (release["tag_object"], release["signed"], release["state"]) == (tag, done["signed"], "proved")
+    artifacts = [{"name": name, "digest": {"sha256": digest}} for name, digest in sorted(done["artifacts"].items())]
+    assert release["artifacts"] == artifacts and len(artifacts) == 2
+    assert [(each["step"], each["sha256"]) for each in release["published"]] == [
+        (f"index/{each['name']}", each["digest"]["sha256"]) for each in artifacts
+    ]
+    assert [(each["gate"], each["why"]) for each in release["overrides"]] == [("RG-1", "known")]
+    assert [(each["name"], each["exit_status"]) for each in release["gates"]] == [("RG-1", 1)]
+    subject = {"name": "refs/tags/v1.2.0", "digest": {"gitTag": tag, "gitCommit": commit}}
+    assert statement["subject"][1:] == [subject, *artifacts]
+    assert "index/tool-1.2.0.bin" in path.with_suffix(".md").read_text()
+
+    def outcomes(root: Path) -> dict[str, str]:
+        return {f.check: f.outcome for f in check_bundle(Repository.discover(root), content).findings}
+
+    assert {*outcomes(bench.root).values()} == {"pass"}
+    bench.git("push", "-q", "origin", "trunk")
+    clone = bench.root.parent / "clone"
+    bench.git("clone", "-q", "--no-tags", "-b", "trunk", bench.root.parent / "origin.git", clone)
+    assert {name for name, outcome in outcomes(clone).items() if outcome != "pass"} == {"ledger", "tag"}
+    bench.git("fetch", "-q", "--tags", cwd=clone)
+    assert {name for name, outcome in outcomes(clone).items() if outcome != "pass"} == {"ledger"}
 
 
 def points_of(bench: Workbench) -> list[str]:

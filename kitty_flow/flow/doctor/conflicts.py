@@ -1,8 +1,9 @@
-"""What two clones recorded without knowing of each other, and claims that no remote has confirmed yet."""
+"""What two clones recorded without knowing of each other, claims that no remote has confirmed, heads that collide."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,9 @@ from kitty_flow.flow.doctor.finding import DoctorFinding, ok, warning
 from kitty_flow.flow.doctor.ledgers import Ledgers
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.provisional import provisional
+from kitty_flow.flow.radar import Collision, look_around
 from kitty_flow.flow.remarks import open_conflicts
+from kitty_flow.git.process import GitFailedError
 from kitty_flow.ledger.fold import Conflict
 from kitty_flow.ledger.query import EventFilter, find_events
 
@@ -46,6 +49,18 @@ def _mission(mission: OpenMission) -> Iterator[DoctorFinding]:
         entity = mission.work_package(work_package_id, view)
         message = f"the claim of {entity.facts.get('holder')} is provisional: no remote has confirmed it yet"
         yield warning("conflicts", f"{mission.slug}/{work_package_id}", message, "kitty-flow sync")
+    yield from _collisions(mission)
+
+
+def _collisions(mission: OpenMission) -> Iterator[DoctorFinding]:
+    """Submitted heads that do not merge with each other or with the target; a clone may lack some of them."""
+    collisions: tuple[Collision, ...] = ()
+    with suppress(GitFailedError):
+        collisions = look_around(mission)
+    for each in collisions:
+        remedy = f"kitty-flow wp show {each.work_package} --mission {mission.slug}"
+        found = warning("conflicts", f"{mission.slug}/{each.work_package}", each.sentence, remedy)
+        yield replace(found, details=each.as_data())
 
 
 def _conflict(slug: str, conflict: Conflict, events: Mapping[str, Event], *, is_open: bool) -> DoctorFinding:

@@ -15,6 +15,7 @@ from kitty_flow.release.evidence.canonical import MAX_BYTES, damaged, parse
 from kitty_flow.release.evidence.finding import Finding, failed, passed
 from kitty_flow.release.evidence.git_checks import check_landing
 from kitty_flow.release.evidence.ledger_checks import check_ledger
+from kitty_flow.release.evidence.release_checks import check_release
 from kitty_flow.release.evidence.statement import statement_of
 
 if TYPE_CHECKING:
@@ -77,6 +78,9 @@ def check_bundle(repository: Repository, content: bytes) -> CheckedBundle:
     if all(finding.outcome == "pass" for finding in findings):
         for landing in statement["predicate"]["landings"]:
             findings += check_landing(repository, landing)
+        for release in statement["predicate"]["releases"]:
+            if release["state"] == "proved":
+                findings += check_release(repository, release, statement["predicate"]["landings"])
         findings += check_ledger(repository, statement, events)
     return CheckedBundle(statement, tuple(findings))
 
@@ -130,11 +134,13 @@ def _inconsistent(events: Sequence[Event], statement: dict[str, Any]) -> str | N
         return "it mixes the events of several missions"
     if predicate["ledger"]["ref"] != f"refs/kitty/m/{mission}":
         return "the ledger that it names is not that of its mission"
+    for found in (*predicate["landings"], *predicate["releases"]):
+        states = [(e.from_state, e.to_state) for e in events if e.entity_id == found["id"] and e.kind == "transition"]
+        if [before for before, _ in states] != [None, *(after for _, after in states[:-1])]:
+            return f"the steps of {found['id']} do not follow from each other"
     for landing in predicate["landings"]:
         name, tree = landing["id"], landing["tree"]
-        steps = [e for e in events if e.entity_id == landing["id"] and e.kind == "transition"]
-        if [e.from_state for e in steps] != [None, *(e.to_state for e in steps[:-1])]:
-            return f"the steps of the landing {name} do not follow from each other"
+        steps = [e for e in events if e.entity_id == name and e.kind == "transition"]
         trees = {tree, landing["tests"]["tree"], *(e.evidence.get("candidate_tree", tree) for e in steps)}
         if len(trees) > 1 or tree is None:
             return f"the tree that landed with {name} is not the tree that was tested"

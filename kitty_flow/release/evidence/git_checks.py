@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from kitty_flow.errors import KittyFlowError
 from kitty_flow.git.history import History
-from kitty_flow.git.merging import open_merger
+from kitty_flow.git.merging import Merger, open_merger
 from kitty_flow.git.objects import ObjectStore
 from kitty_flow.git.process import GitFailedError
 from kitty_flow.git.repository import Repository
@@ -40,7 +40,7 @@ def check_landing(repository: Repository, landing: dict[str, Any]) -> list[Findi
         found.append(_on_target(repository, history, landing))
         found.append(_on_top(history, objects, landing))
         found.append(_work(history, objects, landing))
-        found.append(_made_again(repository, history, objects, landing))
+        found.append(_made_again(repository, objects, landing))
     return found
 
 
@@ -102,19 +102,16 @@ def _work(history: History, objects: ObjectStore, landing: dict[str, Any]) -> Fi
     return passed("work", f"the mission's commit {landing['mission_head'][:12]} contains {', '.join(away)}")
 
 
-def _made_again(repository: Repository, history: History, objects: ObjectStore, landing: dict[str, Any]) -> Finding:
-    """Every merge between the old target and the landed commit made once more: each has to give the very same tree.
-
-    Where the commits were rewritten (squash, rebase), the mission is merged into the old target instead.
-    """
-    before, head, commit = landing["target_commit_before"], landing["mission_head"], landing["commit"]
+def _made_again(repository: Repository, objects: ObjectStore, landing: dict[str, Any]) -> Finding:
+    """Every merge between the old target and the landed commit made once more: each has to give the very same tree."""
+    before, commit = landing["target_commit_before"], landing["commit"]
     words = ("rev-list", "--first-parent", "--parents", f"--max-count={_MERGES}", commit, f"^{before}", "--")
     try:
         rows = [line.split() for line in repository.store_git.text(*words).splitlines()]
         merges = [(parents[0], parents[1], made) for made, *parents in rows if len(parents) == 2]
-        if rows and not merges:
-            merges = [(before, head, commit)]
         with open_merger(repository, keep_trees=False) as merger:
+            if rows and not merges:
+                return _rewritten(merger, objects, landing)
             again = merger.merge_pairs([(ours, theirs) for ours, theirs, _ in merges])
     except KittyFlowError:
         return unknown("merge", "not everything that was merged is in this clone, so it was not merged again")
@@ -124,3 +121,22 @@ def _made_again(repository: Repository, history: History, objects: ObjectStore, 
     if not merges:
         return passed("merge", "the target had all of it before: nothing was merged")
     return passed("merge", f"merging {', '.join(theirs[:12] for _, theirs, _ in merges)} again gives the same tree")
+
+
+def _rewritten(merger: Merger, objects: ObjectStore, landing: dict[str, Any]) -> Finding:
+    """Where the commits were rewritten (squash, rebase): merging the mission into the old target gives the tree.
+
+    Or merging the approved heads alone does: the mission's commit also has what the merge sent back to work.
+    """
+    before, head, commit = landing["target_commit_before"], landing["mission_head"], landing["commit"]
+    wanted = objects.tree_of(commit)
+    merged = merger.merge_trees(before, head)
+    if merged.is_clean and merged.tree == wanted:
+        return passed("merge", f"merging {head[:12]} again gives the same tree")
+    names = ", ".join(each["id"] for each in landing["work_packages"])
+    alone = merger.merge_all(before, [each["head"] for each in landing["work_packages"]])
+    if alone.is_clean and alone.tree == wanted:
+        return passed("merge", f"merging the approved heads of {names} alone again gives the same tree")
+    return failed(
+        "merge", f"merging {head[:12]} into {before[:12]}, or {names} alone, does not give the tree of {commit[:12]}"
+    )

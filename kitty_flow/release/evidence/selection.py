@@ -58,4 +58,5 @@ def _counts(event: Event, landings: Collection[str], names: Collection[str]) -> 
     of_landing = event.evidence.get("merge_id") in landings
     if event.entity_type == "work_package":
         return of_landing or (event.force and event.entity_id in names)
-    return event.entity_type == "mission" and (of_landing or event.trigger == "ship")
+    of_release = event.trigger == "ship" or bool(event.evidence.get("release_id"))
+    return event.entity_type == "mission" and (of_landing or of_release)

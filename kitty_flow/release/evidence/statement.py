@@ -41,7 +41,7 @@ def statement_of(events: Sequence[Event], ledger_ref: str, ledger_commit: str) -
         {"name": each["target_ref"], "digest": {"gitCommit": each["commit"], "gitTree": each["tree"]}}
         for each in landings
     ]
-    subject += [artifact for each in releases for artifact in each["artifacts"]]
+    subject += [subject for each in releases if each["state"] == "proved" for subject in _subjects(each)]
     return sealed(
         {"_type": STATEMENT_TYPE, "subject": subject, "predicateType": PREDICATE_TYPE, "predicate": predicate}
     )
@@ -124,7 +124,7 @@ def _work_package(events: Sequence[Event], name: str, head: str) -> dict[str, An
 
 
 def _release(events: Sequence[Event], name: str) -> dict[str, Any]:
-    """A release as its steps tell it, with whatever digests of artifacts they name."""
+    """A release: its commit and tag, what was built with its digests, what is public, and every step that was taken."""
     own = [event for event in events if event.entity_type == "release" and event.entity_id == name]
     steps = [
         {"step": e.trigger, "state": e.to_state, "who": e.actor, "at": e.at, "event": e.event_id, "facts": e.evidence}
@@ -132,23 +132,43 @@ def _release(events: Sequence[Event], name: str) -> dict[str, Any]:
     ]
     facts: dict[str, Any] = {}
     for event in own:
-        facts |= event.evidence
+        facts |= event.evidence if event.kind == "transition" else {}
+    made = facts.get("artifacts")
     return {
         "id": name,
-        "state": own[-1].to_state,
+        "state": next((e.to_state for e in reversed(own) if e.kind == "transition"), None),
         "version": facts.get("version"),
+        "commit": facts.get("release_commit"),
+        "tree": facts.get("release_tree"),
+        "tag": facts.get("tag"),
+        "tag_object": facts.get("tag_object"),
+        "signed": facts.get("signed"),
+        "remote": facts.get("remote"),
+        "artifacts": [
+            {"name": str(path), "digest": {"sha256": digest}}
+            for path, digest in sorted(made.items() if isinstance(made, dict) else ())
+        ],
+        "published": [e.evidence for e in own if e.trigger == "confirm_publish"],
+        "gates": _rows(facts.get("release_gates")),
+        "overrides": [
+            {
+                "gate": e.evidence.get("overridden_gate"),
+                "found": e.evidence.get("gate_message"),
+                "who": e.actor,
+                "why": e.reason,
+                "event": e.event_id,
+            }
+            for e in events
+            if e.trigger == "override_gate" and e.evidence.get("release_id") == name
+        ],
         "steps": steps,
-        "artifacts": _artifacts(facts.get("artifacts")),
     }
 
 
-def _artifacts(found: Any) -> list[dict[str, Any]]:
-    """Subjects of the artifacts that a release recorded with their SHA-256."""
-    return [
-        {"name": str(row.get("name")), "digest": {"sha256": str(row["sha256"])}}
-        for row in _rows(found)
-        if "sha256" in row
-    ]
+def _subjects(release: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a release is about, each with its digest: the tag, by its object and its commit, and the artifacts."""
+    tag = {"gitTag": release["tag_object"], "gitCommit": release["commit"]}
+    return [{"name": f"refs/tags/{release['tag']}", "digest": tag}, *release["artifacts"]]
 
 
 def _rows(found: Any) -> list[dict[str, Any]]:

@@ -33,7 +33,7 @@ FILES = int(os.environ.get("KITTY_FLOW_BENCH_FILES", "20000"))
 LANES = 30
 LANDINGS = {"cold": range(30, 40), "warm": range(40, 50), "again": range(50, 60)}
 RADAR_S, LANDING_S = 1.0, {"cold": 6.0, "warm": 2.0, "again": 2.0}
-RADAR_RATIO, LANDING_RATIO = 3.0, {"cold": 4.0, "warm": 4.0, "again": 4.0}
+RADAR_RATIO, LANDING_RATIO = 3.0, {"cold": 3.0, "warm": 2.0, "again": 2.0}
 ROUNDS = 3
 _AT = "Bench <bench@example.invalid> 1700000000 +0000"
 

@@ -89,9 +89,8 @@ def entries_of(
 
     An entry without an entity of its own, such as a gate's, is about the mission, or else about the repository.
     """
-    from ulid import ULID
-
     from kitty_flow.ledger.error_log import encode_entry
+    from kitty_flow.ledger.ulids import new_ulid
     from kitty_flow.model.error_entry import ErrorEntry
 
     mission = _mission(error, data) or _typed_mission(arguments)
@@ -100,7 +99,7 @@ def entries_of(
     entries = []
     for error_type, entity_id, reason, context in _failures(error, data, arguments):
         entry = ErrorEntry(
-            error_id=str(ULID.from_datetime(at)),
+            error_id=new_ulid(at),
             error_type=error_type,
             entity_id=kept.text(entity_id, _ENTITY_CHARACTERS) if entity_id else mission or "repository",
             attempted_operation=operation,

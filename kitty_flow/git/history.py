@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from kitty_flow.git.nearby import is_near_ancestor
 from kitty_flow.git.process import Git
 
 __all__ = ["History"]
+
+_OBJECT_NAME: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,19 @@ class History:
     def is_near_ancestor(self, ancestor: str, descendant: str) -> bool:
         """As `is_ancestor`, as far as it can be told without a git process; False says nothing."""
         return self.objects is not None and is_near_ancestor(self.objects, ancestor, descendant)
+
+    def beyond(self, commits: Iterable[str], tip: str) -> frozenset[str]:
+        """Those of `commits`, full object names, that `tip` does not contain; one git process for all of them.
+
+        Raises:
+            ValueError: one is no full object name.
+            GitFailedError: one of them does not exist.
+        """
+        asked = frozenset(commits)
+        if not all(map(_OBJECT_NAME.fullmatch, asked | {tip})):
+            raise ValueError("only full object names can be asked for together")
+        listed = "".join(f"{name}\n" for name in (*asked, f"^{tip}"))
+        return asked.intersection(self.git.output("rev-list", "--stdin", stdin=listed.encode()).decode().split())
 
     def common_ancestor(self, one: str, other: str) -> str | None:
         """A best common ancestor of two commits: one of both themselves where it contains the other; None if none."""

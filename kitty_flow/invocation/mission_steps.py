@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
 from kitty_flow.errors import RefusedError
 from kitty_flow.invocation.mission_rows import readable, started_fields
@@ -59,7 +60,7 @@ def _record(events: Iterable[Event], ref: str, superseded: frozenset[str]) -> In
     counted = [end for end in ends if end.event_id not in superseded]
     winner = counted[0] if counted else None
     others = tuple(end for end in ends if end is not winner)
-    return record.model_copy(update={"completed": winner, "superseded": others})
+    return replace(record, completed=winner, superseded=others)
 
 
 def _told(event: Event) -> Iterator[RecordEvent]:
@@ -81,7 +82,7 @@ def _told(event: Event) -> Iterator[RecordEvent]:
         summary = facts.get("summary")
         yield Completed(
             **common,
-            outcome=event.to_state,
+            outcome=cast("Outcome", event.to_state),
             closed_by="agent",
             summary=summary if isinstance(summary, str) else None,
             reason=event.reason,

@@ -75,7 +75,7 @@ def decode_record(content: bytes, where: str) -> InvocationRecord:
             data: Any = load_line(line)
             _check_schema(data, f"{where}:{number}")
             events.append(parse_event(data))
-        except (ValueError, RecursionError) as error:  # pydantic's ValidationError is a ValueError
+        except (ValueError, RecursionError) as error:
             problem = f"line {number}: {str(error).splitlines()[0][:200]}"
     record = fold_record(events, OPS_REF)
     if record is None:

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from kitty_flow.agents.settings_file import read_settings
 from kitty_flow.errors import ConflictError, KittyFlowError, RefusedError
 from kitty_flow.flow.project import Project
-from kitty_flow.invocation.diagnostics import remark
 
 if TYPE_CHECKING:
     from kitty_flow.agents.settings_hub import HubSettings
@@ -272,14 +271,13 @@ class _Propagator:
 
     def _keep_error(self, code: str, message: str, entity: str, facts: dict[str, object]) -> None:
         """One entry in the error log; best effort, as every entry there."""
-        from ulid import ULID
-
         from kitty_flow.ledger.error_log import append_errors
+        from kitty_flow.ledger.ulids import new_ulid
         from kitty_flow.model.error_entry import ErrorEntry
 
         at = datetime.now(UTC)
         entry = ErrorEntry(
-            error_id=str(ULID.from_datetime(at)),
+            error_id=new_ulid(at),
             error_type="PropagationError",
             entity_id=entity,
             attempted_operation="tell the hub",
@@ -292,4 +290,6 @@ class _Propagator:
 
 
 def _remark(code: str, message: str, severity: _Severity = "warning") -> None:
+    from kitty_flow.invocation.diagnostics import remark  # late: most have nothing to remark
+
     remark(code, message, sync_phase="deliver", severity=severity)

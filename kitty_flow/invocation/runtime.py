@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from kitty_flow.errors import ConflictError, LedgerError, RefusedError, UsageError
 from kitty_flow.flow.actor import acting
 from kitty_flow.flow.project import Project
-from kitty_flow.ledger.ledger import new_ulid
 from kitty_flow.ledger.op_log import OpLog, Recorded, op_path
+from kitty_flow.ledger.ulids import new_ulid
 from kitty_flow.machines import Facts, decide, machine
 
 if TYPE_CHECKING:
@@ -255,7 +255,7 @@ def _record(project: Project, invocation_id: str, actor: str, decided: Callable[
             decided(history)
             lines = content + b"".join(each.line for each in history.added)
             meant = fold_record([*(record.events if record else ()), *history.events], "")
-            if history.added and meant != decode_record(lines, where).model_copy(update={"log": ""}):
+            if history.added and meant != replace(decode_record(lines, where), log=""):
                 raise LedgerError("READ_BACK_MISMATCH", f"{where} does not read back as it was meant")
             return history.added
 

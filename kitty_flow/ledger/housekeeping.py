@@ -9,27 +9,28 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Final
-
-from pydantic import Field, TypeAdapter
+from typing import TYPE_CHECKING, Final
 
 from kitty_flow.errors import KittyFlowError
-from kitty_flow.git.packing import PackFolder, open_packs
 from kitty_flow.git.process import GitFailedError
 from kitty_flow.git.repository import Repository
 from kitty_flow.ledger.lock import exclusive
+
+if TYPE_CHECKING:
+    from kitty_flow.git.packing import PackFolder
 
 __all__ = ["EVERY", "Tidied", "tidy", "tidy_if_due"]
 
 EVERY: Final = 500
 """Events between two tidyings: about 3,000 loose objects, less than half of git's limit."""
 
-_Oid = Annotated[str, Field(pattern=r"^[0-9a-f]{40,64}$")]
-_PackName = Annotated[str, Field(pattern=r"^pack-[0-9a-f]{40,64}$")]
+_OID: Final = re.compile(r"[0-9a-f]{40,64}", re.ASCII)
+_PACK_NAME: Final = re.compile(r"pack-[0-9a-f]{40,64}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,9 @@ class Memory:
     objects may still be loose as well.
     """
 
-    tips: list[_Oid] = field(default_factory=list)
-    packs: dict[_PackName, int] = field(default_factory=dict)
-    unswept: list[_PackName] = field(default_factory=list)
+    tips: list[str] = field(default_factory=list)
+    packs: dict[str, int] = field(default_factory=dict)
+    unswept: list[str] = field(default_factory=list)
 
 
 def tidy_if_due(repository: Repository, events_recorded: int, *, every: int = EVERY) -> Tidied | None:
@@ -74,6 +75,8 @@ def tidy(repository: Repository) -> Tidied:
         ConflictError: LOCK_TIMEOUT, another process is at it.
         KittyFlowError, OSError: it did not work this time; every object is still there.
     """
+    from kitty_flow.git.packing import open_packs  # late: nearly every commit only counts
+
     state = repository.state_dir
     with exclusive(state / "locks" / "housekeeping.lock", timeout_s=0, what="housekeeping"):
         # First of all: when it fails, the next try comes after as many events again, and not at each one.
@@ -161,10 +164,15 @@ def crowd(sizes: Mapping[str, int]) -> list[str]:
 
 
 def _remembered(path: Path) -> Memory:
-    try:
-        return TypeAdapter(Memory).validate_json(path.read_bytes(), strict=True)
-    except (OSError, ValueError):
-        return Memory()
+    """What the file says, if each name in it may be one: names become paths. No library is imported for that."""
+    with suppress(OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        data = json.loads(path.read_bytes())
+        memory = Memory([*data["tips"]], {**data["packs"]}, [*data["unswept"]])
+        names, sizes = (*memory.packs, *memory.unswept), memory.packs.values()
+        are_names = all(map(_OID.fullmatch, memory.tips)) and all(map(_PACK_NAME.fullmatch, names))
+        if are_names and all(type(size) is int for size in sizes):
+            return memory
+    return Memory()
 
 
 def _counter(repository: Repository) -> Path:

@@ -34,6 +34,7 @@ from kitty_flow.ledger.sharing import MISSIONS
 from kitty_flow.ledger.state import EntityKey, EntityState
 from kitty_flow.ledger.store import Appended, SegmentStore
 from kitty_flow.ledger.tip import TipReader
+from kitty_flow.ledger.ulids import new_ulid
 from kitty_flow.ledger.view import LedgerView
 
 if TYPE_CHECKING:
@@ -50,13 +51,6 @@ _TRIES: Final = 5
 def mission_ref(mission_id: str) -> str:
     """The ref that is the log of a mission."""
     return MISSIONS + mission_id
-
-
-def new_ulid() -> str:
-    """A fresh ULID in canonical form."""
-    from ulid import ULID
-
-    return str(ULID())
 
 
 class Ledger:

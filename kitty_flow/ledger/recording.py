@@ -13,6 +13,7 @@ from kitty_flow.ledger.draft import Draft
 from kitty_flow.ledger.segment import decode_event
 from kitty_flow.ledger.state import EntityKey, EntityState
 from kitty_flow.ledger.store import Appended, SegmentStore
+from kitty_flow.ledger.ulids import new_ulid
 from kitty_flow.ledger.view import LedgerView
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ def make_events(
     Raises:
         ConflictError: STATE_CHANGED, a draft does not start from the state that its entity has.
     """
-    from ulid import ULID
-
     from kitty_flow.model.event import Event
 
     latest: dict[EntityKey, tuple[str, str]] = {}
@@ -48,7 +47,7 @@ def make_events(
                 hint=f"kitty-flow why {draft.entity_id}",
             )
         event = Event(
-            event_id=str(ULID()),
+            event_id=new_ulid(),
             schema=EVENT_SCHEMA,
             kind="annotation" if draft.to_state is None else "transition",
             mission_id=mission[0],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,7 @@ from kitty_flow.machines import Facts, GateCommand
 from kitty_flow.model.gate import GateResult
 from kitty_flow.release.evidence.recording import gate_evidence
 
-__all__ = ["Landing", "MergeOptions", "Red", "TestRun", "contains", "heads", "record_step", "refuse"]
+__all__ = ["Landing", "MergeOptions", "Red", "TestRun", "contained", "contains", "heads", "record_step", "refuse"]
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,19 @@ def contains(mission: OpenMission, tip: str | None, commit: str | None) -> bool:
         if mission.project.repository.refs.commit(commit) is None:
             return False
         raise
+
+
+def contained(mission: OpenMission, tip: str | None, commits: Iterable[str]) -> frozenset[str]:
+    """Those of `commits` that `tip` contains: as `contains`, with one question for all of them where git can answer it.
+
+    Raises:
+        GitFailedError: git cannot say.
+    """
+    asked = frozenset(commits)
+    if tip and len(asked) > 1:
+        with suppress(GitFailedError, ValueError):  # one was pruned, or is no commit: then each is asked for by itself
+            return asked - mission.project.history.beyond(asked, tip)
+    return frozenset(commit for commit in asked if contains(mission, tip, commit))
 
 
 def heads(mission: OpenMission, view: LedgerView, *states: str) -> dict[str, str]:

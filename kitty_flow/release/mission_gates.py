@@ -6,7 +6,7 @@ from kitty_flow.flow.readiness import has_no_head, is_noted_integrated, unfinish
 from kitty_flow.model.gate import GateResult
 from kitty_flow.release.eject import ejected
 from kitty_flow.release.gate_answers import closed_gate, open_gate
-from kitty_flow.release.landing import Landing, contains, heads
+from kitty_flow.release.landing import Landing, contained, contains, heads
 
 __all__ = ["approved_heads_integrated", "mission_accepted", "mission_unmoved"]
 
@@ -38,9 +38,9 @@ def approved_heads_integrated(landing: Landing) -> GateResult:
     """The commit that lands contains every approved head, and whatever landed earlier is not lost; asked of git."""
     mission = landing.mission
     view = mission.view()
-    missing = [
-        i for i, head in heads(mission, view, "approved").items() if not contains(mission, landing.mission_head, head)
-    ]
+    approved = heads(mission, view, "approved")
+    integrated = contained(mission, landing.mission_head, approved.values())
+    missing = [i for i, head in approved.items() if head not in integrated]
     lost = [
         i
         for i, head in heads(mission, view, "done").items()

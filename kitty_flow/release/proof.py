@@ -12,7 +12,7 @@ from kitty_flow.flow.readiness import has_no_head
 from kitty_flow.ledger.ledger import Batch
 from kitty_flow.ledger.view import LedgerView
 from kitty_flow.machines import Facts
-from kitty_flow.release.landing import Landing, MergeOptions, contains, heads
+from kitty_flow.release.landing import Landing, MergeOptions, contained, contains, heads
 from kitty_flow.release.recorded import proved_landing
 from kitty_flow.release.verify import verify_mission
 
@@ -32,7 +32,8 @@ def prove(landing: Landing) -> None:
     # Asked before the ledger is locked; the answers hold for exactly these commits, whatever is recorded meanwhile.
     target = mission.project.repository.refs.commit(mission.target_ref)
     known = heads(mission, mission.view(), "approved", "done")
-    shown = {(i, head) for i, head in known.items() if contains(mission, target, head)}
+    on_target = contained(mission, target, known.values())
+    shown = {(i, head) for i, head in known.items() if head in on_target}
     if len(shown) < len(known):
         shown |= _shown_otherwise(landing, target)
     facts = Facts(actor=current_user(), landing_proved=contains(mission, target, landing.candidate_commit))

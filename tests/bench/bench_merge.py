@@ -3,6 +3,10 @@
 The radar over 30 lanes, all pairs and each with the target, takes under a second; landing 10 work packages, without the
 time of the tests themselves, under two. Both are compared with the git commands that a correct script by hand needs for
 the same, measured in the same run; on a machine that is busy only the ratios of processor time say something.
+
+The first landing of a repository writes all files into the worktree of the tests, as the script's `git worktree add`
+does each time, and has limits of its own. The two seconds are those of every landing after it, which writes only what
+differs.
 """
 
 from __future__ import annotations
@@ -26,9 +30,10 @@ from kitty_flow.ledger.ledger import Batch, Draft
 from kitty_flow.machines import machine
 
 FILES = int(os.environ.get("KITTY_FLOW_BENCH_FILES", "20000"))
-LANES, LANDED = 30, 10
-RADAR_S, LANDING_S = 1.0, 2.0
-RADAR_RATIO, LANDING_RATIO = 3.0, 4.0
+LANES = 30
+LANDINGS = {"cold": range(30, 40), "warm": range(40, 50), "again": range(50, 60)}
+RADAR_S, LANDING_S = 1.0, {"cold": 6.0, "warm": 2.0, "again": 2.0}
+RADAR_RATIO, LANDING_RATIO = 3.0, {"cold": 3.0, "warm": 2.0, "again": 2.0}
 ROUNDS = 3
 _AT = "Bench <bench@example.invalid> 1700000000 +0000"
 
@@ -50,39 +55,40 @@ def _commit(ref: str, mark: int, text: str, parents: Sequence[str], files: dict[
 def _changes(lane: int) -> dict[str, str]:
     """Ten files of a lane's own folder, and one that every fifth lane changes as well: some pairs are in conflict."""
     own = {f"d{lane:03d}/f{number:03d}.txt": f"lane {lane}\n" for number in range(10)}
-    return own | ({"d199/f000.txt": f"lane {lane}\n"} if lane % 5 == 4 and lane >= LANDED else {})
+    return own | ({"d199/f000.txt": f"lane {lane}\n"} if lane % 5 == 4 and 10 <= lane < LANES else {})
 
 
 def _history() -> Iterator[str]:
     everything = {f"d{n // 100:03d}/f{n % 100:03d}.txt": f"{n}\nof many\n" for n in range(FILES)}
     yield from _commit("refs/heads/trunk", 1, "Start", (), everything | {".gitignore": ".kitty-flow/\n"})
-    for lane in range(LANES):
+    for lane in (*range(LANES), *(lane for lanes in LANDINGS.values() for lane in lanes)):
         yield from _commit(f"refs/heads/lane{lane}", 10 + lane, "Work", (":1",), _changes(lane))
-    before = ":1"
-    for lane in range(LANDED):
-        mark = 100 + lane
-        yield from _commit("refs/heads/integrated", mark, "Integrate", (before, f":{10 + lane}"), _changes(lane))
-        before = f":{mark}"
+    for slug, lanes in LANDINGS.items():
+        before = ":1"
+        for lane in lanes:
+            mark = 100 + lane
+            yield from _commit(f"refs/heads/{slug}", mark, "Integrate", (before, f":{10 + lane}"), _changes(lane))
+            before = f":{mark}"
     yield from _commit("refs/heads/trunk", 200, "Meanwhile", (":1",), {"d198/f001.txt": "meanwhile\n"})
 
 
-def _mission(root: Path, slug: str, mission_id: str, count: int) -> None:
+def _mission(root: Path, slug: str, mission_id: str, lanes: range) -> None:
     tables = [f'[mission]\ntitle = "{slug}"\nid = "{mission_id}"\ntarget_branch = "trunk"\n']
-    tables += [f'[[work_package]]\nid = "WP{n:02d}"\nowned_files = ["d{n:03d}/**", "d199/**"]\n' for n in range(count)]
+    tables += [f'[[work_package]]\nid = "WP{n:02d}"\nowned_files = ["d{n:03d}/**", "d199/**"]\n' for n in lanes]
     path = root / ".kitty-flow" / "missions" / f"{slug}.toml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(tables), encoding="utf-8")
 
 
-def _worked(opened: OpenMission, count: int, *, approved: bool) -> None:
+def _worked(opened: OpenMission, lanes: range, *, approved: bool) -> None:
     """Put the work of every lane on record as handed in, or as approved and integrated, without any agent."""
-    base = git(opened.project.root, "rev-parse", "integrated~10")
+    base = git(opened.project.root, "rev-parse", "trunk~1")
     steps: list[tuple[str, str | None, str | None]] = [("submit", "planned", "for_review")]
     if approved:
         steps.append(("approve", "for_review", "approved"))
         steps.append(("integrate", None, None))
     drafts = []
-    for lane in range(count):
+    for lane in lanes:
         head = git(opened.project.root, "rev-parse", f"lane{lane}")
         made = {"base_commit": base, "head_commit": head, "implementer": "ann"}
         review = {"base": base, "head": head, "verdict": "approved", "reviewer": "bob", "invocation_id": "i"}
@@ -113,21 +119,18 @@ def _worked(opened: OpenMission, count: int, *, approved: bool) -> None:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The repository, with a mission of 30 lanes in review and one of 10 that is approved."""
+    """The repository, with a mission of 30 lanes in review and three of 10 that are approved."""
     root = tmp_path_factory.mktemp("large") / "repo"
     root.mkdir()
     git(root, "init", "-q", "-b", "trunk")
     git(root, "fast-import", "--quiet", stdin="".join(_history()).encode())
     git(root, "reset", "-q", "--hard", "trunk")
-    for slug, mission_id, count in (
-        ("radar", "01JZ5N3C8RWE5P1YF0K6SHTAVA", LANES),
-        ("landing", "01JZ5N3C8RWE5P1YF0K6SHTAVB", LANDED),
-    ):
-        _mission(root, slug, mission_id, count)
+    for number, (slug, lanes) in enumerate({"radar": range(LANES), **LANDINGS}.items()):
+        _mission(root, slug, f"01JZ5N3C8RWE5P1YF0K6SHTAV{number}", lanes)
         with open_mission(Project.discover(root), slug) as opened:
-            _worked(opened, count, approved=slug == "landing")
-            if slug == "landing":
-                git(root, "update-ref", opened.branch, "integrated")
+            _worked(opened, lanes, approved=slug in LANDINGS)
+            if slug in LANDINGS:
+                git(root, "update-ref", opened.branch, slug)
     return root
 
 
@@ -177,9 +180,11 @@ def test_the_conflict_radar_of_thirty_lanes(root: Path) -> None:
     _compare(ours, bare, RADAR_RATIO, RADAR_S)
 
 
-def test_landing_ten_work_packages(root: Path) -> None:
+@pytest.mark.parametrize("slug", LANDINGS)
+def test_landing_ten_work_packages(root: Path, slug: str) -> None:
+    """Run in their order: the first finds no worktree of the tests, the others find the one of the landing before."""
     gate = root.parent / "gate"
-    before, head = git(root, "rev-parse", "trunk"), git(root, "rev-parse", "integrated")
+    before, head = git(root, "rev-parse", "trunk"), git(root, "rev-parse", slug)
 
     def by_hand() -> None:
         tree = git(root, "merge-tree", "--write-tree", before, head)
@@ -187,17 +192,16 @@ def test_landing_ten_work_packages(root: Path) -> None:
         git(root, "worktree", "add", "--quiet", "--detach", str(gate), commit)
         git(gate, "status", "--porcelain", "--untracked-files=no")
         git(root, "worktree", "remove", "--force", str(gate))
-        git(root, "update-ref", "refs/heads/by-hand", commit, "")
+        git(root, "update-ref", f"refs/heads/by-hand-{slug}", commit, "")
         git(root, "read-tree", "-m", "-u", before, commit)
-        git(root, "read-tree", "-m", "-u", commit, before)
-        git(root, "update-ref", "-d", "refs/heads/by-hand")
 
-    print(f"\nlanding {LANDED} work packages, {FILES} files:")
-    bare = _cheapest("the git commands of a script by hand", by_hand)
-    words = [sys.executable, "-m", "kitty_flow", "merge", "landing", "--test-command", "true"]
+    print(f"\nlanding {len(LANDINGS[slug])} work packages, {FILES} files, {slug}:")
+    bare = _cheapest("the git commands of a script by hand", by_hand, rounds=1)
+    git(root, "read-tree", "-m", "-u", f"by-hand-{slug}", before)
+    words = [sys.executable, "-m", "kitty_flow", "merge", slug, "--test-command", "true"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, filter(None, sys.path)))}
     ours = _cheapest(
         "kitty-flow merge", lambda: subprocess.run(words, cwd=root, env=environment, check=True, text=True), rounds=1
     )
-    assert git(root, "log", "-1", "--format=%s", "trunk") == "Land landing"
-    _compare(ours, bare, LANDING_RATIO, LANDING_S)
+    assert git(root, "log", "-1", "--format=%s", "trunk") == f"Land {slug}"
+    _compare(ours, bare, LANDING_RATIO[slug], LANDING_S[slug])

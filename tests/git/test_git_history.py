@@ -41,6 +41,19 @@ def test_ancestry(repo: Path, git: RunGit, chain: list[str]) -> None:
         history.is_ancestor("12" * 20, chain[0])
 
 
+def test_ancestry_of_many_is_that_of_each(repo: Path, git: RunGit, chain: list[str]) -> None:
+    history = History(Git(repo))
+    asked = [*chain, git(repo, "commit-tree", "-m", "alone", "HEAD^{tree}")]
+    for tip in asked:
+        assert history.beyond(asked, tip) == {one for one in asked if not history.is_ancestor(one, tip)}
+    assert history.beyond([], chain[0]) == frozenset()
+    with pytest.raises(GitFailedError):
+        history.beyond([chain[0], "12" * 20], chain[2])
+    for odd in ("HEAD", "--all", "", f"^{chain[2]}", chain[0][:20]):  # none may change what is asked
+        with pytest.raises(ValueError, match="full object names"):
+            history.beyond([chain[2], odd], chain[0])
+
+
 def test_changed_paths_name_both_sides_of_a_rename(repo: Path, git: RunGit, chain: list[str]) -> None:
     history = History(Git(repo))
     git(repo, "config", "diff.renames", "copies")

@@ -82,7 +82,10 @@ def refresh(hub: HubOption = None) -> Result:
 @app.command("status")
 @command(examples=["kitty-flow auth status", "kitty-flow auth status --json"])
 def status(hub: HubOption = None) -> Result:
-    """Show for which hub there are credentials, and whether anything is sent to it. Asks no network."""
+    """Show for which hub there are credentials, whether anything is sent to it, and how the last try failed, if it did.
+
+    Asks no network.
+    """
     from kitty_flow.hub.credentials import CredentialStore
 
     settings = _settings()
@@ -91,7 +94,7 @@ def status(hub: HubOption = None) -> Result:
     is_set = settings is not None and settings.url == store.hub.url
     sends = settings is not None and is_set and settings.consent and credentials is not None
     data = _data(store, credentials) | {"path": store.path, "consent": bool(is_set and settings and settings.consent)}
-    data["sends"] = sends
+    data |= {"sends": sends, "last_failure": _last_failure(store.hub) if is_set else None}
     lines = [f"hub          {store.hub.url}"]
     if credentials is None:
         lines.append("credentials  none; kitty-flow auth login")
@@ -101,6 +104,11 @@ def status(hub: HubOption = None) -> Result:
         lines.append(f"credentials  {account}{ends}{', renewed by itself' if data['renewable'] else ''}")
     consent = "of the settings is given" if data["consent"] else "is not given: [hub] consent of the settings"
     lines += [f"consent      {consent}", f"sends        {'yes' if sends else 'nothing'}"]
+    failed = data["last_failure"]
+    if failed is not None:
+        times = f"{failed['failures']} times, last with " if failed["failures"] > 1 else ""
+        lines.append(f"failed       {times}{failed['code']}; kitty-flow errors list")
+        lines.append(f"tried again  after {failed['next_try_at']}, or now with kitty-flow sync")
     return Result(data, "\n".join(lines))
 
 
@@ -169,6 +177,20 @@ def _settings() -> HubSettings | None:
         if error.code != "NO_REPOSITORY":
             raise
         return None
+
+
+def _last_failure(hub: HubAddress) -> dict[str, Any] | None:
+    """How the last delivery from the repository around failed; None when it did not, or nothing was tried."""
+    from kitty_flow.flow.project import Project
+    from kitty_flow.hub.standing import StandingFile
+    from kitty_flow.invocation.pending import policy_of
+
+    project = Project.discover()
+    standing = StandingFile(project.repository.state_dir, hub).read(policy_of(project.settings.hub))
+    if standing.failure_code is None:
+        return None
+    again = datetime.fromtimestamp(standing.not_before, UTC).isoformat(timespec="seconds")
+    return {"code": standing.failure_code, "failures": standing.failures, "next_try_at": again}
 
 
 def _token_from_stdin() -> str:

@@ -13,10 +13,13 @@ from kitty_flow.cli.terminal import console, safe, table
 from kitty_flow.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.table import Table
 
     from kitty_flow.flow.doctor.examination import Examination, Part, Treatment
     from kitty_flow.flow.doctor.finding import DoctorFinding
+    from kitty_flow.flow.project import Project
     from kitty_flow.invocation.sweep import SweepReport
 
 __all__ = ["app"]
@@ -47,7 +50,7 @@ def _everything(fix: FixOption = False) -> Result:
     """
     from kitty_flow.flow.doctor.examination import examine_all
 
-    return _result(examine_all(fix=fix))
+    return _result(examine_all(fix=fix, beside=_requests))
 
 
 @app.callback(invoke_without_command=True, help=_everything.__doc__)
@@ -62,7 +65,7 @@ def _doctor(ctx: typer.Context, json_output: JsonOption = False, fix: FixOption 
 @app.command("ledger")
 @command(examples=["kitty-flow doctor ledger", "kitty-flow doctor ledger --fix"])
 def ledger(fix: FixOption = False) -> Result:
-    """Check that every ledger can be read, agrees with itself, and that the branches hold what it says.
+    """Check that ledgers and the log of requests can be read and agree with themselves and the branches.
 
     With --fix, a ref that lost what was acknowledged is brought back, an index that is not right is made anew, and
     files that a killed command left behind are removed. No line of a ledger is ever lost by that.
@@ -150,7 +153,13 @@ def _ops_text(report: SweepReport) -> str:
 def _part(name: Part, fix: bool) -> Result:
     from kitty_flow.flow.doctor.examination import examine
 
-    return _result(examine(name, fix=fix))
+    return _result(examine(name, fix=fix, beside=_requests))
+
+
+def _requests(project: Project, part: Part) -> Iterator[DoctorFinding]:
+    from kitty_flow.invocation.soundness import examine_requests  # late: the installation may not be whole
+
+    return examine_requests(project, part)
 
 
 def _result(examination: Examination) -> Result:

@@ -48,7 +48,7 @@ def export(
 @app.command("verify")
 @command(examples=["kitty-flow ledger verify", "kitty-flow ledger verify checkout --json"])
 def verify(mission: MissionArgument = None) -> Result:
-    """Prove that ledgers are sound; nothing is changed.
+    """Prove that ledgers, and without a MISSION also the log of requests, are sound; nothing is changed.
 
     All objects of the history are there and are what their names say; every line is an event; chains, clocks and
     machines agree; every event that a commit names is still there; nothing that was acknowledged is missing; and the
@@ -57,9 +57,12 @@ def verify(mission: MissionArgument = None) -> Result:
     from kitty_flow.flow.doctor.soundness import examine_ledger
     from kitty_flow.flow.ledgers import choose_ledgers
     from kitty_flow.flow.project import Project
+    from kitty_flow.invocation.soundness import examine_op_log
 
     repository = Project.discover().repository
     proved = [examine_ledger(repository, known, history=True) for known in choose_ledgers(repository, mission)[1]]
+    requests = examine_op_log(repository, history=True) if mission is None else None
+    proved += [requests] if requests is not None else []
     error = _error([sound for sound in proved if sound.problems])
     data = {"sound": error is None, "ledgers": [sound.as_data() for sound in proved]}
     return Result(data, lambda: _text(proved), (), error)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kitty_flow.cli.output import Result, command
+from kitty_flow.errors import KittyFlowError
 
 if TYPE_CHECKING:
     from kitty_flow.flow.sync.exchange import Exchanged, SyncReport
@@ -34,14 +35,20 @@ def sync(
     from kitty_flow.flow.project import Project
     from kitty_flow.flow.remarks import conflict_sentence
     from kitty_flow.flow.sync.exchange import sync as exchange
+    from kitty_flow.invocation.conflicts import tell_exchanged
     from kitty_flow.invocation.propagator import flush
     from kitty_flow.model.diagnostic import Diagnostic
 
     project = Project.discover()
     try:
         report = exchange(project, remote)
-    finally:  # no remote is needed to tell a hub
-        told_hub = flush(project)
+    except KittyFlowError as error:  # no remote is needed to tell a hub
+        hub = flush(project)
+        if hub is None:
+            raise
+        return Result({"hub": vars(hub)}, _hub_line(hub), (), error)
+    told_hub = flush(project)
+    tell_exchanged(project, report)
     told = [("LEDGER_CONFLICT", conflict_sentence(c)) for c in report.conflicts]
     told += [("SYNC_REMARK", remark) for remark in report.remarks]
     diagnostics = [

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from kitty_flow.errors import KittyFlowError, UsageError
+from kitty_flow.errors import KittyFlowError, LedgerError, UsageError
 from kitty_flow.invocation.rows import Row, plain_row
 from kitty_flow.ledger.catalog import catalog
 from kitty_flow.ledger.line import dump_line
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kitty_flow.invocation.record import InvocationRecord
     from kitty_flow.model.diagnostic import Diagnostic
 
-__all__ = ["Listed", "find_record", "list_invocations", "stored_rows"]
+__all__ = ["Listed", "find_record", "list_invocations", "stored_rows", "unreadable"]
 
 _PREFIX: Final = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{3,25}", re.ASCII)
 _SHOWN: Final = 8
@@ -39,7 +39,9 @@ def list_invocations(project: Project, *, profile: str | None = None, limit: int
     """
     warnings: list[Diagnostic] = []
     with OpLog(project.repository) as log:
-        found = list(islice(stored_rows(log, log.tip(), warnings, profile=profile), limit))
+        tip, rewound = log.look()
+        warnings += [unreadable(rewound)] if rewound is not None else []
+        found = list(islice(stored_rows(log, tip, warnings, profile=profile), limit))
     entries = catalog(project.repository)
     if entries:
         from kitty_flow.invocation.mission_rows import mission_rows  # late: many repositories have no mission
@@ -61,7 +63,7 @@ def stored_rows(
                 continue
             row = plain_row(content, OPS_REF) or _checked_row(content, invocation_id)
         except KittyFlowError as error:
-            warnings.append(_unreadable(error))
+            warnings.append(unreadable(error))
             continue
         if profile in (None, row["profile_id"]):
             yield row
@@ -73,10 +75,12 @@ def _checked_row(content: bytes, invocation_id: str) -> Row:
     return decode_record(content, op_path(invocation_id) + ".jsonl").as_data()
 
 
-def _unreadable(error: KittyFlowError) -> Diagnostic:
+def unreadable(error: KittyFlowError) -> Diagnostic:
+    """The warning that something is missing in an answer, with what helps."""
     from kitty_flow.model.diagnostic import Diagnostic
 
-    return Diagnostic(severity="warning", diagnostic_code=error.code, message=error.message, phase="read")
+    message = "; ".join(filter(None, (error.message, error.hint)))
+    return Diagnostic(severity="warning", diagnostic_code=error.code, message=message, phase="read")
 
 
 def find_record(project: Project, named: str) -> InvocationRecord:
@@ -84,7 +88,7 @@ def find_record(project: Project, named: str) -> InvocationRecord:
 
     Raises:
         UsageError: INVALID_INVOCATION_ID, INVOCATION_UNKNOWN, or INVOCATION_AMBIGUOUS with the candidates.
-        LedgerError: the log or the record cannot be read.
+        LedgerError: the log or the record cannot be read; LEDGER_REWOUND, it may be among what the log lost.
     """
     from kitty_flow.invocation.mission_steps import mission_invocation_ids, mission_record
     from kitty_flow.invocation.op_lines import decode_record
@@ -97,7 +101,7 @@ def find_record(project: Project, named: str) -> InvocationRecord:
             hint="kitty-flow invocations list",
         )
     with OpLog(project.repository) as log:
-        tip = log.tip()
+        tip, rewound = log.look()
         content = log.read(tip, prefix) if len(prefix) == 26 else b""
         if content:
             return decode_record(content, op_path(prefix) + ".jsonl")
@@ -109,10 +113,12 @@ def find_record(project: Project, named: str) -> InvocationRecord:
     record = mission_record(project, entries, ids[0]) if len(ids) == 1 else None
     if record is not None:
         return record
-    raise _ambiguous(named, ids) if ids else _unknown(named)
+    raise _ambiguous(named, ids) if ids else _unknown(named, rewound)
 
 
-def _unknown(named: str) -> UsageError:
+def _unknown(named: str, rewound: LedgerError | None) -> KittyFlowError:
+    if rewound is not None:  # it may be among what is lost
+        return rewound
     return UsageError(
         "INVOCATION_UNKNOWN",
         f"there is no invocation {named[:80]} in {OPS_REF} nor in the ledger of a mission",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, TypeVar
 
 from kitty_flow.errors import LedgerError, RefusedError
@@ -21,7 +21,7 @@ from kitty_flow.ledger.line import dump_line, load_line
 from kitty_flow.ledger.op_log import OPS_REF, Recorded
 from kitty_flow.model.text import clean
 
-__all__ = ["OP_BYTES", "decode_record", "encode", "fold_record"]
+__all__ = ["OP_BYTES", "decode_record", "encode", "fold_record", "line_problems"]
 
 OP_BYTES: Final = 64 * 1024
 """A longer line is refused, as in every log of kitty-flow."""
@@ -86,6 +86,37 @@ def decode_record(content: bytes, where: str) -> InvocationRecord:
             details={"path": where},
         )
     return record
+
+
+def line_problems(content: bytes, invocation_id: str) -> Iterator[str]:
+    """What is wrong with the lines of one invocation, each in a sentence; nothing where they are as they were written.
+
+    A chain has one start, every other event names an earlier one, and two that name the same are no fault: clones that
+    knew nothing of each other made them.
+    """
+    events: list[RecordEvent] = []
+    for number, line in enumerate(content.split(b"\n"), 1):
+        if not line:
+            continue
+        try:
+            data: Any = load_line(line)
+            _check_schema(data, f"line {number}")
+            event = parse_event(data)
+        except LedgerError as error:
+            yield error.message
+        except (ValueError, RecursionError) as error:
+            yield f"line {number} is damaged: {' '.join(str(error).split())[:160]}"
+        else:
+            events.append(event)
+            if event.invocation_id != invocation_id:
+                yield f"line {number} belongs to the invocation {event.invocation_id}"
+    starts = sum(isinstance(event, Started) for event in events)
+    if starts != 1:
+        yield f"{starts} of its lines say how it was started"
+    known = {event.event_id: event.lamport for event in events}
+    for event in events:
+        if event.parent is not None and known.get(event.parent, event.lamport) >= event.lamport:
+            yield f"the event {event.event_id} follows {event.parent}, which is not before it"
 
 
 def _check_schema(data: object, where: str) -> None:

@@ -5,14 +5,13 @@ The queue is the log itself. Only what this clone recorded is offered; every clo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from typing import TYPE_CHECKING, Any, Final
 
-from kitty_flow.errors import LedgerError
-from kitty_flow.git.objects import ObjectStore
 from kitty_flow.hub.delivery import Parcel
 from kitty_flow.ledger.line import load_line
-from kitty_flow.ledger.op_log import OPS_FOLDER, OpLog
+from kitty_flow.ledger.op_changes import changed_ops
+from kitty_flow.ledger.op_log import OpLog
 
 if TYPE_CHECKING:
     from kitty_flow.agents.settings_hub import HubSettings
@@ -52,12 +51,11 @@ def pending(log: OpLog, since: str | None, tip: str, settled: Set[str], settings
         LedgerError: the log cannot be read. A damaged line is left out, as every reader does.
     """
     found: list[Parcel] = []
-    for _, before, after in sorted(_changed(log.objects, _folder(log.objects, since), _folder(log.objects, tip), "")):
-        known = frozenset(_lines(log.objects, before)) if before else frozenset()
-        lines = _lines(log.objects, after)
-        events = list(_events(lines))
+    for changed in changed_ops(log.objects, since, tip):
+        known = frozenset(changed.before)
+        events = list(_events(changed.after))
         mode = next((event.get("mode_of_work") for event in events if event.get("event") == "started"), None)
-        fresh = list(_events([line for line in lines if line not in known]))
+        fresh = list(_events([line for line in changed.after if line not in known]))
         for event in sorted(fresh, key=lambda e: (e["lamport"], e["event_id"])):
             if event["writer"] == log.writer and event["event_id"] not in settled and mode in settings.modes:
                 found += _parcel(event, settings)
@@ -71,38 +69,7 @@ def _parcel(event: dict[str, Any], settings: HubSettings) -> Iterator[Parcel]:
         yield Parcel(event["invocation_id"], event["event_id"], data)
 
 
-def _folder(objects: ObjectStore, commit: str | None) -> str | None:
-    """The tree of the invocations at a commit; None when there is none, or the commit is gone."""
-    if commit is None:
-        return None
-    try:
-        entry = objects.read_tree(commit).get(OPS_FOLDER)
-    except LedgerError:
-        return None
-    return entry.oid if entry is not None else None
-
-
-def _changed(
-    objects: ObjectStore, before: str | None, after: str | None, path: str
-) -> Iterator[tuple[str, str | None, str]]:
-    """(path, blob before, blob after) of each file that is new or has changed."""
-    if after is None or before == after:
-        return
-    old = objects.read_tree(before) if before else {}
-    for name, entry in objects.read_tree(after).items():
-        known = old.get(name)
-        known_oid = known.oid if known is not None and known.type == entry.type else None
-        if entry.type == "tree":
-            yield from _changed(objects, known_oid, entry.oid, f"{path}/{name}")
-        elif entry.oid != known_oid:
-            yield f"{path}/{name}", known_oid, entry.oid
-
-
-def _lines(objects: ObjectStore, oid: str) -> list[bytes]:
-    return [line for line in objects.read_blob(oid).split(b"\n") if line]
-
-
-def _events(lines: list[bytes]) -> Iterator[dict[str, Any]]:
+def _events(lines: Sequence[bytes]) -> Iterator[dict[str, Any]]:
     """Those that are events of a kind that the contract knows, with the fields that the order needs."""
     for line in lines:
         try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from kitty_flow.invocation.listing import stored_rows
+from kitty_flow.invocation.listing import stored_rows, unreadable
 from kitty_flow.invocation.rows import Row
 from kitty_flow.invocation.runtime import sweep_one
 from kitty_flow.ledger.op_log import OPS_REF, OpLog
@@ -68,7 +68,9 @@ def sweep(project: Project, *, close_stale: bool, threshold_h: float = THRESHOLD
     """
     warnings: list[Diagnostic] = []
     with OpLog(project.repository) as log:
-        rows = [row for row in stored_rows(log, log.tip(), warnings) if row["state"] == "started"]
+        tip, rewound = log.look()
+        warnings += [unreadable(rewound)] if rewound is not None else []
+        rows = [row for row in stored_rows(log, tip, warnings) if row["state"] == "started"]
     now = datetime.now(UTC)
     found = [_aged(row, now, threshold_h) for row in rows]
     swept: list[InvocationRecord] = []

@@ -10,6 +10,7 @@ line within a file.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -23,13 +24,13 @@ from kitty_flow.git.objects import CommitText, ObjectStore, TreeEntry, names_mis
 from kitty_flow.git.refs import ABSENT, RefMovedError, RefNotDurableError
 from kitty_flow.git.repository import Repository
 from kitty_flow.ledger.lock import exclusive
+from kitty_flow.ledger.op_memory import OPS_REF, acknowledged, contains, ops_rewound, remember
 from kitty_flow.ledger.persistence import ledger_busy
 from kitty_flow.ledger.tip import TipReader
 from kitty_flow.ledger.writer import writer_id
 
 __all__ = ["OPS_FOLDER", "OPS_REF", "OpLog", "Recorded", "op_path"]
 
-OPS_REF: Final = "refs/kitty/ops"
 OPS_FOLDER: Final = "kitty-ops"
 
 _SHARDS: Final = (4, 2, 1)
@@ -78,6 +79,25 @@ class OpLog:
         """
         return TipReader(self.repository, self.objects, OPS_REF).read()
 
+    def look(self) -> tuple[str | None, LedgerError | None]:
+        """The tip, and LEDGER_REWOUND where it does not contain what was acknowledged last: answers may lack requests.
+
+        Raises:
+            LedgerError: as `tip`.
+        """
+        last = acknowledged(self.repository)
+        tip = self.tip()
+        return tip, None if contains(self.repository, tip, last) else ops_rewound(str(last), tip)
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Hold the log against everybody else who records.
+
+        Raises:
+            ConflictError: LOCK_TIMEOUT.
+        """
+        lock = self.repository.state_dir / "locks" / "ops.lock"
+        return exclusive(lock, timeout_s=_LOCK_TIMEOUT_S, what="the log of invocations")
+
     def read(self, tip: str | None, invocation_id: str) -> bytes:
         """The lines of one invocation at a commit; empty when it has none.
 
@@ -119,10 +139,10 @@ class OpLog:
 
         Raises:
             ConflictError: LOCK_TIMEOUT; LEDGER_BUSY, the ref kept moving.
-            LedgerError: the log cannot be read or written, or does not read back (STA-001, STA-002).
+            LedgerError: the log cannot be read or written, or does not read back (STA-001, STA-002); LEDGER_REWOUND,
+                the ref lost what was acknowledged.
         """
-        lock = self.repository.state_dir / "locks" / "ops.lock"
-        with exclusive(lock, timeout_s=_LOCK_TIMEOUT_S, what="the log of invocations"):
+        with self.lock():
             content, count = self._recorded(invocation_id, build)
         reach("ledger.acknowledge")
         if count:
@@ -137,7 +157,9 @@ class OpLog:
     ) -> tuple[bytes, int]:
         moved: RefMovedError | None = None
         for _ in range(_TRIES):
-            tip = self.tip()
+            tip, rewound = self.look()
+            if rewound is not None:
+                raise rewound
             before = self.read(tip, invocation_id)
             wanted = build(before, tip)
             if not wanted:
@@ -171,6 +193,7 @@ class OpLog:
             self._read_back(at, {**each.files, path: content})
         assert at is not None
         self.repository.refs.swap(OPS_REF, at, tip or ABSENT)
+        remember(self.repository, at)
 
     def _placed(self, tree: str | None, parts: Sequence[str], content: bytes) -> str:
         """The tree with one more or another file in it."""

@@ -113,7 +113,7 @@ def test_login_status_logout(hub: Hub, store: CredentialStore, kitty, repo: Path
     status = kitty("auth", "status", *at)
     assert status.json["data"] | {"expires_at": "", "path": ""} == {
         "hub": hub.address.url, "logged_in": True, "account": "ann", "renewable": True, "expires_at": "",
-        "path": "", "consent": False, "sends": False,
+        "path": "", "consent": False, "sends": False, "last_failure": None,
     }  # fmt: skip
     store.path.chmod(0o640)
     exposed = kitty("auth", "refresh", *at)

@@ -226,3 +226,42 @@ def test_a_killed_process_loses_nothing(hub: Hub, repo: Path) -> None:
             time.sleep(0.01)
         process.kill()
     assert sync(repo) == {"accepted": 1}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("logged_in")
+@pytest.mark.parametrize(
+    ("fault", "code", "words"),
+    [
+        ("403", "HUB_FORBIDDEN", ("advise", "review the door")),
+        ("500", "HUB_BROKEN", ("do", "fix the door")),
+        ("hang", "HUB_SLOW", ("ask", "planner", "plan the door")),
+    ],
+)
+def test_a_request_is_answered_whatever_the_hub_does(
+    fault: str, code: str, words: tuple[str, ...], hub: Hub, repo: Path, kitty: Callable[..., Any]
+) -> None:
+    configure(repo, hub)
+    hub.behave(EVENTS, fault)
+    done = kitty(*words, "--json", cwd=repo)
+    assert (done.exit, done.json["ok"], done.stderr) == (0, True, "")
+    assert [each["diagnostic_code"] for each in done.json["diagnostics"]] == [code]
+    assert done.json["data"]["invocation_id"] in kitty("invocations", "list", cwd=repo).stdout
+    status = kitty("auth", "status", "--json", cwd=repo).json["data"]["last_failure"]
+    assert (status["code"], status["failures"]) == (code, 1) and status["next_try_at"] > "2020"
+    if fault == "403":
+        assert f"failed       {code}; kitty-flow errors list\n" in kitty("auth", "status", cwd=repo).stdout
+        next((repo / ".git/kitty-flow/hub").iterdir()).unlink()  # else the hub is left alone for a while
+        told = kitty(*words, cwd=repo)
+        assert (told.exit, told.stderr.count("\n"), told.stderr.count("does not allow it")) == (0, 1, 1)
+
+
+@pytest.mark.usefixtures("logged_in")
+def test_an_exchange_that_fails_still_says_what_the_hub_took(hub: Hub, repo: Path, kitty: Callable[..., Any]) -> None:
+    ask(repo)
+    configure(repo, hub)
+    failed = kitty("sync", "nowhere", "--json", cwd=repo)
+    assert (failed.exit, failed.json["error"]["code"]) == (2, "REMOTE_UNKNOWN")
+    assert failed.json["data"] == {"hub": {"accepted": 1, "duplicate": 0, "rejected": 0, "waiting": 0}}
+    told = kitty("sync", "nowhere", cwd=repo)
+    assert told.stdout == "hub: nothing new\n" and told.stderr.startswith("error: ")

@@ -18,8 +18,10 @@ from kitty_flow.errors import KittyFlowError, LedgerError, RefusedError, UsageEr
 from kitty_flow.flow.project import Project
 from kitty_flow.flow.sync.exchange import sync
 from kitty_flow.invocation import InvocationRecord, Opening, begin, complete, promote_to_evidence
+from kitty_flow.invocation.conflicts import tell_exchanged
 from kitty_flow.invocation.listing import find_record, list_invocations
 from kitty_flow.invocation.runtime import annotate, keep_evidence
+from kitty_flow.invocation.soundness import examine_requests
 from kitty_flow.ledger.lock import exclusive
 from kitty_flow.ledger.op_log import OPS_REF
 
@@ -153,14 +155,23 @@ def test_two_clones_meet(repo: Path, project: Project, opened: Begin, tmp_path: 
     complete(project, shared.invocation_id, "done", summary="here")
     complete(project, others[0].invocation_id, "done")
     complete(second, others[1].invocation_id, "abandoned", summary="nobody asks")
+    told = []
     for one in (project, second, project):
-        sync(one)
+        report = sync(one)
+        tell_exchanged(one, report)
+        told.append([(log.received, [c.entity_id for c in log.conflicts]) for log in report.logs])
+    assert told == [[(0, [])], [(2, [shared.invocation_id])], [(2, [shared.invocation_id])]]
     found = [find_record(one, shared.invocation_id) for one in (project, second)]
     assert found[0] == found[1]
     assert found[0].completed is not None
     (loser,) = found[0].superseded
     assert found[0].completed.event_id > loser.event_id
     assert {found[0].completed.outcome, loser.outcome} == {"done", "failed"}
+    (finding,) = examine_requests(project, "conflicts")
+    assert (finding.status, finding.subject) == ("ok", f"requests/{shared.invocation_id}")
+    assert [finding.details[end]["event_id"] for end in ("winner", "loser")] == [
+        found[0].completed.event_id, loser.event_id,
+    ]  # fmt: skip
     assert git(repo, "rev-parse", OPS_REF) == git(tmp_path / "second", "rev-parse", OPS_REF)
 
     # Every completed one is there after a clean, and in a fresh clone; and the grep finds the events and nothing else.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["examine_conflicts"]
 
 
-def examine_conflicts(ledgers: Ledgers) -> Iterator[DoctorFinding]:
-    """Every conflict of every ledger. They are settled by a rule, so none is a problem; one whose entity is still on
-    its way is a warning, since somebody may go on with work that does not count."""
+def examine_conflicts(ledgers: Ledgers, others: Iterable[DoctorFinding] = ()) -> Iterator[DoctorFinding]:
+    """Every conflict of every ledger, and the `others`. They are settled by a rule, so none is a problem; one whose
+    entity is still on its way is a warning, since somebody may go on with work that does not count."""
     quiet = True
     for mission in ledgers.missions:
         for finding in _mission(mission):
@@ -35,6 +35,9 @@ def examine_conflicts(ledgers: Ledgers) -> Iterator[DoctorFinding]:
         quiet = False
         message = "its conflicts were not looked at: its ledger cannot be read"
         yield warning("conflicts", ref.rpartition("/")[2], message, "kitty-flow doctor ledger")
+    for finding in others:
+        quiet = False
+        yield finding
     if quiet:
         yield ok("conflicts", "conflicts", "no two clones recorded without knowing of each other")
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 from kitty_flow.errors import KittyFlowError, RefusedError, UsageError
 from kitty_flow.flow.doctor.finding import DoctorFinding, broken, by_urgency, ok
@@ -20,11 +20,20 @@ from kitty_flow.flow.project import Project
 from kitty_flow.git.process import GitFailedError
 from kitty_flow.git.repository import Repository
 
-__all__ = ["ALL_PARTS", "Examination", "Part", "Treatment", "examine", "examine_all"]
+__all__ = ["ALL_PARTS", "Beside", "Examination", "Part", "Treatment", "examine", "examine_all", "nothing_beside"]
 
 Part = Literal["settings", "ledger", "worktrees", "locks", "conflicts"]
 
 ALL_PARTS: Final[tuple[Part, ...]] = ("settings", "ledger", "worktrees", "locks", "conflicts")
+
+Beside: TypeAlias = Callable[[Project, Part], Iterable[DoctorFinding]]
+"""What is found in a part by those above `flow`."""
+
+
+def nothing_beside(_project: Project, _part: Part) -> Iterable[DoctorFinding]:
+    """Nobody else looks."""
+    return ()
+
 
 _ROUNDS: Final = 4
 """What was mended may bring more to light: a ref that leads somewhere again has an index that can be judged."""
@@ -81,23 +90,25 @@ class Examination:
         }
 
 
-def examine_all(start: Path | None = None, *, fix: bool = False) -> Examination:
+def examine_all(start: Path | None = None, *, fix: bool = False, beside: Beside = nothing_beside) -> Examination:
     """Everything that can be looked at from `start`: without a repository, only the installation.
 
-    With `fix`, what is safe to mend is mended, and then looked at again.
+    With `fix`, what is safe to mend is mended, and then looked at again. `beside` looks at what `flow` does not know.
     """
-    return _examination(lambda: _everything(start), fix=fix)
+    return _examination(lambda: _everything(start, beside), fix=fix)
 
 
-def examine(part: Part, start: Path | None = None, *, fix: bool = False) -> Examination:
-    """One part of the repository around `start`; `fix` as in `examine_all`.
+def examine(
+    part: Part, start: Path | None = None, *, fix: bool = False, beside: Beside = nothing_beside
+) -> Examination:
+    """One part of the repository around `start`; `fix` and `beside` as in `examine_all`.
 
     Raises:
         UsageError: NO_REPOSITORY.
         ExternalToolError: git is missing, too old, or refuses the repository.
     """
     repository = Project.discover(start).repository
-    return _examination(lambda: _look(repository, (part,)), fix=fix)
+    return _examination(lambda: _look(repository, (part,), beside), fix=fix)
 
 
 def _examination(look: Callable[[], Iterable[DoctorFinding]], *, fix: bool) -> Examination:
@@ -123,7 +134,7 @@ def _treat(finding: DoctorFinding) -> Treatment:
         return Treatment(finding, failure=error)
 
 
-def _everything(start: Path | None) -> list[DoctorFinding]:
+def _everything(start: Path | None, beside: Beside) -> list[DoctorFinding]:
     found = list(examine_installation())
     if any(finding.status == "problem" for finding in found):
         return found  # nothing else can be relied on
@@ -137,11 +148,11 @@ def _everything(start: Path | None) -> list[DoctorFinding]:
     except KittyFlowError as error:
         found.append(broken("installation", "repository", error, "git status"))
     else:
-        found += _look(repository, ALL_PARTS)
+        found += _look(repository, ALL_PARTS, beside)
     return found
 
 
-def _look(repository: Repository, parts: Sequence[Part]) -> Iterator[DoctorFinding]:
+def _look(repository: Repository, parts: Sequence[Part], beside: Beside) -> Iterator[DoctorFinding]:
     from kitty_flow.flow.doctor.branches import examine_branches
     from kitty_flow.flow.doctor.configuration import examine_settings
     from kitty_flow.flow.doctor.conflicts import examine_conflicts
@@ -163,9 +174,10 @@ def _look(repository: Repository, parts: Sequence[Part]) -> Iterator[DoctorFindi
         if "ledger" in parts:
             yield from examine_ledgers(ledgers)
             yield from examine_branches(ledgers)
+            yield from beside(project, "ledger")
         if "worktrees" in parts:
             yield from examine_worktrees(ledgers)
         if "locks" in parts:
             yield from examine_locks(repository, ledgers.slugs, now=time.time())
         if "conflicts" in parts:
-            yield from examine_conflicts(ledgers)
+            yield from examine_conflicts(ledgers, beside(project, "conflicts"))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from kitty_flow.errors import KittyFlowError, LedgerError
 from kitty_flow.flow.definition import read_definition
 from kitty_flow.flow.doctor.finding import DoctorFinding, broken, ok, warning
-from kitty_flow.flow.doctor.mend import restore_by_hand
+from kitty_flow.flow.doctor.mend import place_of, restore_by_hand
 from kitty_flow.flow.doctor.scratch import examine_scratch
 from kitty_flow.flow.doctor.soundness import examine_ledger
 from kitty_flow.flow.ledgers import KnownLedger, known_refs
@@ -96,4 +96,4 @@ def _forced(subject: str, view: LedgerView) -> Iterator[DoctorFinding]:
 
 def _restore(repository: Repository, ref: str) -> str:
     with Ledger(repository, ref.removeprefix(MISSIONS), "", only_look=True) as ledger:
-        return restore_by_hand(ledger)
+        return restore_by_hand(place_of(ledger))

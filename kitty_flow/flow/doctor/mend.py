@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from hashlib import sha256
 from shlex import quote
+from typing import NamedTuple
 
 from kitty_flow.errors import KittyFlowError, LedgerError
 from kitty_flow.flow.ledgers import KnownLedger
@@ -21,7 +22,34 @@ from kitty_flow.ledger.segment import Damage, read_lines
 from kitty_flow.ledger.stored import pieces
 from kitty_flow.ledger.tip import TipReader
 
-__all__ = ["bring_back", "is_contained", "is_in_packed_refs", "rebuild_index", "restore_by_hand"]
+__all__ = [
+    "LogPlace",
+    "bring_back",
+    "holds_all",
+    "is_contained",
+    "is_in_packed_refs",
+    "place_of",
+    "put_aside",
+    "rebuild_index",
+    "restore_by_hand",
+]
+
+
+class LogPlace(NamedTuple):
+    """Where a log is: a mission's ledger, or that of requests."""
+
+    repository: Repository
+    objects: ObjectStore
+    ref: str
+
+    def tip(self) -> str | None:
+        """As `TipReader.read`."""
+        return TipReader(self.repository, self.objects, self.ref).read()
+
+
+def place_of(ledger: Ledger) -> LogPlace:
+    """The place of a mission's ledger."""
+    return LogPlace(ledger.repository, ledger.store.objects, ledger.ref)
 
 
 def is_contained(repository: Repository, commit: str, tip: str) -> bool:
@@ -32,24 +60,22 @@ def is_contained(repository: Repository, commit: str, tip: str) -> bool:
         return False
 
 
-def is_in_packed_refs(ledger: Ledger, error: KittyFlowError) -> bool:
+def is_in_packed_refs(place: LogPlace, error: KittyFlowError) -> bool:
     """Whether a ref is damaged in the file that holds the user's refs too; that is not ours to mend."""
-    own = ledger.repository.common_dir / ledger.ref
+    own = place.repository.common_dir / place.ref
     return error.code == "REF_DAMAGED" and error.details.get("path") != str(own)
 
 
-def restore_by_hand(ledger: Ledger) -> str:
+def restore_by_hand(log: LogPlace) -> str:
     """The commands that take a ledger from another clone, for what cannot be mended here."""
-    fetch = f"git fetch CLONE '+{ledger.ref}:{ledger.ref}', where CLONE is a clone or a backup that still has it"
+    fetch = f"git fetch CLONE '+{log.ref}:{log.ref}', where CLONE is a clone or a backup that still has it"
     try:
-        TipReader(ledger.repository, ledger.store.objects, ledger.ref).read()
+        log.tip()
     except LedgerError as error:  # git fetches nothing as long as a ref of its own leads nowhere
-        file = ledger.repository.common_dir / ledger.ref
-        if is_in_packed_refs(ledger, error):
-            return (
-                f"restore {error.details['path']}, or take the line of {ledger.ref} out of it: other refs are there too"
-            )
-        away = f"rm -- {quote(str(file))}" if error.code == "REF_DAMAGED" else f"git update-ref -d {ledger.ref}"
+        file = log.repository.common_dir / log.ref
+        if is_in_packed_refs(log, error):
+            return f"restore {error.details['path']}, or take the line of {log.ref} out of it: other refs are there too"
+        away = f"rm -- {quote(str(file))}" if error.code == "REF_DAMAGED" else f"git update-ref -d {log.ref}"
         return f"{away} && {fetch}"
     return fetch
 
@@ -66,13 +92,15 @@ def bring_back(repository: Repository, known: KnownLedger) -> str:
         last = ledger.index.tip()
         if last is None or repository.refs.commit(last) != last:
             raise LedgerError(
-                "LEDGER_NOT_MENDED", f"what was acknowledged in {known.ref} is not here", hint=restore_by_hand(ledger)
+                "LEDGER_NOT_MENDED",
+                f"what was acknowledged in {known.ref} is not here",
+                hint=restore_by_hand(place_of(ledger)),
             )
         with ledger.lock():
-            aside = _put_aside(ledger, last)
+            aside = put_aside(place_of(ledger), last)
             tip = TipReader(repository, ledger.store.objects, known.ref).read()
             moved = tip is not None and not is_contained(repository, last, tip)
-            if tip is not None and moved and _holds_all(ledger.store.objects, tip, last):
+            if tip is not None and moved and holds_all(ledger.store.objects, tip, last):
                 ledger.index.remove()
                 ledger.view()
                 return f"{known.ref} stays at {tip[:12]}: it has everything of {last[:12]} that can be read"
@@ -82,29 +110,29 @@ def bring_back(repository: Repository, known: KnownLedger) -> str:
             raise LedgerError(
                 "LEDGER_NOT_MENDED",
                 f"{last[:12]} cannot be united with {known.ref}: {error.message}",
-                hint=f"{restore_by_hand(ledger)}; to go on without it: rm -- {quote(str(ledger.index.path))}",
+                hint=f"{restore_by_hand(place_of(ledger))}; to go on without it: rm -- {quote(str(ledger.index.path))}",
             ) from error
     now = "again" if view.tip == last else f"at {str(view.tip)[:12]}, which unites both sides"
     return f"{known.ref} has {last[:12]} {now}{aside}"
 
 
-def _put_aside(ledger: Ledger, last: str) -> str:
+def put_aside(log: LogPlace, last: str) -> str:
     """Free the ref of a value that leads nowhere; says where that is now. Nobody else can move such a ref: git refuses.
 
     When we are killed after it, the ref is gone or at an older commit, which is brought back all the same.
     """
-    repository = ledger.repository
+    repository = log.repository
     try:
-        TipReader(repository, ledger.store.objects, ledger.ref).read()
+        log.tip()
     except LedgerError as error:
         if error.code == "OBJECT_MISSING":
             named = str(error.details["object"])
-            repository.refs.swap(ledger.ref, last, named)
+            repository.refs.swap(log.ref, last, named)
             return f"; it named {named}, which is not here"
-        if error.code != "REF_DAMAGED" or is_in_packed_refs(ledger, error):
+        if error.code != "REF_DAMAGED" or is_in_packed_refs(log, error):
             raise
-        file = repository.common_dir / ledger.ref
-        name = f"{ledger.mission_id}-{sha256(file.read_bytes()).hexdigest()[:8]}"
+        file = repository.common_dir / log.ref
+        name = f"{log.ref.rpartition('/')[2]}-{sha256(file.read_bytes()).hexdigest()[:8]}"
         kept = repository.state_dir / "damaged-refs" / name
         kept.parent.mkdir(parents=True, exist_ok=True)
         file.replace(kept)
@@ -112,7 +140,7 @@ def _put_aside(ledger: Ledger, last: str) -> str:
     return ""
 
 
-def _holds_all(objects: ObjectStore, tip: str, last: str) -> bool:
+def holds_all(objects: ObjectStore, tip: str, last: str) -> bool:
     """Whether a commit has every line and every file of another one that can be read; not while that is in doubt.
 
     So it is after somebody has taken a sound ledger from a clone: uniting both would bring the damaged lines back.

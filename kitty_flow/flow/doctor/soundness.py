@@ -6,15 +6,24 @@ verify` ask the same questions here; only the second one reads the whole history
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from shlex import quote
 from typing import Any
 
 from kitty_flow.errors import KittyFlowError
 from kitty_flow.flow.doctor.events import check_chains, check_clocks, check_machines, check_origin
 from kitty_flow.flow.doctor.finding import DoctorFinding, broken, fixable, problem, warning
-from kitty_flow.flow.doctor.mend import bring_back, is_contained, is_in_packed_refs, rebuild_index, restore_by_hand
+from kitty_flow.flow.doctor.mend import (
+    LogPlace,
+    bring_back,
+    is_contained,
+    is_in_packed_refs,
+    place_of,
+    rebuild_index,
+    restore_by_hand,
+)
 from kitty_flow.flow.ledgers import KnownLedger
 from kitty_flow.git.integrity import commit_messages, missing_in, object_name
 from kitty_flow.git.repository import Repository
@@ -22,13 +31,14 @@ from kitty_flow.ledger.agreement import disagreements
 from kitty_flow.ledger.fold import fold
 from kitty_flow.ledger.index_rows import IndexDamagedError
 from kitty_flow.ledger.ledger import Ledger
+from kitty_flow.ledger.sharing import MISSIONS
 from kitty_flow.ledger.stored import Piece, StoredLog, pieces, read_log
 from kitty_flow.ledger.tip import TipReader
 from kitty_flow.ledger.view import LedgerView
 from kitty_flow.machines import MachineDefinition, machine, machine_names
 from kitty_flow.model.text import printable
 
-__all__ = ["Soundness", "examine_ledger"]
+__all__ = ["Soundness", "check_content", "check_history", "check_ref", "examine_ledger"]
 
 _EVENT_TRAILER = "Kitty-Event: "
 
@@ -49,8 +59,9 @@ class Soundness:
 
     def as_data(self) -> dict[str, Any]:
         """JSON-ready."""
+        is_mission = self.ledger.ref.startswith(MISSIONS)
         return {
-            "mission": {"id": self.ledger.mission_id, "slug": self.ledger.slug},
+            "mission": {"id": self.ledger.mission_id, "slug": self.ledger.slug} if is_mission else None,
             "ledger": self.ledger.ref,
             "tip": self.tip,
             "sound": not self.problems,
@@ -68,13 +79,14 @@ def examine_ledger(repository: Repository, known: KnownLedger, *, history: bool 
     """
     sound = Soundness(known)
     with Ledger(repository, known.mission_id, known.slug, only_look=True) as ledger:
-        sound.findings += _ref(ledger, sound)
+        place, index = place_of(ledger), ledger.index
+        sound.findings += check_ref(place, sound, index.tip(), index.path, lambda: bring_back(repository, known))
         if sound.tip is None:
             return sound
         try:
             found = list(pieces(ledger.store.objects, sound.tip))
         except KittyFlowError as error:
-            sound.findings.append(broken("ledger", known.slug, error, restore_by_hand(ledger)))
+            sound.findings.append(broken("ledger", known.slug, error, restore_by_hand(place)))
             return sound
         log = read_log(found)
         sound.findings += _stored(ledger, found, log)
@@ -87,42 +99,50 @@ def examine_ledger(repository: Repository, known: KnownLedger, *, history: bool 
             "conflicts": len(view.conflicts),
         }
         if history:
-            sound.findings += _content(repository, known, found)
-            sound.findings += _history(repository, sound, {e.event_id for e, _ in log.located})
+            sound.findings += check_content(repository, known, found)
+            sound.findings += check_history(repository, sound, {e.event_id for e, _ in log.located})
         if not log.unreadable:  # else there is nothing to compare the index with, or to make it anew from
             sound.findings += _index(ledger, view, log)
     return sound
 
 
-def _ref(ledger: Ledger, sound: Soundness) -> Iterator[DoctorFinding]:
-    """The ref leads to a commit that contains everything that was seen there before."""
-    repository, known, last = ledger.repository, sound.ledger, ledger.index.tip()
+def check_ref(
+    log: LogPlace, sound: Soundness, last: str | None, memory: Path, bring_it_back: Callable[[], str]
+) -> Iterator[DoctorFinding]:
+    """The ref leads to a commit that contains everything that was seen there before; sets the tip of `sound`.
+
+    Args:
+        last: the commit that was seen last, if that is known.
+        memory: the file that remembers it.
+        bring_it_back: what ``--fix`` does about a ref that lost it.
+    """
+    repository, known = log.repository, sound.ledger
     is_here = is_mendable = last is not None and repository.refs.commit(last) == last
     lost: str | None = None
     try:
-        sound.tip = TipReader(repository, ledger.store.objects, known.ref).read()
+        sound.tip = log.tip()
         if sound.tip is None:
             lost = f"{known.ref} is gone"
     except KittyFlowError as error:
         lost = error.message
-        is_mendable = is_mendable and not is_in_packed_refs(ledger, error)
+        is_mendable = is_mendable and not is_in_packed_refs(log, error)
     if lost is None and (last is None or is_contained(repository, last, str(sound.tip))):
         return
     message = lost or f"{known.ref} was moved back or aside"
     if last is None or (is_here and not is_mendable):
-        yield problem("ledger", known.slug, message, restore_by_hand(ledger))
+        yield problem("ledger", known.slug, message, restore_by_hand(log))
     elif is_here:
         found = problem("ledger", known.slug, f"{message}; {last[:12]} was acknowledged, and is still here", "")
-        yield fixable(found, lambda: bring_back(repository, known))
+        yield fixable(found, bring_it_back)
     else:
         found = problem("ledger", known.slug, f"{message}; {last[:12]} was acknowledged, and is not here any more", "")
-        forget = f"to go on without it: rm -- {quote(str(ledger.index.path))}"
-        yield problem("ledger", known.slug, found.message, f"{restore_by_hand(ledger)}; {forget}")
+        forget = f"to go on without it: rm -- {quote(str(memory))}"
+        yield problem("ledger", known.slug, found.message, f"{restore_by_hand(log)}; {forget}")
 
 
 def _stored(ledger: Ledger, found: list[Piece], log: StoredLog) -> Iterator[DoctorFinding]:
     """Everything below the tip can be read."""
-    subject, remedy = ledger.mission_slug, restore_by_hand(ledger)
+    subject, remedy = ledger.mission_slug, restore_by_hand(place_of(ledger))
     unreadable = {piece.path: piece.error for piece in (*found, *log.unreadable) if piece.error is not None}
     for error in unreadable.values():
         yield broken("ledger", subject, error, remedy)
@@ -140,7 +160,7 @@ def _events(known: KnownLedger, log: StoredLog, machines: Mapping[str, MachineDe
         yield from check_chains(known.slug, events)
 
 
-def _content(repository: Repository, known: KnownLedger, found: list[Piece]) -> Iterator[DoctorFinding]:
+def check_content(repository: Repository, known: KnownLedger, found: Iterable[Piece]) -> Iterator[DoctorFinding]:
     """Every object below the tip is what its name says."""
     for piece in found:
         named = piece.entry.oid
@@ -150,7 +170,7 @@ def _content(repository: Repository, known: KnownLedger, found: list[Piece]) -> 
             yield problem("ledger", known.slug, message, f"git fsck {known.ref}")
 
 
-def _history(repository: Repository, sound: Soundness, known: set[str]) -> Iterator[DoctorFinding]:
+def check_history(repository: Repository, sound: Soundness, known: set[str]) -> Iterator[DoctorFinding]:
     """Every object of the history is here, and every event that a commit names is in the tip."""
     slug, tip = sound.ledger.slug, str(sound.tip)
     missing = missing_in(repository.store_git, tip)

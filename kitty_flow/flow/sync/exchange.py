@@ -14,8 +14,10 @@ from kitty_flow.flow.sync.work import catch_up, share_work, take_work
 from kitty_flow.ledger.fold import Conflict
 from kitty_flow.ledger.ledger import Ledger
 from kitty_flow.ledger.lock import exclusive
+from kitty_flow.ledger.op_memory import OPS_REF, acknowledged, contains, ops_rewound, remember
 from kitty_flow.ledger.receive import receive
 from kitty_flow.ledger.sharing import LOGS, MISSIONS, is_log
+from kitty_flow.ledger.tip import TipReader
 
 __all__ = ["Exchanged", "SyncReport", "alone", "exchange_ledger", "sync"]
 
@@ -25,7 +27,7 @@ _LOCK_TIMEOUT_S: Final = 120.0
 
 @dataclass
 class Exchanged:
-    """What became of one log: how the two sides met, and how many events came and went."""
+    """What became of one log: how the two sides met, how many events came, and where it was before and is now."""
 
     ref: str
     slug: str | None
@@ -33,6 +35,7 @@ class Exchanged:
     received: int = 0
     sent: bool = False
     commit: str | None = None
+    before: str | None = None
     conflicts: tuple[Conflict, ...] = ()
 
     def as_data(self) -> dict[str, Any]:
@@ -113,7 +116,11 @@ def _own_logs(project: Project) -> Iterator[str]:
 
 def _exchange(project: Project, peer: Peer, ref: str, report: SyncReport) -> Exchanged:
     if not ref.startswith(MISSIONS):
-        return _exchange_plain(project, peer, ref)
+        exchanged = _exchange_plain(project, peer, ref)
+        last = acknowledged(project.repository) if ref == OPS_REF else None
+        if not contains(project.repository, exchanged.commit, last):
+            report.remarks.append(ops_rewound(str(last), exchanged.commit).message + "; kitty-flow doctor ledger --fix")
+        return exchanged
     with Ledger(project.repository, ref.removeprefix(MISSIONS), "") as ledger:
         exchanged = _exchange_ledger(peer, ledger)
         report.remarks += catch_up(project, ledger)
@@ -141,6 +148,7 @@ def _exchange_ledger(peer: Peer, ledger: Ledger) -> Exchanged:
                 view.event_count - before.event_count,
                 peer.sent.get(ledger.ref) == tip,
                 tip,
+                before.tip,
                 tuple(c for c in view.conflicts if c not in before.conflicts),
             )
         peer.ask([ledger.ref])
@@ -150,12 +158,17 @@ def _exchange_ledger(peer: Peer, ledger: Ledger) -> Exchanged:
 def _exchange_plain(project: Project, peer: Peer, ref: str) -> Exchanged:
     """A log that belongs to no mission: its lines are united, nothing is folded."""
     lock = project.repository.state_dir / "locks" / f"{ref.rpartition('/')[2]}.lock"
-    with project.repository.objects() as objects:
+    repository, relation = project.repository, "equal"
+    with repository.objects() as objects:
+        before = TipReader(repository, objects, ref).read()
         for _ in range(_TRIES):
             with exclusive(lock, timeout_s=_LOCK_TIMEOUT_S, what=ref):
-                relation, tip = receive(project.repository, objects, ref, peer.tips.get(ref), lambda tree: ())
+                met, tip = receive(repository, objects, ref, peer.tips.get(ref), lambda tree: ())
+                if ref == OPS_REF and tip is not None and contains(repository, tip, acknowledged(repository)):
+                    remember(repository, tip)
+            relation = met if relation == "equal" else relation
             if tip is None or not _send(peer, ref, tip):
-                return Exchanged(ref, None, relation, sent=peer.sent.get(ref) == tip, commit=tip)
+                return Exchanged(ref, None, relation, sent=peer.sent.get(ref) == tip, commit=tip, before=before)
             peer.ask([ref])
     raise _busy(peer, ref)
 

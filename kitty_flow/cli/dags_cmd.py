@@ -73,7 +73,23 @@ def show_dag(
         edges = work_package_edges()
         return Result(_edges_data(edges), lambda: _edges_text(edges))
     definition = _find(name, kind)
-    return Result(_dag_data(definition), lambda: _dag_text(definition))
+    return Result(_dag_data(definition), lambda: _dag_text(definition, _own_copy(definition)))
+
+
+def _own_copy(definition: Dag) -> str:
+    """How a project gets a merge pipeline of its own to change, or where it has it."""
+    from shlex import quote
+
+    from kitty_flow.release.pipeline import PIPELINE_PATH
+    from kitty_flow.resources import location
+
+    if (definition.kind, definition.name) != ("pipeline", "merge"):
+        return ""
+    root = _project_root()
+    if root is not None and (root / PIPELINE_PATH).exists():
+        return f"\nread from {PIPELINE_PATH.as_posix()}"
+    shipped, own = quote(location("dags", "pipelines", "merge.toml")), PIPELINE_PATH
+    return f"\nto have one of your own:\n  mkdir -p {own.parent.as_posix()}\n  cp {shipped} {own.as_posix()}"
 
 
 def _find(name: str, kind: _Kind | None) -> Dag:
@@ -159,8 +175,9 @@ def _dag_data(definition: Dag) -> dict[str, Any]:
     }
 
 
-def _dag_text(definition: Dag) -> RenderableType:
+def _dag_text(definition: Dag, note: str) -> RenderableType:
     from rich.console import Group
+    from rich.text import Text
 
     from kitty_flow.machines import END, step_order
 
@@ -174,4 +191,5 @@ def _dag_text(definition: Dag) -> RenderableType:
     return Group(
         f"{definition.name} ({definition.kind}): {definition.description}\n",
         table(("", "STEP", "AFTER", "GATES", "DESCRIPTION"), rows),
+        *([Text(note, no_wrap=True, overflow="ignore")] if note else []),  # a path is to be copied
     )

@@ -64,7 +64,8 @@ def merge(
         bool, _flag("--pull-request", "Push that branch and open a pull request with gh or glab; land nothing.")
     ] = False,
     override: Annotated[
-        list[str] | None, typer.Option("--override", metavar="GATE", help="Pass this closed gate.", show_default=False)
+        list[str] | None,
+        typer.Option("--override", metavar="GATE", help="Pass this closed gate; repeatable.", show_default=False),
     ] = None,
     every_commit: Annotated[
         bool, _flag("--every-commit", "Land one commit for each work package, each tested.")
@@ -210,7 +211,12 @@ def _plan(opened: OpenMission, options: MergeOptions) -> Result:
         first = made.closed[0]
         message = "; ".join(gate.message for gate in made.closed)
         error = RefusedError(first.diagnostic_code, message, hint=first.remediation or None)
-    return Result(made.as_data(), lambda: _plan_text(made), (*opened.diagnostics, *_hollow(opened)), error)
+    return Result(
+        made.as_data(),
+        lambda: _plan_text(made, _same_merge(opened, made)),
+        (*opened.diagnostics, *_hollow(opened)),
+        error,
+    )
 
 
 def _abort(opened: OpenMission, reason: str | None) -> Result:
@@ -254,14 +260,17 @@ def _split(text: str) -> tuple[str, ...]:
 
 
 def _gate_lines(gates: tuple[GateResult, ...]) -> list[str]:
-    """Each gate once, as it answered last: those on the way to the target are asked again before it moves."""
+    """Each gate once, as it answered last; then which of them were asked a second time, right before the landing."""
     last = {gate.gate: gate for gate in gates}
+    again = [name for name in last if sum(gate.gate == name for gate in gates) > 1]
     lines = []
     for name, gate in last.items():
         word = "over" if gate.overridden_by else gate.outcome
         lines += wrapped(f"  {word:<5} {name}: {gate.message}", indent=8)
         if gate.overridden_by:
             lines += wrapped(f"        overridden by {gate.overridden_by}: {gate.override_reason}", indent=8)
+    if again:
+        lines += wrapped(f"  again {', '.join(again)}: asked once more right before the landing", indent=8)
     return lines
 
 
@@ -269,7 +278,15 @@ def _lines(text: str) -> str:
     return "\n".join(safe(line) for line in text.splitlines())
 
 
-def _plan_text(plan: MergePlan) -> str:
+def _same_merge(opened: OpenMission, plan: MergePlan) -> str:
+    """The command that merges with the tests of the plan."""
+    words = ["kitty-flow", "merge", opened.slug]
+    if plan.test_command is None or plan.test_command != opened.project.settings.merge.test_command:
+        words += ["--test-command", shlex.join(plan.test_command or ("CMD",))]
+    return shlex.join(words)
+
+
+def _plan_text(plan: MergePlan, command_line: str) -> str:
     target = plan.target_ref.removeprefix("refs/heads/")
     lines = [f"would land on {target}: {', '.join(plan.heads) or 'nothing'}", *_gate_lines(plan.gates)]
     for later in plan.later:
@@ -283,6 +300,8 @@ def _plan_text(plan: MergePlan) -> str:
     if plan.candidate_commit:
         lines += [f"commit  {plan.candidate_commit} ({plan.strategy})", f"tree    {plan.candidate_tree}"]
         lines.append(f"changes {len(plan.changed_paths)} file(s); nothing was changed by this look")
+    if not plan.closed:
+        lines.append(f"next: {command_line}")
     return "\n".join(safe(line) for line in lines)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -183,7 +184,7 @@ def _push_lines(pushed: PushReport | None) -> list[str]:
     lines = [f"pushed  {what}{pushed.commit[:12]} on {branch} of {pushed.remote}"]
     if pushed.ledger_commit:
         lines[0] += ", with the ledger"
-    return [safe(line) for line in (*lines, *(f"  note  {remark}" for remark in pushed.remarks))]
+    return [safe(line) for line in (*lines, *_notes(pushed.remarks))]
 
 
 def _pull_request(opened: OpenMission, options: MergeOptions) -> Result:
@@ -274,6 +275,10 @@ def _gate_lines(gates: tuple[GateResult, ...]) -> list[str]:
     return lines
 
 
+def _notes(remarks: Sequence[str]) -> list[str]:
+    return [line for remark in remarks for line in wrapped(f"  note  {remark}", indent=8)]
+
+
 def _lines(text: str) -> str:
     return "\n".join(safe(line) for line in text.splitlines())
 
@@ -296,7 +301,7 @@ def _plan_text(plan: MergePlan, command_line: str) -> str:
         f"  stack {layer.work_package_id}: head {layer.head[:12]}, tree {layer.tree[:12]}" for layer in plan.layers
     ]
     lines += [f"  {c.work_package} does not merge with {c.other}: {', '.join(c.paths[:5])}" for c in plan.collisions]
-    lines += [f"  note  {remark}" for remark in plan.remarks]
+    lines += _notes(plan.remarks)
     if plan.candidate_commit:
         lines += [f"commit  {plan.candidate_commit} ({plan.strategy})", f"tree    {plan.candidate_tree}"]
         lines.append(f"changes {len(plan.changed_paths)} file(s); nothing was changed by this look")
@@ -310,6 +315,6 @@ def _text(report: MergeReport) -> str:
     count = len(report.landed_work_packages)
     what = f"{count} work package{'' if count == 1 else 's'}"
     lines = [f"{'resumed; ' if report.resumed else ''}landed {what} on {target}", *_gate_lines(report.gates)]
-    lines += [f"  note  {remark}" for remark in report.remarks]
+    lines += _notes(report.remarks)
     lines += [f"commit  {report.landed_commit} ({report.strategy})", f"tree    {report.tested_tree} (tested)"]
     return "\n".join(safe(line) for line in lines)

@@ -142,7 +142,7 @@ def _text(report: ShipReport) -> str:
     lines = [f"{begin}{what}", *_gate_lines(report.gates)]
     lines += [f"  built {name} sha256:{digest[:12]}" for name, digest in report.artifacts.items()]
     lines += [f"  out   {name}" for name in report.published]
-    lines += [f"  note  {remark}" for remark in report.remarks]
+    lines += [line for remark in report.remarks for line in wrapped(f"  note  {remark}", indent=8)]
     lines += [
         f"commit  {report.release_commit}",
         f"tag     {report.tag} ({'signed' if report.signed else 'not signed'})",

@@ -29,7 +29,7 @@ _URGENCY: Final = {"in_progress": 0, "in_review": 0, "claimed": 0, "blocked": 1,
 _QUIET_S: Final = 60.0
 _NARROW: Final = 60
 _LOW: Final = 14
-_STEP: Final = 16
+_STEP: Final = 8
 _NO_TIME: Final = 9
 """Columns that a row without a time has for what is to be said."""
 

@@ -24,6 +24,8 @@ app = command_group("The DAGs that ship: phases of missions, steps of pipelines,
 
 _Kind = Literal["mission", "pipeline", "edges"]
 _KINDS: tuple[DagKind, ...] = ("mission", "pipeline")
+_CHANGEABLE = ("merge",)
+"""The pipelines that a project may have a copy of."""
 
 
 @app.command("list")
@@ -77,19 +79,19 @@ def show_dag(
 
 
 def _own_copy(definition: Dag) -> str:
-    """How a project gets a merge pipeline of its own to change, or where it has it."""
+    """How a project gets a pipeline of its own to change, or where it has it."""
     from shlex import quote
 
-    from kitty_flow.release.pipeline import PIPELINE_PATH
     from kitty_flow.resources import location
 
-    if (definition.kind, definition.name) != ("pipeline", "merge"):
+    if definition.kind != "pipeline" or definition.name not in _CHANGEABLE:
         return ""
+    folder, file = ".kitty-flow/pipelines", f"{definition.name}.toml"
     root = _project_root()
-    if root is not None and (root / PIPELINE_PATH).exists():
-        return f"\nread from {PIPELINE_PATH.as_posix()}"
-    shipped, own = quote(location("dags", "pipelines", "merge.toml")), PIPELINE_PATH
-    return f"\nto have one of your own:\n  mkdir -p {own.parent.as_posix()}\n  cp {shipped} {own.as_posix()}"
+    if root is not None and (root / folder / file).exists():
+        return f"\nread from {folder}/{file}"
+    shipped = quote(location("dags", "pipelines", file))
+    return f"\nto have one of your own:\n  mkdir -p {folder}\n  cp {shipped} {folder}/{file}"
 
 
 def _find(name: str, kind: _Kind | None) -> Dag:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kitty_flow.cli.output import Result, command
-from kitty_flow.errors import KittyFlowError
 
 if TYPE_CHECKING:
     from kitty_flow.flow.sync.exchange import Exchanged, SyncReport
@@ -30,25 +29,19 @@ def sync(
     Nothing is ever forced, and nothing of your branches, index or configuration changes. Where two clones recorded
     without knowing of each other, the larger event id counts everywhere; both events stay in the log.
 
-    Where the settings name a hosted hub, it is then told of the invocations that it does not know yet, also from a
-    repository without a remote.
+    Where the settings name a hosted hub, it is then told of the invocations that it does not know yet.
     """
     from kitty_flow.flow.project import Project
     from kitty_flow.flow.remarks import conflict_sentence
-    from kitty_flow.flow.sync.exchange import SyncReport
     from kitty_flow.flow.sync.exchange import sync as exchange
     from kitty_flow.invocation.propagator import flush
     from kitty_flow.model.diagnostic import Diagnostic
 
     project = Project.discover()
-    report, failure = SyncReport(""), None
     try:
         report = exchange(project, remote)
-    except KittyFlowError as error:
-        failure = error
-    told_hub = flush(project)
-    if failure is not None and (told_hub is None or not _has_no_remote(failure)):
-        raise failure
+    finally:  # no remote is needed to tell a hub
+        told_hub = flush(project)
     told = [("LEDGER_CONFLICT", conflict_sentence(c)) for c in report.conflicts]
     told += [("SYNC_REMARK", remark) for remark in report.remarks]
     diagnostics = [
@@ -56,11 +49,6 @@ def sync(
     ]
     data = report.as_data() | {"hub": vars(told_hub) if told_hub is not None else None}
     return Result(data, lambda: "\n".join(filter(None, [_text(report), _hub_line(told_hub)])), diagnostics)
-
-
-def _has_no_remote(failure: KittyFlowError) -> bool:
-    """Whether nothing was asked for but to tell the hub: there is no remote, and none was named."""
-    return failure.code == "REMOTE_NEEDED" and not failure.details["remotes"]
 
 
 def _hub_line(told: Report | None) -> str:
@@ -71,8 +59,6 @@ def _hub_line(told: Report | None) -> str:
 
 
 def _text(report: SyncReport) -> str:
-    if not report.remote:
-        return "no remote to exchange with"
     lines = [_line(log) for log in report.logs] or ["there is nothing to exchange yet"]
     if report.kept_received or report.kept_sent:
         lines.append(f"commits of work packages: {report.kept_received} received, {report.kept_sent} sent")

@@ -12,7 +12,7 @@ from kitty_flow.errors import DefinitionError
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
-__all__ = ["DataFolder", "names", "read_text"]
+__all__ = ["DataFolder", "location", "names", "read_text"]
 
 DataFolder = Literal["machines", "dags", "profiles"]
 
@@ -42,6 +42,11 @@ def names(folder: DataFolder, *parts: str) -> tuple[str, ...]:
     if not node.is_dir():
         raise _missing(folder, parts)
     return tuple(sorted(child.name.removesuffix(".toml") for child in node.iterdir() if child.name.endswith(".toml")))
+
+
+def location(folder: DataFolder, *parts: str) -> str:
+    """Where one data file is, for a person who wants to copy it."""
+    return str(_descend(folder, parts))
 
 
 def _descend(folder: DataFolder, parts: tuple[str, ...]) -> Traversable:

@@ -24,6 +24,8 @@ app = command_group("The DAGs that ship: phases of missions, steps of pipelines,
 
 _Kind = Literal["mission", "pipeline", "edges"]
 _KINDS: tuple[DagKind, ...] = ("mission", "pipeline")
+_CHANGEABLE = ("merge",)
+"""The pipelines that a project may have a copy of."""
 
 
 @app.command("list")
@@ -73,7 +75,23 @@ def show_dag(
         edges = work_package_edges()
         return Result(_edges_data(edges), lambda: _edges_text(edges))
     definition = _find(name, kind)
-    return Result(_dag_data(definition), lambda: _dag_text(definition))
+    return Result(_dag_data(definition), lambda: _dag_text(definition, _own_copy(definition)))
+
+
+def _own_copy(definition: Dag) -> str:
+    """How a project gets a pipeline of its own to change, or where it has it."""
+    from shlex import quote
+
+    from kitty_flow.resources import location
+
+    if definition.kind != "pipeline" or definition.name not in _CHANGEABLE:
+        return ""
+    folder, file = ".kitty-flow/pipelines", f"{definition.name}.toml"
+    root = _project_root()
+    if root is not None and (root / folder / file).exists():
+        return f"\nread from {folder}/{file}"
+    shipped = quote(location("dags", "pipelines", file))
+    return f"\nto have one of your own:\n  mkdir -p {folder}\n  cp {shipped} {folder}/{file}"
 
 
 def _find(name: str, kind: _Kind | None) -> Dag:
@@ -159,8 +177,9 @@ def _dag_data(definition: Dag) -> dict[str, Any]:
     }
 
 
-def _dag_text(definition: Dag) -> RenderableType:
+def _dag_text(definition: Dag, note: str) -> RenderableType:
     from rich.console import Group
+    from rich.text import Text
 
     from kitty_flow.machines import END, step_order
 
@@ -174,4 +193,5 @@ def _dag_text(definition: Dag) -> RenderableType:
     return Group(
         f"{definition.name} ({definition.kind}): {definition.description}\n",
         table(("", "STEP", "AFTER", "GATES", "DESCRIPTION"), rows),
+        *([Text(note, no_wrap=True, overflow="ignore")] if note else []),  # a path is to be copied
     )

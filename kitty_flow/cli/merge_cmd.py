@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -64,7 +65,8 @@ def merge(
         bool, _flag("--pull-request", "Push that branch and open a pull request with gh or glab; land nothing.")
     ] = False,
     override: Annotated[
-        list[str] | None, typer.Option("--override", metavar="GATE", help="Pass this closed gate.", show_default=False)
+        list[str] | None,
+        typer.Option("--override", metavar="GATE", help="Pass this closed gate; repeatable.", show_default=False),
     ] = None,
     every_commit: Annotated[
         bool, _flag("--every-commit", "Land one commit for each work package, each tested.")
@@ -182,7 +184,7 @@ def _push_lines(pushed: PushReport | None) -> list[str]:
     lines = [f"pushed  {what}{pushed.commit[:12]} on {branch} of {pushed.remote}"]
     if pushed.ledger_commit:
         lines[0] += ", with the ledger"
-    return [safe(line) for line in (*lines, *(f"  note  {remark}" for remark in pushed.remarks))]
+    return [safe(line) for line in (*lines, *_notes(pushed.remarks))]
 
 
 def _pull_request(opened: OpenMission, options: MergeOptions) -> Result:
@@ -210,7 +212,12 @@ def _plan(opened: OpenMission, options: MergeOptions) -> Result:
         first = made.closed[0]
         message = "; ".join(gate.message for gate in made.closed)
         error = RefusedError(first.diagnostic_code, message, hint=first.remediation or None)
-    return Result(made.as_data(), lambda: _plan_text(made), (*opened.diagnostics, *_hollow(opened)), error)
+    return Result(
+        made.as_data(),
+        lambda: _plan_text(made, _same_merge(opened, made)),
+        (*opened.diagnostics, *_hollow(opened)),
+        error,
+    )
 
 
 def _abort(opened: OpenMission, reason: str | None) -> Result:
@@ -254,22 +261,37 @@ def _split(text: str) -> tuple[str, ...]:
 
 
 def _gate_lines(gates: tuple[GateResult, ...]) -> list[str]:
-    """Each gate once, as it answered last: those on the way to the target are asked again before it moves."""
+    """Each gate once, as it answered last; then which of them were asked a second time, right before the landing."""
     last = {gate.gate: gate for gate in gates}
+    again = [name for name in last if sum(gate.gate == name for gate in gates) > 1]
     lines = []
     for name, gate in last.items():
         word = "over" if gate.overridden_by else gate.outcome
         lines += wrapped(f"  {word:<5} {name}: {gate.message}", indent=8)
         if gate.overridden_by:
             lines += wrapped(f"        overridden by {gate.overridden_by}: {gate.override_reason}", indent=8)
+    if again:
+        lines += wrapped(f"  again {', '.join(again)}: asked once more right before the landing", indent=8)
     return lines
+
+
+def _notes(remarks: Sequence[str]) -> list[str]:
+    return [line for remark in remarks for line in wrapped(f"  note  {remark}", indent=8)]
 
 
 def _lines(text: str) -> str:
     return "\n".join(safe(line) for line in text.splitlines())
 
 
-def _plan_text(plan: MergePlan) -> str:
+def _same_merge(opened: OpenMission, plan: MergePlan) -> str:
+    """The command that merges with the tests of the plan."""
+    words = ["kitty-flow", "merge", opened.slug]
+    if plan.test_command is None or plan.test_command != opened.project.settings.merge.test_command:
+        words += ["--test-command", shlex.join(plan.test_command or ("CMD",))]
+    return shlex.join(words)
+
+
+def _plan_text(plan: MergePlan, command_line: str) -> str:
     target = plan.target_ref.removeprefix("refs/heads/")
     lines = [f"would land on {target}: {', '.join(plan.heads) or 'nothing'}", *_gate_lines(plan.gates)]
     for later in plan.later:
@@ -279,10 +301,12 @@ def _plan_text(plan: MergePlan) -> str:
         f"  stack {layer.work_package_id}: head {layer.head[:12]}, tree {layer.tree[:12]}" for layer in plan.layers
     ]
     lines += [f"  {c.work_package} does not merge with {c.other}: {', '.join(c.paths[:5])}" for c in plan.collisions]
-    lines += [f"  note  {remark}" for remark in plan.remarks]
+    lines += _notes(plan.remarks)
     if plan.candidate_commit:
         lines += [f"commit  {plan.candidate_commit} ({plan.strategy})", f"tree    {plan.candidate_tree}"]
         lines.append(f"changes {len(plan.changed_paths)} file(s); nothing was changed by this look")
+    if not plan.closed:
+        lines.append(f"next: {command_line}")
     return "\n".join(safe(line) for line in lines)
 
 
@@ -291,6 +315,6 @@ def _text(report: MergeReport) -> str:
     count = len(report.landed_work_packages)
     what = f"{count} work package{'' if count == 1 else 's'}"
     lines = [f"{'resumed; ' if report.resumed else ''}landed {what} on {target}", *_gate_lines(report.gates)]
-    lines += [f"  note  {remark}" for remark in report.remarks]
+    lines += _notes(report.remarks)
     lines += [f"commit  {report.landed_commit} ({report.strategy})", f"tree    {report.tested_tree} (tested)"]
     return "\n".join(safe(line) for line in lines)

@@ -75,6 +75,7 @@ def run(
     keeps their work. Exit status: 0 all approved, 4 some blocked, refused or held by others, 5 another run is alive,
     7 agents failed, 130 stopped.
     """
+    from kitty_flow.flow.adoption import still_true
     from kitty_flow.flow.mission import open_mission
     from kitty_flow.flow.project import Project
     from kitty_flow.flow.run import RunOptions, run_mission
@@ -107,7 +108,7 @@ def run(
         with shown, collected(opened.ledger) as recorded:
             report = run_mission(opened, options, say=_say)
         data = _data(opened, report) | {"recorded": recorded}
-        told = (*opened.diagnostics, *_left_out(left_out))
+        told = (*still_true(opened.diagnostics, opened.view(), opened.id), *_left_out(left_out))
         return Result(data, lambda: _text(opened, report, quiet), told, _error(opened, report))
 
 

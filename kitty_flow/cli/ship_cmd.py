@@ -44,7 +44,8 @@ def ship(
     abort: Annotated[bool, _flag("--abort", "Give up the release while nothing is public.")] = False,
     push: Annotated[bool, _flag("--push", "Push the tag when everything else is done.")] = False,
     override: Annotated[
-        list[str] | None, typer.Option("--override", metavar="GATE", help="Pass this closed gate.", show_default=False)
+        list[str] | None,
+        typer.Option("--override", metavar="GATE", help="Pass this closed gate; repeatable.", show_default=False),
     ] = None,
     reason: Annotated[
         str | None, typer.Option("--reason", metavar="TEXT", help="Why, for the record.", show_default=False)
@@ -95,7 +96,7 @@ def _plan(opened: OpenMission, version: str | None, options: ShipOptions) -> Res
         first = made.closed[0]
         message = "; ".join(gate.message for gate in made.closed)
         error = RefusedError(first.diagnostic_code, message, hint=first.remediation or None)
-    return Result(made.as_data(), lambda: _plan_text(made), opened.diagnostics, error)
+    return Result(made.as_data(), lambda: _plan_text(made, opened.slug), opened.diagnostics, error)
 
 
 def _abort(opened: OpenMission, reason: str | None) -> Result:
@@ -118,11 +119,12 @@ def _gate_lines(gates: tuple[GateResult, ...]) -> list[str]:
     return lines
 
 
-def _plan_text(plan: ShipPlan) -> str:
+def _plan_text(plan: ShipPlan, slug: str) -> str:
     lines = [f"would ship {plan.version} from {plan.release_commit[:12]} as {plan.tag}", *_gate_lines(plan.gates)]
     if plan.begun_state:
         lines.insert(1, f"  begun and {plan.begun_state}; ship goes on from there")
-    lines += [f"  later {name}" for name in plan.later]
+    if plan.later:
+        lines += wrapped(f"  later {', '.join(plan.later)}: asked in the course of the release", indent=8)
     for step in plan.steps:
         says = f" [{step.says}]" if step.says else ""
         lines += wrapped(f"  {step.kind:<7} {step.name}: {' '.join(step.command)}{says}", indent=10)
@@ -131,6 +133,8 @@ def _plan_text(plan: ShipPlan) -> str:
         lines += ["", "proposed entry for the changelog:", ""]
         lines += textwrap.indent(plan.proposed_changelog_block, "    ").splitlines()
     lines += ["", "nothing was changed by this look"]
+    if not plan.closed:
+        lines.append(f"next: kitty-flow ship {slug} --version {plan.version}")
     return "\n".join(safe(line) for line in lines)
 
 
@@ -142,7 +146,7 @@ def _text(report: ShipReport, named: str) -> str:
     lines = [f"{begin}{what}", *_gate_lines(report.gates)]
     lines += [f"  built {name} sha256:{digest[:12]}" for name, digest in report.artifacts.items()]
     lines += [f"  out   {name}" for name in report.published]
-    lines += [f"  note  {remark}" for remark in report.remarks]
+    lines += [line for remark in report.remarks for line in wrapped(f"  note  {remark}", indent=8)]
     lines += [
         f"commit  {report.release_commit}",
         f"tag     {report.tag} ({'signed' if report.signed else 'not signed'})",

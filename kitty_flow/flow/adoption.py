@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -19,9 +20,10 @@ from kitty_flow.machines import Facts, dag_names
 from kitty_flow.model.diagnostic import Diagnostic
 from kitty_flow.model.mission import LoadedMission, MissionDefinition
 
-__all__ = ["adopt", "define", "load_source", "refresh"]
+__all__ = ["adopt", "define", "load_source", "refresh", "still_true"]
 
 _LOCK_TIMEOUT_S: Final = 30.0
+_ABOUT_FILES: Final = ("OWNED_FILES_ABSENT", "OWNED_FILES_MATCH_NOTHING")
 
 
 def load_source(
@@ -192,6 +194,13 @@ def refresh(project: Project, ledger: Ledger) -> tuple[Diagnostic, ...]:
         return (*loaded.diagnostics, held)
     ledger.record(lambda view: _redefinition(view, recorded, edited))
     return loaded.diagnostics
+
+
+def still_true(told: Sequence[Diagnostic], view: LedgerView, mission_id: str) -> tuple[Diagnostic, ...]:
+    """The remarks about a source that hold on `view`: once work has begun, files that were absent come and go."""
+    if _follows_source(view, mission_id):
+        return tuple(told)
+    return tuple(remark for remark in told if remark.diagnostic_code not in _ABOUT_FILES)
 
 
 def _redefinition(view: LedgerView, recorded: MissionDefinition, edited: MissionDefinition) -> Batch:

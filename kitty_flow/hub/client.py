@@ -162,7 +162,10 @@ class HubClient:
 
     def _no_answer(self, code: str, why: str) -> HubFailure:
         return HubFailure(
-            code, f"the hub {self.hub.url} {why}", hint="kitty-flow sync, when it can be reached", is_passing=True
+            code,
+            f"the hub {self.hub.url} {why}",
+            hint="repeat the command later; kitty-flow auth status",
+            is_passing=True,
         )
 
     def _tls_failed(self) -> HubFailure:

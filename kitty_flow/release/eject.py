@@ -65,6 +65,7 @@ def eject(landing: Landing, red: Red) -> tuple[str, ...]:
         return builder.build()
 
     mission.ledger.record(build)
+    landing.remarks.append(f"sent back to work: {', '.join(chosen)}; {culprit} fails in {red.run.log_path}")
     return chosen
 
 

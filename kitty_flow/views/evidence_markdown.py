@@ -6,7 +6,7 @@ Text of missions and agents stands in code, as in `report_markdown`.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kitty_flow.agents.markdown import code, fenced
@@ -24,7 +24,7 @@ def evidence_markdown(
     predicate = statement["predicate"]
     parts = [f"# What landed with {code(str(predicate['mission']['slug']))}\n"]
     for landing in predicate["landings"]:
-        parts += _landing(landing)
+        parts += _landing(landing, predicate["events"])
     for release in predicate["releases"]:
         parts += _release(release)
     parts += ["## Work packages\n", fenced(mermaid(definition, plan, states), "mermaid")]
@@ -37,7 +37,7 @@ def evidence_markdown(
     return "\n".join(parts)
 
 
-def _landing(landing: Mapping[str, Any]) -> list[str]:
+def _landing(landing: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> list[str]:
     tests, environment = landing["tests"], landing["environment"] or {}
     rows = [
         ("target", landing["target_ref"]),
@@ -56,11 +56,24 @@ def _landing(landing: Mapping[str, Any]) -> list[str]:
     parts = [f"## Landing {code(landing['id'])}\n", _table(("", ""), rows)]
     packages = [(w["id"], w["head"], w["implementer"], w["reviewer"], w["verdict"]) for w in landing["work_packages"]]
     parts += ["### Approved heads\n", _table(("WP", "Head", "Made by", "Approved by", "Verdict"), packages)]
-    gates = [(gate.get("gate"), gate.get("outcome"), gate.get("message")) for gate in landing["gates"]]
-    parts += ["### Gates\n", _table(("Gate", "Answer", "What it saw"), gates) if gates else "None was recorded.\n"]
+    parts += ["### Gates\n", *_gates(landing["id"], events)]
     over = [(o.get("gate") or f"{o['work_package']} {o['forced']}", o["who"], o["why"]) for o in landing["overrides"]]
     parts += ["### Overridden\n", _table(("What", "By", "Why"), over) if over else "Nothing.\n"]
     return parts
+
+
+def _gates(landing: str, events: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Each answer with the step that it let pass: some gates are asked again right before the target moves."""
+    rows = [
+        (event["trigger"], gate.get("gate"), gate.get("outcome"), gate.get("message"))
+        for event in events
+        if event["entity_id"] == landing
+        for gate in event["evidence"].get("gates") or ()
+    ]
+    if not rows:
+        return ["None was recorded.\n"]
+    told = "Asked before the step in the first column; what was true before the tests is asked again before `land`.\n"
+    return [told, _table(("Before", "Gate", "Answer", "What it saw"), rows)]
 
 
 def _release(release: Mapping[str, Any]) -> list[str]:

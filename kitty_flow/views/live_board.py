@@ -29,6 +29,9 @@ _URGENCY: Final = {"in_progress": 0, "in_review": 0, "claimed": 0, "blocked": 1,
 _QUIET_S: Final = 60.0
 _NARROW: Final = 60
 _LOW: Final = 14
+_STEP: Final = 8
+_NO_TIME: Final = 9
+"""Columns that a row without a time has for what is to be said."""
 
 
 def frame(seen: Snapshot, *, width: int, height: int, ascii_only: bool = False) -> list[Line]:
@@ -190,7 +193,7 @@ def _table(rows: Sequence[tuple[str, ...]], ids: int, width: int) -> list[Line]:
     states = max(len(state) for state in STATE_STYLE)
     is_narrow = width < _NARROW
     left = width - (0 if is_narrow else 3) - 2 - ids - 2 - states - 2 - 7 - 2
-    title = 0 if is_narrow else min(max(cell_len(cells[3]) for cells in rows), left // 2)
+    title = 0 if is_narrow else min(max(cell_len(cells[3]) for cells in rows), left - 2 - _told_room(rows, left))
     lines = []
     wave = ""
     for number, sign, name, text, state, took, told in rows:
@@ -202,11 +205,19 @@ def _table(rows: Sequence[tuple[str, ...]], ids: int, width: int) -> list[Line]:
         spans += [] if is_narrow else [(_filled(text, title) + "  ", "dim" if style == "dim" else "")]
         room = left - (title + 2 if title else 0)
         spans += [(f"{state:<{states}}  ", style)]
-        spans += [(f"{took:>7}  ", ""), (_shortened(told, room), "")] if took else [(_shortened(told, room + 9), "")]
+        spans += (
+            [(f"{took:>7}  ", ""), (_shortened(told, room), "")] if took else [(_shortened(told, room + _NO_TIME), "")]
+        )
         if state == "blocked":
             spans[-1] = (spans[-1][0], "red")
         lines.append(tuple(spans))
     return lines
+
+
+def _told_room(rows: Sequence[tuple[str, ...]], left: int) -> int:
+    """Columns for what is to be said, at most half of those that are `left`; in steps, so that columns rarely move."""
+    longest = max(cell_len(told) - (0 if took else _NO_TIME) for *_, took, told in rows)
+    return min(left - left // 2 - 2, max(_STEP, -(-longest // _STEP) * _STEP))
 
 
 def _foot(seen: Snapshot, width: int, height: int) -> list[Line]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import tomllib
 from pathlib import Path
@@ -56,7 +57,11 @@ def test_dags_are_listed_and_shown(kitty: Any) -> None:
         place = {name: number for number, name in enumerate(shown["order"])}
         assert set(place) == {node["name"] for node in shown["nodes"]}
         assert all(place[edge["before"]] < place[edge["after"]] for edge in shown["edges"])
-    assert "tests_pass" in kitty("dags", "show", "merge").stdout
+    shown = kitty("dags", "show", "merge").stdout
+    assert "tests_pass" in shown
+    copied = shlex.split(shown.splitlines()[-1])
+    assert (copied[0], copied[2]) == ("cp", ".kitty-flow/pipelines/merge.toml")
+    assert 'name = "merge"' in Path(copied[1]).read_text(encoding="utf-8")
 
 
 def test_an_unknown_dag_names_those_that_exist(kitty: Any) -> None:

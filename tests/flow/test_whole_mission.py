@@ -21,11 +21,12 @@ WAVES = [["WP01"], ["WP02", "WP04"], ["WP03", "WP06"], ["WP05"]]
 
 
 class Whole(NamedTuple):
-    """What a run and a merge left behind."""
+    """What a run and a merge left behind; `told` are the codes of the run's remarks."""
 
     bench: Workbench
     base: str
     run: dict[str, Any]
+    told: list[str]
     before_merge: dict[str, Any]
     merge: dict[str, Any]
 
@@ -34,15 +35,17 @@ class Whole(NamedTuple):
 def whole(bench: Workbench) -> Whole:
     bench.mission(MISSION, target_branch="trunk")
     base = bench.git("rev-parse", "HEAD")
-    run = bench.run(review="reject=WP02", jobs=2)["data"]
+    ran = bench.run(review="reject=WP02", jobs=2)
+    told = [each["diagnostic_code"] for each in ran["diagnostics"]]
     before = bench.kitty("status")["data"]
     check = "test -f join.txt -a -f shared/right.txt -a -f docs/wp04"
     merge = bench.kitty("merge", "sample", "--test-command", f"sh -c '{check}'")["data"]
-    return Whole(bench, base, run, before, merge)
+    return Whole(bench, base, ran["data"], told, before, merge)
 
 
 def test_the_whole_way(whole: Whole) -> None:
-    bench, base, run, before, merge = whole
+    bench, base, run, told, before, merge = whole
+    assert "OWNED_FILES_ABSENT" not in told
     expect_run(bench, run)
     expect_status_before_merge(before)
     expect_events(bench, run["run_id"])

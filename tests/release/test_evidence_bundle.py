@@ -83,7 +83,10 @@ def test_a_bundle_proves_what_landed(bench: Workbench, landed: Path) -> None:
     assert override["who"] and events[override["event"]]["trigger"] == "override_gate"
     assert "only a note" in landed.with_suffix(".md").read_text()
     assert "tests_pass" in {gate["gate"] for gate in landing["gates"]}
-    assert "flowchart LR" in landed.with_suffix(".md").read_text()
+    page = landed.with_suffix(".md").read_text()
+    assert "flowchart LR" in page
+    for step in ("prepare", "land"):  # asked twice, and it says before what
+        assert f"| `{step}` | `checkout_clean` | `pass` |" in page
 
     # Written again after the ledger has grown: the same bytes, and nothing else of the user's changed.
     bench.kitty("merge", "sample", "--test-command", "test -f two.txt")

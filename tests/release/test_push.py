@@ -53,9 +53,12 @@ def test_a_landing_is_pushed_on_request_only_once_and_only_whole(bench: Workbenc
     assert envelope["data"]["pushed"] is None and pushes(bench) == 0
     bench.git("remote", "set-url", "origin", hub)
 
+    bundle = Path(envelope["data"]["bundle"]).read_bytes()
     bring_back = kept(bench)
     points = bench.points("merge", "--push")
-    data = bench.kitty("merge", "--push")["data"]["pushed"]
+    done = bench.kitty("merge", "--push")["data"]
+    data = done["pushed"]
+    assert Path(done["bundle"]).read_bytes() == bundle, "what landed is the same, pushed or not"
     assert data["was_there"], "the run that was traced pushed it"
     assert at(bench, hub, "refs/heads/trunk") == landed
     assert at(bench, hub, LEDGER)

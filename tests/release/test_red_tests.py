@@ -61,7 +61,9 @@ def test_a_culprit_goes_back_to_work_and_the_rest_lands(
     assert set(chain.states().values()) == {"approved"}
 
     # Sent back with the output, the rest landed: green prefixes are known by now.
-    error = chain.refusal("merge", "chain", "--test-command", tests, exit=4)
+    told = chain.kitty("merge", "chain", "--test-command", tests, exit=4)
+    error, (remark, _) = told["error"], told["data"]["remarks"]
+    assert "three is broken" in Path(remark.rpartition(" ")[2]).read_text()
     assert (error["code"], error["details"]["ejected"]) == ("WORK_EJECTED", ["WP03", "WP04"])
     assert count() <= 1 + 2 + 1 + 1
     assert chain.states() == {"WP01": "done", "WP02": "done", "WP03": "planned", "WP04": "planned"}

@@ -101,6 +101,14 @@ def test_the_board_at_80_columns() -> None:
     ]
 
 
+def test_titles_have_the_width_that_is_there() -> None:
+    title = "A title of work that has a lot to say, in sixty-two characters"
+    rows = [row(1, "approved", text=title), row(2, "planned", text=title)]
+    shown = {width: text_of(frame(snapshot(rows), width=width, height=23))[4] for width in (79, 99, 139)}
+    assert title in shown[139] and "A title of work that has a lot to say, in" in shown[99]
+    assert "A title of work that has" in shown[79]
+
+
 def test_forty_columns_keep_what_matters() -> None:
     rows = [row(n, "approved", wave=n) for n in range(1, 20)] + [row(20, "in_progress", wave=20)]
     lines = text_of(frame(snapshot(rows), width=39, height=9))

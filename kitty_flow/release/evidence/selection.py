@@ -20,7 +20,8 @@ def select(events: Iterable[Event], landings: Collection[str]) -> tuple[Event, .
     """The events that a bundle about these landings holds, in the ledger's order.
 
     Of a work package: the submission and the approval of the very commit that landed, its landing, and every transition
-    that somebody forced. Of the mission: what was overridden on the way, and its own end.
+    that somebody forced. Of the mission: what was overridden on the way, and its own end. That it was pushed is no
+    part of it: recorded after the ledger went out, it would be unknown to whoever checks the bundle.
     """
     ordered = sorted(events, key=lambda event: event.order)
     heads = {
@@ -52,7 +53,7 @@ def _handed(event: Event) -> str | None:
 
 def _counts(event: Event, landings: Collection[str], names: Collection[str]) -> bool:
     if event.entity_type == "merge":
-        return event.entity_id in landings
+        return event.entity_id in landings and event.trigger != "push"
     if event.entity_type == "release":
         return True
     of_landing = event.evidence.get("merge_id") in landings

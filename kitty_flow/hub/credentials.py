@@ -89,9 +89,14 @@ class CredentialStore:
             return None
         except OSError as error:
             raise self._damaged(error.strerror or "it cannot be opened") from error
-        with open(descriptor, "rb") as stream:  # noqa: PTH123 - a descriptor
+        try:
             self._check_owner(os.fstat(descriptor))
-            content = stream.read(_MAX_BYTES + 1)
+            with open(descriptor, "rb", closefd=False) as stream:
+                content = stream.read(_MAX_BYTES + 1)
+        except OSError as error:
+            raise self._damaged(error.strerror or "it cannot be read") from error
+        finally:
+            os.close(descriptor)
         return self._decode(content)
 
     def write(self, credentials: Credentials) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from kitty_flow.model.gate import GateOutcome, GateResult
 from kitty_flow.release.landing import Landing
 
-__all__ = ["Gate", "closed_gate", "open_gate"]
+__all__ = ["Gate", "closed_gate", "moved", "open_gate"]
 
 Gate = Callable[[Landing], GateResult]
 
@@ -37,3 +37,10 @@ def closed_gate(
         violated_invariant=invariant,
         remediation=remediation,
     )
+
+
+def moved(ref: str, before: str | None, now: str | None) -> str:
+    """In words: a branch is not at the commit any more where it was when the candidate was built."""
+    if now is None:
+        return f"{ref} was at {str(before)[:12]} and is gone, or is no commit any more"
+    return f"{ref} moved from {str(before)[:12]} to {now[:12]} meanwhile"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kitty_flow.flow.readiness import has_no_head, is_noted_integrated, unfinished
 from kitty_flow.model.gate import GateResult
 from kitty_flow.release.eject import ejected
-from kitty_flow.release.gate_answers import closed_gate, open_gate
+from kitty_flow.release.gate_answers import closed_gate, moved, open_gate
 from kitty_flow.release.landing import Landing, contained, contains, heads
 
 __all__ = ["approved_heads_integrated", "mission_accepted", "mission_unmoved"]
@@ -77,7 +77,7 @@ def mission_unmoved(landing: Landing) -> GateResult:
     if now == landing.mission_head and approved == landing.heads:
         return open_gate("mission_unmoved", "the mission is what it was when the candidate was built")
     if now != landing.mission_head:
-        what = f"{mission.branch} moved from {str(landing.mission_head)[:12]} to {str(now)[:12]} meanwhile"
+        what = moved(mission.branch, landing.mission_head, now)
     else:
         changed = sorted({i for i, _ in set(approved.items()) ^ set(landing.heads.items())})
         what = f"the approval of {', '.join(changed)} changed meanwhile"

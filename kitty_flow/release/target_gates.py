@@ -5,7 +5,7 @@ from __future__ import annotations
 from kitty_flow.git.worktrees import Checkout
 from kitty_flow.model.gate import GateResult
 from kitty_flow.release.both_sides import name_both_sides
-from kitty_flow.release.gate_answers import closed_gate, open_gate
+from kitty_flow.release.gate_answers import closed_gate, moved, open_gate
 from kitty_flow.release.landing import Landing
 
 __all__ = [
@@ -186,7 +186,7 @@ def target_unmoved(landing: Landing) -> GateResult:
     return closed_gate(
         "target_unmoved",
         "TARGET_MOVED",
-        f"{landing.mission.target_ref} moved from {str(landing.target_commit)[:12]} to {str(now)[:12]} meanwhile",
+        moved(landing.mission.target_ref, landing.target_commit, now),
         subject=landing.mission.target_ref,
         invariant="the tree that lands is the tree that was tested",
         remediation=f"kitty-flow merge {landing.mission.slug}",

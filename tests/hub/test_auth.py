@@ -158,6 +158,10 @@ def test_whatever_stands_in_the_file(store: CredentialStore, tmp_path: Path) -> 
         with pytest.raises(KittyFlowError, match="CREDENTIALS_DAMAGED"):
             store.read()
     store.path.unlink()
+    store.path.mkdir()
+    with pytest.raises(KittyFlowError, match="CREDENTIALS_DAMAGED"):
+        store.read()
+    store.path.rmdir()
     elsewhere = tmp_path / "elsewhere"
     elsewhere.write_text(text)
     store.path.symlink_to(elsewhere)

@@ -21,6 +21,7 @@ from kitty_flow.flow.batch import BatchBuilder
 from kitty_flow.flow.mission import open_mission
 from kitty_flow.flow.project import Project
 from kitty_flow.release.candidate import build_candidate
+from kitty_flow.release.gate_answers import moved
 from kitty_flow.release.gates import GATES, ask_gate, check_gates
 from kitty_flow.release.landing import Landing, MergeOptions, TestRun, heads
 
@@ -339,6 +340,15 @@ def test_a_gate_that_cannot_look_is_an_error_and_closed(name: str, error: Except
     answer = ask_gate(name, Broken(error))  # type: ignore[arg-type]
     assert (answer.outcome, answer.diagnostic_code, answer.is_open) == ("error", "GATE_ERROR", False)
     assert "disk" in answer.message and answer.violated_invariant and answer.remediation
+
+
+def test_a_branch_that_is_gone_has_not_moved_to_none() -> None:
+    assert (
+        moved("refs/heads/trunk", "a" * 40, "b" * 40)
+        == f"refs/heads/trunk moved from {'a' * 12} to {'b' * 12} meanwhile"
+    )
+    gone = moved("refs/heads/trunk", "a" * 40, None)
+    assert "is gone" in gone and "None" not in gone
 
 
 def test_what_is_closed_stops_the_landing_and_an_override_is_recorded(bench: Workbench) -> None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
+import zipfile
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kitty_flow.errors import ExternalToolError
+from kitty_flow.release.ship.artifacts import built_metadata
 from kitty_flow.release.ship.changelog import entries, heading_like
 from kitty_flow.release.ship.order import Scheme, canonical, greatest, is_greater, versions_of_tags
 from kitty_flow.release.ship.places import UnstatedError, dynamic_source, stated_version
@@ -115,6 +122,66 @@ def test_entries_in_common_forms(heading: str) -> None:
 
 def test_comments_hide_entries() -> None:
     assert entries("<!--\n## 1.0.0\n-->\n## 0.9.0\nx\n")[0][:2] == ("0.9.0", 4)
+    assert entries("<!-- a --><!-- b\n-->\n## 0.9.0 <!-- never closed\n## 0.8.0\n")[0][:2] == ("0.9.0", 3)
+
+
+def test_comments_that_never_end_take_no_time() -> None:
+    # Two hundred thousand of them took a regular expression minutes: it looked for the end again at each.
+    assert entries("<!--\n" * 200_000 + "## 1.0.0\nx\n")[0].version == "1.0.0"
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("pyproject.toml", "[project]\ndynamic = 5\n"),
+        ("pyproject.toml", "x = " + "[" * 20_000),
+        ("pyproject.toml", "x = " + "{a = " * 20_000),
+        ("a.py", "-" * 100_000 + "1"),
+        ("package.json", "[" * 100_000),
+    ],
+    ids=["dynamic", "arrays", "tables", "Python", "JSON"],
+)
+def test_what_no_parser_can_take_states_no_version(path: str, text: str) -> None:
+    with pytest.raises(UnstatedError):
+        stated_version(path, text)
+    assert dynamic_source(text) is None
+
+
+def a_wheel() -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as wheel:
+        wheel.writestr("a-1.dist-info/METADATA", "Name: a\nVersion: 1\n" + "Keywords: all of them\n" * 50)
+    return made.getvalue()
+
+
+def an_sdist() -> bytes:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz") as sdist:
+        for name, content in (("a-1/z", bytes(range(256)) * 99), ("a-1/PKG-INFO", b"Name: a\nVersion: 1\n")):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            sdist.addfile(entry, io.BytesIO(content))
+    return made.getvalue()
+
+
+@pytest.mark.parametrize(("name", "content"), [("a.whl", a_wheel()), ("a.tar.gz", an_sdist())])
+def test_a_damaged_artifact_is_an_error_of_ours(name: str, content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert built_metadata(path) == ("a", "1")
+    for at in range(len(content)):
+        for damaged in (content[:at], content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :]):
+            path.write_bytes(damaged)
+            with suppress(ExternalToolError):  # or it happens to be readable still
+                built_metadata(path)
+
+
+def test_metadata_that_unpacks_without_end_is_not_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "a.whl"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
+        wheel.writestr("a-1.dist-info/METADATA", "Name: a\n" + "x" * 5_000_000)
+    with pytest.raises(ExternalToolError, match="larger than 4 MiB"):
+        built_metadata(path)
 
 
 @given(st.text(alphabet="#=-[]v1.0 \n`<!>aZ~", max_size=200), st.text(max_size=40))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 import tarfile
 import zipfile
+import zlib
 from email.parser import HeaderParser
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, Final, NamedTuple
 
 from kitty_flow.agents.settings_ship import BuildSettings
 from kitty_flow.effects import replace_file
@@ -17,6 +18,11 @@ from kitty_flow.release.ship.sheet import Release
 from kitty_flow.release.tested_tree import digest_of
 
 __all__ = ["BuiltMetadata", "artifact_paths", "build", "built_metadata", "keep", "missing_artifacts"]
+
+
+_MAX_METADATA: Final = 4 * 1024 * 1024
+_DAMAGE: Final = (OSError, LookupError, ValueError, EOFError, RuntimeError, zlib.error, zipfile.error, tarfile.TarError)
+"""What reading a damaged archive raises: zipfile and tarfile let through what the decompression below them raises."""
 
 
 class BuiltMetadata(NamedTuple):
@@ -83,7 +89,7 @@ def built_metadata(path: Path) -> BuiltMetadata | None:
     """
     try:
         text = _metadata_text(path)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, tarfile.TarError) as error:
+    except _DAMAGE as error:
         raise ExternalToolError(
             "ARTIFACT_UNREADABLE", f"{path.name} cannot be read: {error}", hint=f"look at {path}"
         ) from error
@@ -97,10 +103,23 @@ def _metadata_text(path: Path) -> str | None:
     if path.name.endswith(".whl"):
         with zipfile.ZipFile(path) as wheel:
             name = next(n for n in [*wheel.namelist(), ""] if n.endswith(".dist-info/METADATA") or not n)
-            return wheel.read(name).decode("utf-8", "replace")
+            with wheel.open(name) as packed:
+                return _text(packed)
     if path.name.endswith(".tar.gz"):
         with tarfile.open(path, "r:gz") as sdist:
             member = next((m for m in sdist if m.name.count("/") == 1 and m.name.endswith("/PKG-INFO")), None)
             stream = sdist.extractfile(member) if member else None
-            return stream.read().decode("utf-8", "replace") if stream else None
+            return _text(stream) if stream else None
     return None
+
+
+def _text(stream: IO[bytes]) -> str:
+    """The metadata, however large it unpacks.
+
+    Raises:
+        ValueError: it is larger than any metadata.
+    """
+    content = stream.read(_MAX_METADATA + 1)
+    if len(content) > _MAX_METADATA:
+        raise ValueError(f"its metadata is larger than {_MAX_METADATA // 2**20} MiB")
+    return content.decode("utf-8", "replace")

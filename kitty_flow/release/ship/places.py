@@ -72,9 +72,10 @@ def dynamic_source(text: str) -> str | None:
     """The Python file that a pyproject.toml takes its dynamic version from, where its build backend is told one."""
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return None
-    if "version" not in (_at(data, "project.dynamic") or ()):
+    dynamic = _at(data, "project.dynamic")
+    if not isinstance(dynamic, list) or "version" not in dynamic:
         return None
     path = _at(data, "tool.hatch.version.path") or _at(data, "tool.pdm.version.path")
     return path if isinstance(path, str) and path.endswith(".py") else None
@@ -89,8 +90,8 @@ def _at(data: Any, key: str) -> Any:
 def _in_python(text: str, name: str) -> Stated:
     try:
         tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError) as error:
-        raise UnstatedError(f"is no Python: {error}") from error
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise UnstatedError(f"is no Python: {str(error) or 'nested too deeply'}") from error
     for node in tree.body:
         if not isinstance(node, ast.Assign | ast.AnnAssign):
             continue

@@ -24,7 +24,7 @@ app = command_group("The DAGs that ship: phases of missions, steps of pipelines,
 
 _Kind = Literal["mission", "pipeline", "edges"]
 _KINDS: tuple[DagKind, ...] = ("mission", "pipeline")
-_CHANGEABLE = ("merge",)
+_CHANGEABLE = ("merge", "ship")
 """The pipelines that a project may have a copy of."""
 
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.ledger.view import LedgerView
+from kitty_flow.release.landing import in_merge_order
 from kitty_flow.release.recompute import landing_fault
 from kitty_flow.release.replay import own_commits
 
@@ -116,5 +117,5 @@ def landed_of(mission: OpenMission, view: LedgerView, merge_id: str) -> Landed |
     before, commit = str(facts["target_commit_before"]), str(facts["candidate_commit"])
     if not refs.commit(before) or not refs.commit(commit):
         return None
-    tree, heads = str(facts["candidate_tree"]), dict(facts["heads"])
+    tree, heads = str(facts["candidate_tree"]), in_merge_order(mission, facts["heads"])
     return Landed(mission, before, commit, tree, str(facts["mission_head"]), heads)

@@ -18,7 +18,18 @@ from kitty_flow.machines import Facts, GateCommand
 from kitty_flow.model.gate import GateResult
 from kitty_flow.release.evidence.recording import gate_evidence
 
-__all__ = ["Landing", "MergeOptions", "Red", "TestRun", "contained", "contains", "heads", "record_step", "refuse"]
+__all__ = [
+    "Landing",
+    "MergeOptions",
+    "Red",
+    "TestRun",
+    "contained",
+    "contains",
+    "heads",
+    "in_merge_order",
+    "record_step",
+    "refuse",
+]
 
 
 @dataclass(frozen=True)
@@ -176,6 +187,12 @@ def heads(mission: OpenMission, view: LedgerView, *states: str) -> dict[str, str
     """The submitted head of every work package in one of the states, in merge order."""
     entities = (mission.work_package(i, view) for i in mission.plan.merge_order)
     return {e.entity_id: str(e.facts.get("head_commit")) for e in entities if e.state in states}
+
+
+def in_merge_order(mission: OpenMission, recorded: Mapping[str, str]) -> dict[str, str]:
+    """Recorded heads as they are merged; the ledger's JSON sorts them by name. One that the plan lost comes last."""
+    order = {name: place for place, name in enumerate(mission.plan.merge_order)}
+    return dict(sorted(recorded.items(), key=lambda each: (order.get(each[0], len(order)), each[0])))
 
 
 def record_step(

@@ -32,6 +32,7 @@ OVERRIDABLE_IN_SHIP: Final = (
     "artifacts_reproducible",
     "artifacts_sound",
     "changelog_entry_present",
+    "config_unchanged",
     "version_follows_last_tag",
 )
 """Beside the project's own release gates. What says which code a version is (the landing, the places that state the

@@ -8,7 +8,7 @@ from typing import Any
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.ledger.ledger import new_ulid
 from kitty_flow.ledger.view import EntityState
-from kitty_flow.release.landing import Landing, MergeOptions, TestRun, heads, refuse
+from kitty_flow.release.landing import Landing, MergeOptions, TestRun, heads, in_merge_order, refuse
 from kitty_flow.release.stack import build_stack
 
 __all__ = ["open_landing", "proved_landing", "take_up"]
@@ -82,7 +82,7 @@ def _landing(mission: OpenMission, options: MergeOptions, entity: EntityState) -
         entity.state,
         facts.get("target_commit_before"),
         facts.get("mission_head"),
-        dict(facts.get("heads", {})),
+        in_merge_order(mission, facts.get("heads", {})),
         str(facts.get("candidate_commit", "")),
         candidate_tree,
         test_run=_recorded_test(facts) if facts.get("tested_tree") == candidate_tree else None,

@@ -6,6 +6,7 @@ Source: RELIABILITY H4 and H10, MERGE G2 and G10. An agent shares all of these w
 from __future__ import annotations
 
 from kitty_flow.flow.life import config_fact
+from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.retention import lane_worktrees
 from kitty_flow.git.config_state import config_state, drift
 from kitty_flow.git.merging import open_merger
@@ -14,15 +15,36 @@ from kitty_flow.model.gate import GateResult
 from kitty_flow.release.gate_answers import closed_gate, open_gate
 from kitty_flow.release.landing import Landing, contains
 
-__all__ = ["config_unchanged", "ledger_descends", "worktrees_clean"]
+__all__ = ["config_gate", "config_unchanged", "ledger_descends", "worktrees_clean"]
 
 
 def config_unchanged(landing: Landing) -> GateResult:
     """Nothing in the repository's own configuration that can run code or change a merge is other than at the start."""
-    mission = landing.mission
+    answer = config_gate(landing.mission, f"kitty-flow merge {landing.mission.slug}")
+    return answer if answer.is_open else answer.model_copy(update={"message": answer.message + _conflicts_too(landing)})
+
+
+def config_gate(mission: OpenMission, command: str) -> GateResult:
+    """The answer of `config_unchanged` for a merge or a release; `command` is what is typed again.
+
+    A clone that has lane worktrees but no note of its start has lost its identity, and cannot answer: else whoever
+    takes that away takes the gate away.
+    """
     entity = mission.view().entity("mission", mission.id)
     before = entity.facts.get(config_fact(mission)) if entity else None
+    override = f"{command} --override config_unchanged --reason TEXT"
+    look = "look: git config --show-origin --list --local"
     if not isinstance(before, dict):
+        if any(True for _ in lane_worktrees(mission)):
+            return closed_gate(
+                "config_unchanged",
+                "CONFIG_NOT_KNOWN",
+                "work of the mission was done in this clone, and what its configuration was then is not on record",
+                outcome="error",
+                subject=str(mission.project.repository.common_dir),
+                invariant="a configuration that nobody can vouch for runs nothing in a release",
+                remediation=f"{look}; if all of it is yours: {override}",
+            )
         return open_gate("config_unchanged", "nothing to compare: work on the mission did not begin in this clone")
     found = drift(before, config_state(mission.project.repository))
     if not found:
@@ -30,11 +52,10 @@ def config_unchanged(landing: Landing) -> GateResult:
     return closed_gate(
         "config_unchanged",
         "CONFIG_CHANGED",
-        f"the repository's configuration changed while the mission ran ({found.words}){_conflicts_too(landing)}",
+        f"the repository's configuration changed since the mission began ({found.words})",
         subject=str(mission.project.repository.common_dir),
         invariant="nothing that came with the work runs in the release, or decides how it merges",
-        remediation=f"look: git config --show-origin --list --local; undo it, or if it is yours: "
-        f"kitty-flow merge {mission.slug} --override config_unchanged --reason TEXT",
+        remediation=f"{look}; undo it, or if it is yours: {override}",
     )
 
 

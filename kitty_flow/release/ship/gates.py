@@ -72,6 +72,7 @@ GATES: Final[Mapping[str, ShipGate]] = {
     "artifacts_reproducible": _checked("artifacts_reproducible"),
     "artifacts_sound": _checked("artifacts_sound"),
     "changelog_entry_present": changelog_entry_present,
+    "config_unchanged": _one(preflight_gates.config_unchanged),
     "landing_holds": _one(preflight_gates.landing_holds),
     "mission_merged": _one(preflight_gates.mission_merged),
     "release_gates_pass": _release_gates_pass,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from kitty_flow.model.gate import GateResult
 from kitty_flow.release.gate_answers import closed_gate, open_gate
+from kitty_flow.release.repository_gates import config_gate
 from kitty_flow.release.ship.order import canonical, greatest, is_greater, versions_of_tags
 from kitty_flow.release.ship.sheet import Release
 from kitty_flow.release.ship.signing import signing_key
 from kitty_flow.release.verify import verify_mission
 
 __all__ = [
+    "config_unchanged",
     "landing_holds",
     "mission_merged",
     "signing_possible",
@@ -21,6 +23,11 @@ __all__ = [
 ]
 
 _ONE_TAG = "a tag is made once and never moved"
+
+
+def config_unchanged(release: Release) -> GateResult:
+    """Nothing in the repository's own configuration that can run code is other than when the mission began."""
+    return config_gate(release.mission, release.command)
 
 
 def mission_merged(release: Release) -> GateResult:

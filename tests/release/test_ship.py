@@ -299,7 +299,7 @@ def test_closed_gates_and_giving_up(bench: Workbench, tmp_path: Path) -> None:
     later = bench.kitty(*ship, "--plan")["data"]["later"]
     assert "found" in later and bench.kitty("dags", "show", "ship")["data"]["commands"].keys() == {"found"}
     error = bench.refusal(*ship, exit=4)
-    assert (error["code"], len(error["details"]["gates"])) == ("GATE_COMMAND_FAILED", 9), "one more, one left out"
+    assert (error["code"], len(error["details"]["gates"])) == ("GATE_COMMAND_FAILED", 10), "one more, one left out"
     error = bench.refusal(*ship, "--override", "found", "--reason", "x", exit=2)
     assert error["code"] == "GATE_NOT_OVERRIDABLE"
     pipeline.write_text(pipeline.read_text().replace("three.txt", "two.txt"))

@@ -16,7 +16,7 @@ __all__ = ["Issue", "read_issues"]
 _MAX_LINE: Final = 256 * 1024
 _MAX_NAME: Final = 120
 _MAX_PROBLEMS: Final = 200
-_GONE: Final = frozenset({"tombstone", "deleted"})
+_GONE: Final = ("tombstone", "deleted")  # a status may be anything, also what no set can be asked for
 _KNOWN: Final = frozenset(
     {"_type", "id", "title", "description", "design", "acceptance_criteria", "notes", "status", "issue_type"}
     | {"dependencies", "external_ref", "created_at", "created_by", "updated_at", "closed_at", "close_reason"}

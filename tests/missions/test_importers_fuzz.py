@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kitty_flow.errors import DefinitionError
@@ -87,6 +87,7 @@ def test_any_bytes_in_tasks_json(content: bytes) -> None:
 
 
 @settings(max_examples=80)
+@example(b'{"id":" ","status":[]}')
 @given(content=BEADS)
 def test_any_bytes_in_issues(content: bytes) -> None:
     survives("beads", "issues.jsonl", content)

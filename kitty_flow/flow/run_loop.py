@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from time import monotonic
 from typing import Any, Final
@@ -12,6 +12,7 @@ from typing import Any, Final
 from kitty_flow.errors import InterruptedRunError, KittyFlowError
 from kitty_flow.flow.assign import Assigner, Assignment, exhaustion
 from kitty_flow.flow.batch import BatchBuilder
+from kitty_flow.flow.claim import Claim
 from kitty_flow.flow.drive import Driver, Outcome
 from kitty_flow.flow.mission import OpenMission
 from kitty_flow.flow.outcome import AttemptFailure
@@ -98,7 +99,9 @@ class RunLoop:
             while True:
                 seen = self._seen()
                 self._tell_of_stop()
+                claims = self._run.claims()  # before the view, which then has every one of them
                 view = self._mission.view()
+                self._end_lost(claims, [held for held in claims.values() if not self._counts(held, view)])
                 if self._run.stop.level == StopLevel.NONE:
                     view = self._take_back(view)
                     self._begin_steps(view)
@@ -247,7 +250,7 @@ class RunLoop:
         return any(holding_run(entity, view) in others for entity in active)
 
     def _sleep(self, seen: object) -> None:
-        """Until a step ends, the run is to be stopped, or the ledger moves and there is room for something."""
+        """Until a step ends, the run is to be stopped, or the ledger moves: there is more to do, or a claim less."""
         while True:
             moment = monotonic()
             if moment >= self._next_renewal:
@@ -259,10 +262,10 @@ class RunLoop:
                     return
                 until_renewal = min(until_renewal, self._due - moment)
             try:
-                ended = self._ended.get(timeout=min(self._pause_s, until_renewal) if has_room else until_renewal)
+                ended = self._ended.get(timeout=min(self._pause_s, until_renewal))
             except queue.Empty:
                 is_due = self._next_expiry is not None and monotonic() >= self._next_expiry
-                if has_room and (is_due or self._seen() != seen or self._has_another_died()):
+                if self._seen() != seen or (has_room and (is_due or self._has_another_died())):
                     self._pause_s = _FIRST_PAUSE_S
                     return
                 self._pause_s = min(2 * self._pause_s, _LAST_PAUSE_S)
@@ -294,7 +297,12 @@ class RunLoop:
         """Renew the claims of the agents at work; one whose claim is lost works for nobody any more, and is ended."""
         self._next_renewal = monotonic() + self._renewal_s
         claims = self._run.claims()
-        lost = renew_claims(self._mission, list(claims.values()), self._run.id) if claims else ()
+        self._end_lost(claims, renew_claims(self._mission, list(claims.values()), self._run.id) if claims else ())
+
+    def _counts(self, held: Claim, view: LedgerView) -> bool:
+        return held.counts(self._mission.recorded_work_package(held.work_package_id, view), view)
+
+    def _end_lost(self, claims: Mapping[str, Claim], lost: Collection[Claim]) -> None:
         for invocation_id, held in claims.items():
             if held in lost:
                 message = f"{held.work_package_id} was taken from {held.actor}: its claim does not count any more"

@@ -84,6 +84,6 @@ def test_what_a_person_ends_is_in_the_report(bench: Workbench, spender: Any) -> 
     logs = bench.root.parent
     seen = until(lambda: any("total_cost_usd" in f.read_text() for f in logs.rglob("output.log")))
     bench.kitty("wp", "cancel", "WP01", "--reason", "not needed")
-    run.communicate(timeout=240)  # at the latest the next renewal of the claim tells the run
+    run.communicate(timeout=60)
     assert seen
     assert spent(bench) == ((1000, 2.5), (1000, 2.5))

@@ -5,19 +5,17 @@ It looks again under the log's lock before it does anything, so doing it twice i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from shlex import quote
 
-from kitty_flow.errors import KittyFlowError, LedgerError
-from kitty_flow.flow.doctor.mend import LogPlace, put_aside, restore_by_hand
-from kitty_flow.git.objects import ObjectStore
+from kitty_flow.errors import LedgerError
+from kitty_flow.flow.doctor.mend import LogPlace, holds_all, put_aside, restore_by_hand
 from kitty_flow.git.repository import Repository
 from kitty_flow.invocation.record import parse_event
 from kitty_flow.ledger.line import load_line
 from kitty_flow.ledger.op_log import OPS_REF, OpLog
 from kitty_flow.ledger.op_memory import acknowledged, contains, memory_file, remember
 from kitty_flow.ledger.receive import receive
-from kitty_flow.ledger.stored import pieces
+from kitty_flow.ledger.stored import Piece
 
 __all__ = ["bring_back"]
 
@@ -38,7 +36,7 @@ def bring_back(repository: Repository) -> str:
             )
         aside = put_aside(place, last)
         tip = place.tip()
-        if tip is not None and not contains(repository, tip, last) and _holds_all(log.objects, tip, last):
+        if tip is not None and not contains(repository, tip, last) and holds_all(log.objects, tip, last, _op_lines):
             remember(repository, tip)
             return f"{OPS_REF} stays at {tip[:12]}: it has everything of {last[:12]} that can be read"
         try:
@@ -54,25 +52,10 @@ def bring_back(repository: Repository) -> str:
     return f"{OPS_REF} has {last[:12]} {now}{aside}"
 
 
-def _holds_all(objects: ObjectStore, tip: str, last: str) -> bool:
-    """Whether a commit has every line and every file of another one that can be read; not while that is in doubt.
-
-    So it is after somebody has taken a sound log from a clone: uniting both would bring the damaged lines back.
-    """
-    try:
-        return set(_contents(objects, last)) <= set(_contents(objects, tip))
-    except KittyFlowError:
-        return False
-
-
-def _contents(objects: ObjectStore, commit: str) -> Iterator[tuple[str, bytes | str]]:
-    for piece in pieces(objects, commit):
-        if piece.error is not None:
-            raise piece.error
-        if piece.path.endswith(".jsonl"):
-            yield from ((piece.path, line) for line in piece.content.split(b"\n") if _is_event(line))
-        elif piece.entry.type == "blob":
-            yield (piece.path, piece.entry.oid)
+def _op_lines(piece: Piece) -> list[tuple[str, bytes]] | None:
+    if not piece.path.endswith(".jsonl"):
+        return None
+    return [(piece.path, line) for line in piece.content.split(b"\n") if _is_event(line)]
 
 
 def _is_event(line: bytes) -> bool:

@@ -6,7 +6,7 @@ Each of these looks again under the ledger's lock before it does anything, so do
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from shlex import quote
 from typing import NamedTuple
@@ -19,11 +19,12 @@ from kitty_flow.git.process import GitFailedError
 from kitty_flow.git.repository import Repository
 from kitty_flow.ledger.ledger import Ledger
 from kitty_flow.ledger.segment import Damage, read_lines
-from kitty_flow.ledger.stored import pieces
+from kitty_flow.ledger.stored import Piece, pieces
 from kitty_flow.ledger.tip import TipReader
 
 __all__ = [
     "LogPlace",
+    "SoundLines",
     "bring_back",
     "holds_all",
     "is_contained",
@@ -33,6 +34,11 @@ __all__ = [
     "rebuild_index",
     "restore_by_hand",
 ]
+
+
+SoundLines = Callable[[Piece], Iterable[tuple[str, bytes]] | None]
+"""The lines of a file of the log that can be read, each with what tells it from the same line elsewhere; None for a
+file that is no part of the log."""
 
 
 class LogPlace(NamedTuple):
@@ -100,7 +106,7 @@ def bring_back(repository: Repository, known: KnownLedger) -> str:
             aside = put_aside(place_of(ledger), last)
             tip = TipReader(repository, ledger.store.objects, known.ref).read()
             moved = tip is not None and not is_contained(repository, last, tip)
-            if tip is not None and moved and holds_all(ledger.store.objects, tip, last):
+            if tip is not None and moved and holds_all(ledger.store.objects, tip, last, _segment_lines):
                 ledger.index.remove()
                 ledger.view()
                 return f"{known.ref} stays at {tip[:12]}: it has everything of {last[:12]} that can be read"
@@ -140,26 +146,32 @@ def put_aside(log: LogPlace, last: str) -> str:
     return ""
 
 
-def holds_all(objects: ObjectStore, tip: str, last: str) -> bool:
+def holds_all(objects: ObjectStore, tip: str, last: str, lines: SoundLines) -> bool:
     """Whether a commit has every line and every file of another one that can be read; not while that is in doubt.
 
-    So it is after somebody has taken a sound ledger from a clone: uniting both would bring the damaged lines back.
+    So it is after somebody has taken a sound log from a clone: uniting both would bring the damaged lines back.
     """
     try:
-        return set(_contents(objects, last)) <= set(_contents(objects, tip))
+        return set(_contents(objects, last, lines)) <= set(_contents(objects, tip, lines))
     except KittyFlowError:
         return False
 
 
-def _contents(objects: ObjectStore, commit: str) -> Iterator[tuple[str, bytes | str]]:
+def _contents(objects: ObjectStore, commit: str, lines: SoundLines) -> Iterator[tuple[str, bytes | str]]:
     for piece in pieces(objects, commit):
         if piece.error is not None:
             raise piece.error
-        if piece.is_segment:
-            lines = read_lines(piece.content, piece.path)
-            yield from (("", line) for line, found in lines if not isinstance(found, Damage))
+        found = lines(piece)
+        if found is not None:
+            yield from found
         elif piece.entry.type == "blob":
             yield (piece.path, piece.entry.oid)
+
+
+def _segment_lines(piece: Piece) -> list[tuple[str, bytes]] | None:
+    if not piece.is_segment:
+        return None
+    return [("", line) for line, found in read_lines(piece.content, piece.path) if not isinstance(found, Damage)]
 
 
 def rebuild_index(repository: Repository, known: KnownLedger) -> str:

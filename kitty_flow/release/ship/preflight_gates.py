@@ -114,38 +114,32 @@ def version_follows_last_tag(release: Release) -> GateResult:
 
 def tag_absent_here(release: Release) -> GateResult:
     """The tag's name is free in this repository, or it is the tag that this release has made."""
-    gate, found = "tag_absent_here", release.mission.project.repository.refs.read(release.tag_ref)
-    if found is None:
-        return open_gate(gate, f"there is no tag {release.tag} here")
-    if found == release.tag_object:
-        return open_gate(gate, f"the tag {release.tag} is the one that this release made")
-    return closed_gate(
-        gate,
-        "TAG_EXISTS",
-        f"the tag {release.tag} is here already, at {found[:12]}",
-        subject=release.tag_ref,
-        invariant=_ONE_TAG,
-        remediation=f"git show {release.tag}; then ship another version",
-    )
+    found = release.mission.project.repository.refs.read(release.tag_ref)
+    return _tag_absent(release, "tag_absent_here", "TAG_EXISTS", found, "this repository", f"git show {release.tag}")
 
 
 def tag_absent_at_remote(release: Release) -> GateResult:
     """The tag's name is free at the remote; a remote that does not answer closes the gate."""
-    gate = "tag_absent_at_remote"
+    gate, name = "tag_absent_at_remote", release.remote_name
     if release.remote is None:
         return open_gate(gate, "there is no remote, so there is nothing to ask")
-    found = release.remote_tag()
+    look = f"git fetch {name} tag {release.tag}"
+    return _tag_absent(release, gate, "TAG_EXISTS_AT_REMOTE", release.remote_tag(), str(name), look)
+
+
+def _tag_absent(release: Release, gate: str, code: str, found: str | None, place: str, look: str) -> GateResult:
+    """Whether a place has no such tag, or the one that this release made; `look` is the command that shows another."""
     if found is None:
-        return open_gate(gate, f"{release.remote_name} has no tag {release.tag}")
+        return open_gate(gate, f"{place} has no tag {release.tag}")
     if found == release.tag_object:
-        return open_gate(gate, f"{release.remote_name} has the tag that this release made")
+        return open_gate(gate, f"{place} has the tag {release.tag} that this release made")
     return closed_gate(
         gate,
-        "TAG_EXISTS_AT_REMOTE",
-        f"{release.remote_name} has a tag {release.tag} already, at {found[:12]}",
+        code,
+        f"{place} has a tag {release.tag} already, at {found[:12]}",
         subject=release.tag_ref,
         invariant=_ONE_TAG,
-        remediation=f"git fetch {release.remote_name} tag {release.tag}; then ship another version",
+        remediation=f"{look}; then ship another version",
     )
 
 
